@@ -1,0 +1,40 @@
+/** Bundles the package into dist/: start-up time counts, and users need none of our development tools. */
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { rolldown } from "rolldown";
+
+const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { dependencies?: Record<string, string> };
+rmSync("dist", { recursive: true, force: true });
+
+const bundle = await rolldown({
+  input: { bitforbit: "src/cli/main.ts", index: "src/index.ts", verify: "src/policy/verify.ts" },
+  platform: "node",
+  external: Object.keys(manifest.dependencies ?? {}),
+  logLevel: "warn",
+});
+await bundle.write({ dir: "dist", format: "esm", minify: false, chunkFileNames: "chunks/[name]-[hash].js" });
+await bundle.close();
+
+const types = spawnSync(
+  "tsc",
+  [
+    "-p",
+    "tsconfig.json",
+    "--noEmit",
+    "false",
+    "--emitDeclarationOnly",
+    "--rootDir",
+    "src",
+    "--outDir",
+    "dist/types",
+  ].concat(),
+  {
+    stdio: "inherit",
+  },
+);
+if (types.status !== 0) process.exit(1);
+
+const entry = "dist/bitforbit.js";
+const code = readFileSync(entry, "utf8");
+if (!code.startsWith("#!")) writeFileSync(entry, `#!/usr/bin/env node\n${code}`);
+chmodSync(entry, 0o755);

@@ -1,0 +1,82 @@
+import { constants } from "node:fs";
+import { link, mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { BitforbitError, systemCode } from "./errors.ts";
+import { type Entropy, systemEntropy, uniqueName } from "./entropy.ts";
+
+/**
+ * Durable writes. In order: write a temporary file in the same folder, fsync
+ * it, give it its name, fsync the folder. A reader sees the old content, the
+ * new content, or no file; never a part. A crash leaves at most a `.tmp-` file.
+ */
+export async function writeDurable(
+  path: string,
+  content: Uint8Array | string,
+  options: { mode?: number; entropy?: Entropy } = {},
+): Promise<void> {
+  await viaTemporary(path, content, options, (temporary) => rename(temporary, path));
+}
+
+/** Like `writeDurable`, but never replaces: returns false when `path` exists. */
+export async function createDurable(
+  path: string,
+  content: Uint8Array | string,
+  options: { mode?: number; entropy?: Entropy } = {},
+): Promise<boolean> {
+  let created = true;
+  await viaTemporary(path, content, options, async (temporary) => {
+    try {
+      await link(temporary, path);
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+      created = false;
+    }
+    await rm(temporary);
+  });
+  return created;
+}
+
+async function viaTemporary(
+  path: string,
+  content: Uint8Array | string,
+  options: { mode?: number; entropy?: Entropy },
+  give: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  const temporary = join(folder, `.tmp-${uniqueName(options.entropy ?? systemEntropy)}`);
+  try {
+    const file = await open(
+      temporary,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
+      options.mode ?? 0o644,
+    );
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await give(temporary);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    if (systemCode(error) === "ENOSPC") {
+      throw new BitforbitError("outside", `no space left to write ${path}`, {
+        cause: error,
+        hint: "free disk space, then run again",
+      });
+    }
+    throw error;
+  }
+  await syncFolder(folder);
+}
+
+/** Makes names that were created or renamed in `folder` survive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

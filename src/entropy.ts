@@ -1,0 +1,13 @@
+import { randomBytes } from "node:crypto";
+
+/** The only file that draws on the machine's randomness; everything else is handed an `Entropy`. */
+export interface Entropy {
+  bytes(length: number): Uint8Array;
+}
+
+export const systemEntropy: Entropy = { bytes: (length) => new Uint8Array(randomBytes(length)) };
+
+/** A name nobody else has: 128 random bits in hexadecimal. */
+export function uniqueName(entropy: Entropy): string {
+  return Buffer.from(entropy.bytes(16)).toString("hex");
+}

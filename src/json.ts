@@ -1,0 +1,94 @@
+import { utf8, utf8Text } from "./bytes.ts";
+import { BitforbitError } from "./errors.ts";
+import { byteOrder } from "./order.ts";
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+const MAX_DEPTH = 64;
+const MAX_BYTES = 64 << 20;
+
+/**
+ * Parses JSON that came from outside, more strictly than `JSON.parse`: UTF-8
+ * only, no duplicate keys (two parsers may take different ones: RFC 8259,
+ * section 4), at most 64 levels deep and 64 MiB. Objects have no prototype's
+ * keys: `__proto__` is data. Throws `input` with `what`, line and column.
+ */
+export function parseJson(source: Uint8Array | string, what: string): Json {
+  if (source.length > MAX_BYTES) throw new BitforbitError("limit", `${what}: larger than ${MAX_BYTES} bytes`);
+  const text = typeof source === "string" ? source : utf8Text(source);
+  if (text === undefined) throw new BitforbitError("input", `${what}: not UTF-8`);
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch (error) {
+    throw new BitforbitError("input", `cannot parse ${what}: ${(error as Error).message}`, { cause: error });
+  }
+  checkKeysAndDepth(text, what);
+  return value;
+}
+
+/** Scans text that `JSON.parse` accepted: only structure, strings and depth matter here. */
+function checkKeysAndDepth(text: string, what: string): void {
+  const stack: (Set<string> | undefined)[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === "{" || character === "[") {
+      stack.push(character === "{" ? new Set() : undefined);
+      if (stack.length > MAX_DEPTH)
+        throw new BitforbitError("limit", `${what}: nested deeper than ${MAX_DEPTH} levels`);
+    } else if (character === "}" || character === "]") {
+      stack.pop();
+    } else if (character === '"') {
+      const start = at;
+      for (at++; text[at] !== '"'; at++) if (text[at] === "\\") at++;
+      let next = at + 1;
+      while (text[next] === " " || text[next] === "\n" || text[next] === "\r" || text[next] === "\t") next++;
+      const keys = stack.at(-1);
+      if (text[next] === ":" && keys !== undefined) {
+        const key = JSON.parse(text.slice(start, at + 1)) as string;
+        if (keys.has(key)) throw new BitforbitError("input", `${what}: duplicate key ${JSON.stringify(key)}`);
+        keys.add(key);
+      }
+    }
+  }
+}
+
+/**
+ * JSON Canonicalization Scheme (RFC 8785): keys in UTF-16 order, no white
+ * space, ECMAScript numbers. Throws `input` on lone surrogates.
+ */
+export function canonicalJson(value: Json): Uint8Array {
+  return utf8(canonicalText(value));
+}
+
+function canonicalText(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
+  if (value !== null && typeof value === "object") {
+    const keys = Object.keys(value).sort();
+    return `{${keys.map((key) => `${canonicalText(key)}:${canonicalText(value[key] as Json)}`).join(",")}}`;
+  }
+  if (typeof value === "string" && !value.isWellFormed()) {
+    throw new BitforbitError("input", "a lone surrogate cannot stand in canonical JSON");
+  }
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw new BitforbitError("input", `${value} cannot stand in JSON`);
+  }
+  return JSON.stringify(value);
+}
+
+/** Indented JSON with keys in byte order and a final newline: for files that people review. */
+export function prettyJson(value: unknown): string {
+  return `${JSON.stringify(sortKeys(value), null, 2)}\n`;
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).sort(([a], [b]) => byteOrder(a, b));
+  return Object.fromEntries(entries.map(([key, item]) => [key, sortKeys(item)]));
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

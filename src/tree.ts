@@ -1,0 +1,79 @@
+import type { Stats } from "node:fs";
+import { lstat, readdir, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { type Digest, digestOf, digestOfFile } from "./digest.ts";
+import { BitforbitError } from "./errors.ts";
+import { byteOrder } from "./order.ts";
+
+export interface TreeEntry {
+  /** Path below the root with `/` between names; the root itself is not listed. */
+  path: string;
+  type: "file" | "directory" | "link" | "other";
+  stats: Stats;
+  /** Where a link points, as it is written. */
+  target?: string;
+}
+
+/** Names in a folder, in byte order: the only place that asks the file system for its own order. */
+export async function namesIn(folder: string): Promise<string[]> {
+  return (await readdir(folder)).sort(byteOrder);
+}
+
+/**
+ * Everything below `root` in byte order of the paths, parents first; links are
+ * not followed. Throws `limit` beyond `maxEntries`.
+ */
+export async function* walkTree(root: string, maxEntries = 2_000_000): AsyncGenerator<TreeEntry> {
+  let count = 0;
+  const pending: string[] = [""];
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    const subfolders: string[] = [];
+    for (const name of await namesIn(join(root, folder))) {
+      if (++count > maxEntries) throw new BitforbitError("limit", `${root}: more than ${maxEntries} entries`);
+      const path = folder === "" ? name : `${folder}/${name}`;
+      const stats = await lstat(join(root, path));
+      if (stats.isDirectory()) {
+        yield { path, type: "directory", stats };
+        subfolders.push(path);
+      } else if (stats.isSymbolicLink()) {
+        yield { path, type: "link", stats, target: await readlink(join(root, path)) };
+      } else {
+        yield { path, type: stats.isFile() ? "file" : "other", stats };
+      }
+    }
+    pending.push(...subfolders.reverse());
+  }
+}
+
+/**
+ * One digest for a tree: SHA-256 over a line per file and link in byte order,
+ * `mode SP sha256 SP length-of-path SP path LF`, where mode is 644, 755 or
+ * `link` (then the SHA-256 is of the target). Owners, times and empty folders
+ * do not count.
+ */
+export async function treeDigest(root: string): Promise<{ digest: Digest; files: number; bytes: number }> {
+  const lines: { path: string; line: string }[] = [];
+  let bytes = 0;
+  for await (const entry of walkTree(root)) {
+    if (entry.type === "directory") continue;
+    if (entry.type === "other") throw new BitforbitError("input", `${entry.path} is neither a file nor a link`);
+    const mode = entry.type === "link" ? "link" : entry.stats.mode & 0o100 ? "755" : "644";
+    const digest = entry.type === "link" ? digestOf(entry.target ?? "") : await digestOfFile(join(root, entry.path));
+    if (entry.type === "file") bytes += entry.stats.size;
+    lines.push({ path: entry.path, line: treeLine(mode, digest, entry.path) });
+  }
+  return { digest: digestOfTreeLines(lines), files: lines.length, bytes };
+}
+
+export function treeLine(mode: "644" | "755" | "link", digest: Digest, path: string): string {
+  return `${mode} ${digest.slice(7)} ${Buffer.byteLength(path)} ${path}\n`;
+}
+
+export function digestOfTreeLines(lines: { path: string; line: string }[]): Digest {
+  return digestOf(
+    lines
+      .sort((a, b) => byteOrder(a.path, b.path))
+      .map(({ line }) => line)
+      .join(""),
+  );
+}

@@ -1,0 +1,63 @@
+/** The names of causes: DESIGN.md, "The command line", last paragraphs. */
+export type CauseName =
+  | "clock"
+  | "mtime"
+  | "timezone"
+  | "locale"
+  | "path"
+  | "readdir-order"
+  | "hash-order"
+  | "random"
+  | "pid"
+  | "aslr"
+  | "uninitialised"
+  | "user"
+  | "umask"
+  | "hostname"
+  | "kernel"
+  | "cpu-model"
+  | "cpu-count"
+  | "race"
+  | "load"
+  | "memory"
+  | "filesystem"
+  | "environment"
+  | "terminal"
+  | "vcs"
+  | "network"
+  | "toolchain"
+  | "archive-metadata"
+  | "signature"
+  | "consequence"
+  | "unknown";
+
+/** One full assignment of variations: everything about its surroundings that a build could notice. */
+export interface World {
+  name: string;
+  /** Seconds added to the real clock, as programs that use the C library see it. */
+  clockOffset: number;
+  /** Milliseconds to wait before the build starts, so that real times differ between worlds. */
+  startDelay: number;
+  /** Absolute path of the source tree inside the sandbox. */
+  buildPath: string;
+  hostname: string;
+  user: { name: string; uid: number; gid: number; group: string; fullName: string; home: string };
+  timezone: string;
+  locale: string;
+  umask: number;
+  /** How many CPUs the build sees; undefined: all of them. */
+  cpus: number | undefined;
+  directoryOrder: "sorted" | "reversed";
+  /** Address space layout randomisation left on. */
+  aslr: boolean;
+  /** Set in the build's environment besides what the sandbox itself sets. */
+  environment: Readonly<Record<string, string>>;
+}
+
+/** Something that this machine could not do, in one line, with what to do about it. */
+export interface Lack {
+  what: string;
+  remedy: string;
+  /** The variations that are therefore not covered. */
+  causes: CauseName[];
+}
