@@ -1,8 +1,8 @@
 import type { Stats } from "node:fs";
-import { lstat, readdir, readlink } from "node:fs/promises";
+import { chmod, lstat, readdir, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, digestOf, digestOfFile } from "./digest.ts";
-import { BitforbitError } from "./errors.ts";
+import { BitforbitError, systemCode } from "./errors.ts";
 import { byteOrder } from "./order.ts";
 
 export interface TreeEntry {
@@ -76,4 +76,23 @@ export function digestOfTreeLines(lines: { path: string; line: string }[]): Dige
       .map(({ line }) => line)
       .join(""),
   );
+}
+
+/** Removes a tree, read-only folders included; links are removed, not followed. */
+export async function removeTree(root: string): Promise<void> {
+  try {
+    await rm(root, { recursive: true, force: true });
+    return;
+  } catch (error) {
+    if (systemCode(error) !== "EACCES" && systemCode(error) !== "EPERM") throw error;
+  }
+  await makeFoldersWritable(root);
+  await rm(root, { recursive: true, force: true });
+}
+
+async function makeFoldersWritable(folder: string): Promise<void> {
+  await chmod(folder, 0o700);
+  for (const name of await namesIn(folder)) {
+    if ((await lstat(join(folder, name))).isDirectory()) await makeFoldersWritable(join(folder, name));
+  }
 }

@@ -1,0 +1,273 @@
+/**
+ * `bitforbit.toml`: what to build, in a form for people. One table of the keys
+ * (`schema`) is both the parser's and, written out, the editors' JSON
+ * Schema (`schemas/recipe.schema.json`).
+ *
+ *     name = "hello"
+ *     fetch = "npm ci …"          # with network, at lock time, into $BITFORBIT_DEPS
+ *     command = "npm run build"   # without network, `sh -eu`
+ *     outputs = ["out/*.tgz"]
+ *     [limits]
+ *     timeout = "30m"
+ */
+import { join } from "node:path";
+import * as v from "valibot";
+import { type Digest, digestOf } from "../digest.ts";
+import { BitforbitError } from "../errors.ts";
+import { isTable, locateKey, parseToml } from "../format/toml.ts";
+import type { Ecosystem } from "../material.ts";
+import { readProjectFile } from "./project-file.ts";
+import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from "./quantity.ts";
+
+export interface RecipeSource {
+  /** Package URL of a source that the ecosystem's own client fetches. */
+  purl?: string;
+  /** An archive: a URL, or a path relative to the recipe. */
+  url?: string;
+  /** 64 hexadecimal digits: of the archive, or of the .dsc for a Debian source. */
+  sha256: string;
+}
+
+export interface Limits {
+  timeoutSeconds: number;
+  memoryBytes: number;
+  processes: number;
+  diskBytes: number;
+  outputBytes: number;
+  logBytes: number;
+}
+
+export interface Recipe {
+  name: string;
+  ecosystem?: Ecosystem;
+  /** Absent: the recipe's own folder is the source. */
+  source?: RecipeSource;
+  /** `tools`: programs that the build needs on this machine. */
+  environment: { type: "host"; tools: string[] };
+  /** Shell script run when the lock is made, with network; writes to $BITFORBIT_DEPS. */
+  fetch: string | undefined;
+  /** Shell script run with `sh -eu` at the build path, without network. */
+  command: string;
+  /** Paths or globs relative to the build path. */
+  outputs: string[];
+  /** Sub-folder of the source in which the scripts run; "." is the root. */
+  directory: string;
+  env: Record<string, string>;
+  limits: Limits;
+  /** Lockfiles that must be there, relative to `directory`. */
+  lockfiles: string[];
+}
+
+export const RECIPE_FILE = "bitforbit.toml";
+
+/** What a build gets unless its recipe says otherwise. */
+export const DEFAULT_LIMITS: Readonly<Limits> = {
+  timeoutSeconds: 30 * 60,
+  memoryBytes: 4 * 2 ** 30,
+  processes: 1024,
+  diskBytes: 8 * 2 ** 30,
+  outputBytes: 2 * 2 ** 30,
+  logBytes: 64 * 2 ** 20,
+};
+
+const MAX_BYTES = 1 << 20;
+
+const text = (what: string, max = 1024): v.GenericSchema<string> =>
+  v.pipe(v.string(), v.minLength(1), v.maxLength(max), v.description(what)) as v.GenericSchema<string>;
+
+const matching = (pattern: RegExp, example: string, what: string): v.GenericSchema<string> =>
+  v.pipe(v.string(), v.regex(pattern, `is not ${example}`), v.description(what)) as v.GenericSchema<string>;
+
+/** Relative, without `..` or empty parts, no leading slash: it cannot leave the source. */
+const INSIDE = /^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))[^\u0000]{1,1024}$/;
+const inside = (what: string): v.GenericSchema<string> => matching(INSIDE, "a relative path without '..'", what);
+
+const list = (item: v.GenericSchema<string>, what: string, least = 0): v.GenericSchema<string[]> =>
+  v.pipe(v.array(item), v.minLength(least), v.maxLength(1000), v.description(what)) as v.GenericSchema<string[]>;
+
+const size = (what: string): v.GenericSchema<string> => matching(SIZE_PATTERN, 'a size such as "4 GiB"', what);
+
+/** The keys of a recipe as they are written. Unknown keys are errors. */
+const schema = v.strictObject({
+  name: matching(/^[A-Za-z0-9][A-Za-z0-9._+@-]{0,127}$/, "a name of letters, digits and ._+@-", "The project's name."),
+  ecosystem: v.optional(
+    v.pipe(
+      v.picklist(["npm", "pip", "cargo", "go", "maven", "make", "debian"]),
+      v.description("Whose lockfiles and packages these are."),
+    ),
+  ),
+  directory: v.optional(inside("Sub-folder of the source in which the scripts run.")),
+  fetch: v.optional(text("Shell script run with network when the lock is made; it writes to $BITFORBIT_DEPS.", 65_536)),
+  command: text("Shell script that builds, run with `sh -eu` and without network; $BITFORBIT_DEPS is there.", 65_536),
+  outputs: list(inside("A path or glob (*, **)."), "What the command makes, relative to the build path.", 1),
+  lockfiles: v.optional(list(inside("A path."), "Lockfiles that must be there, relative to directory.")),
+  source: v.optional(
+    v.pipe(
+      v.strictObject({
+        purl: v.optional(matching(/^pkg:[A-Za-z0-9.+-]+\/.{1,2000}$/, "a package URL", "Package URL of the source.")),
+        url: v.optional(text("Archive: a URL, or a path relative to this file.", 2048)),
+        sha256: matching(
+          /^[0-9a-f]{64}$/,
+          "64 lower-case hexadecimal digits",
+          "SHA-256 of the archive, or of the .dsc.",
+        ),
+      }),
+      v.description("Where the source comes from; without it, this folder is the source."),
+    ),
+  ),
+  environment: v.optional(
+    v.strictObject({
+      type: v.optional(v.pipe(v.literal("host"), v.description("The machine's own programs, read-only."))),
+      tools: v.optional(
+        list(matching(/^[A-Za-z0-9._+-]{1,64}$/, "a program's name", "A program."), "Programs needed."),
+      ),
+    }),
+  ),
+  env: v.optional(
+    v.pipe(
+      v.record(
+        matching(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, "a variable's name", "A variable's name."),
+        v.pipe(v.string(), v.maxLength(32_768)),
+      ),
+      v.description("Extra environment for fetch and command."),
+    ),
+  ),
+  limits: v.optional(
+    v.strictObject({
+      timeout: v.optional(matching(DURATION_PATTERN, 'a duration such as "30m"', "Wall time of one build.")),
+      memory: v.optional(size("Memory of the whole process tree.")),
+      processes: v.optional(
+        v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000), v.description("Processes at a time.")),
+      ),
+      disk: v.optional(size("What the build may write.")),
+      output: v.optional(size("Total size of the outputs.")),
+      log: v.optional(size("Size of the build's log that is kept.")),
+    }),
+  ),
+});
+
+/** For editors: `schemas/recipe.schema.json` is written from it. */
+export const recipeSchema: v.GenericSchema = schema;
+
+type Written = v.InferOutput<typeof schema>;
+
+/** A recipe from TOML. Throws `input`, naming `path`, line, column and, for an unknown key, the nearest known one. */
+export function parseRecipe(source: string, path: string): Recipe {
+  const table = parseToml(source, path, MAX_BYTES);
+  const parsed = v.safeParse(schema, table);
+  if (!parsed.success) throw broken(source, path, parsed.issues[0]);
+  const written = parsed.output;
+  if (written.source !== undefined && (written.source.purl === undefined) === (written.source.url === undefined)) {
+    const { line, column } = locateKey(source, ["source"]);
+    throw new BitforbitError("input", `${path}:${line}:${column}: source needs either purl or url, and not both`);
+  }
+  if (isTable(table["env"]) && Object.keys(table["env"]).length !== Object.keys(written.env ?? {}).length) {
+    throw new BitforbitError("input", `${path}: env has a key that is not a variable's name`);
+  }
+  return recipeOf(written);
+}
+
+function sizeOr(value: string | undefined, fallback: number): number {
+  return value === undefined ? fallback : parseSize(value);
+}
+
+function recipeOf(written: Written): Recipe {
+  const limits = written.limits ?? {};
+  const { purl, url, sha256 } = written.source ?? {};
+  return {
+    name: written.name,
+    ...(written.ecosystem === undefined ? {} : { ecosystem: written.ecosystem }),
+    ...(sha256 === undefined
+      ? {}
+      : { source: { ...(purl === undefined ? {} : { purl }), ...(url === undefined ? {} : { url }), sha256 } }),
+    environment: { type: "host", tools: written.environment?.tools ?? [] },
+    fetch: written.fetch,
+    command: written.command,
+    outputs: written.outputs,
+    directory: written.directory ?? ".",
+    env: { ...written.env },
+    limits: {
+      timeoutSeconds: limits.timeout === undefined ? DEFAULT_LIMITS.timeoutSeconds : parseDuration(limits.timeout),
+      memoryBytes: sizeOr(limits.memory, DEFAULT_LIMITS.memoryBytes),
+      processes: limits.processes ?? DEFAULT_LIMITS.processes,
+      diskBytes: sizeOr(limits.disk, DEFAULT_LIMITS.diskBytes),
+      outputBytes: sizeOr(limits.output, DEFAULT_LIMITS.outputBytes),
+      logBytes: sizeOr(limits.log, DEFAULT_LIMITS.logBytes),
+    },
+    lockfiles: written.lockfiles ?? [],
+  };
+}
+
+function broken(source: string, path: string, issue: v.InferIssue<typeof schema>): BitforbitError {
+  const keys = (issue.path ?? []).map((item) => String(item.key));
+  const named = keys.filter((key) => !/^\d+$/.test(key));
+  const where = keys.join(".");
+  if (issue.type === "strict_object" && issue.expected !== "never") {
+    const { line, column } = locateKey(source, named.slice(0, -1));
+    return new BitforbitError("input", `${path}:${line}:${column}: ${JSON.stringify(where)} is missing`);
+  }
+  const { line, column } = locateKey(source, named);
+  if (issue.type === "strict_object" && issue.expected === "never") {
+    const known = knownKeys(keys.slice(0, -1));
+    const near = nearest(keys.at(-1) ?? "", known);
+    return new BitforbitError("input", `${path}:${line}:${column}: unknown key ${JSON.stringify(where)}`, {
+      hint: near === undefined ? `known keys here: ${known.join(", ")}` : `did you mean ${JSON.stringify(near)}?`,
+    });
+  }
+  const said = issue.message.startsWith("is not") ? issue.message : plain(issue);
+  return new BitforbitError("input", `${path}:${line}:${column}: ${where} ${said}: ${shown(issue.input)}`);
+}
+
+function plain(issue: v.InferIssue<typeof schema>): string {
+  if (issue.kind === "schema") return `should be ${issue.expected ?? "something else"}`;
+  return `is out of bounds (${issue.expected ?? issue.type})`;
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const json = JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? item.toString() : item)) ?? "";
+  return json.length > 80 ? `${json.slice(0, 80)}…` : json;
+}
+
+function knownKeys(table: readonly string[]): string[] {
+  if (table.length === 0) return Object.keys(schema.entries);
+  if (table[0] === "source") return ["purl", "url", "sha256"];
+  if (table[0] === "environment") return ["type", "tools"];
+  return ["timeout", "memory", "processes", "disk", "output", "log"];
+}
+
+/** The known key at the least edit distance, if that is at most two, or half the word's length. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  let best: { key: string; distance: number } | undefined;
+  for (const key of known) {
+    const distance = editDistance(word.slice(0, 64).toLowerCase(), key);
+    if (best === undefined || distance < best.distance) best = { key, distance };
+  }
+  return best !== undefined && best.distance <= Math.max(2, Math.floor(best.key.length / 2)) ? best.key : undefined;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/**
+ * The recipe in `folder` and the digest of its bytes; undefined when there is
+ * none. Throws `input` when it is broken.
+ */
+export async function readRecipe(
+  folder: string,
+): Promise<{ recipe: Recipe; digest: Digest; path: string } | undefined> {
+  const text = await readProjectFile(folder, RECIPE_FILE, MAX_BYTES);
+  if (text === undefined) return undefined;
+  return { recipe: parseRecipe(text, RECIPE_FILE), digest: digestOf(text), path: join(folder, RECIPE_FILE) };
+}
