@@ -45,8 +45,14 @@ export async function diff(a: string, b: string, options: DiffOptions = {}): Pro
   if (folderA && folderB) return await diffDirectories(comparison, Buffer.from(a), Buffer.from(b), []);
   const path = [basename(resolve(a))];
   if (folderA !== folderB) {
-    const kind = (folder: boolean): string => (folder ? "folder" : "file");
-    const leaf: Leaf = { kind: "leaf", path, what: "type", a: kind(folderA), b: kind(folderB), ranges: [] };
+    const leaf: Leaf = {
+      kind: "leaf",
+      path,
+      what: "type",
+      a: folderA ? "folder" : "file",
+      b: folderB ? "folder" : "file",
+      ranges: [],
+    };
     return { kind: "node", path, format: "directory", children: [leaf] };
   }
   const sourceA = openSource(a);

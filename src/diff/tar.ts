@@ -155,6 +155,15 @@ async function diffMember(
   return children;
 }
 
+function fillOf(entry: TarEntry): Range {
+  const end = entry.dataOffset + entry.size;
+  return rangeOf(end, entry.end - end);
+}
+
+function bytesOf(source: ByteSource, range: Range): Uint8Array {
+  return source.read(range.offset, range.length).slice();
+}
+
 /** The bytes that fill a member up to the next block should be zeros; some writers leave old memory there. */
 function padding(
   comparison: Comparison,
@@ -164,11 +173,8 @@ function padding(
   b: TarEntry,
   path: string[],
 ): Leaf[] {
-  const fill = (entry: TarEntry): Range =>
-    rangeOf(entry.dataOffset + entry.size, entry.end - entry.dataOffset - entry.size);
-  const bytes = (source: ByteSource, range: Range): Uint8Array => source.read(range.offset, range.length).slice();
-  const [rangeA, rangeB] = [fill(a), fill(b)];
-  const [bytesA, bytesB] = [bytes(sourceA, rangeA), bytes(sourceB, rangeB)];
+  const [rangeA, rangeB] = [fillOf(a), fillOf(b)];
+  const [bytesA, bytesB] = [bytesOf(sourceA, rangeA), bytesOf(sourceB, rangeB)];
   const zero = bytesA.every((byte) => byte === 0) && bytesB.every((byte) => byte === 0);
   // Zeros of another length follow from another size of the content.
   if (zero && (a.size !== b.size || rangeA.length === rangeB.length)) return [];

@@ -13,9 +13,8 @@ const MAX_COMPARED = 20_000_000;
 export function areTexts(comparison: Comparison, a: ByteSource, b: ByteSource): boolean {
   const { maxText } = comparison.bounds;
   if (a.size > maxText || b.size > maxText) return false;
-  const start = (source: ByteSource): Uint8Array => source.read(0, Math.min(source.size, 4096));
   // A quick look first: most binaries show themselves at once.
-  if (start(a).includes(0) || start(b).includes(0)) return false;
+  if ([a, b].some((source) => source.read(0, Math.min(source.size, 4096)).includes(0))) return false;
   return looksLikeText(a.read(0, a.size)) && looksLikeText(b.read(0, b.size));
 }
 
