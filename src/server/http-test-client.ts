@@ -1,5 +1,5 @@
 /** A plain HTTP client for this room's tests: sends paths and headers exactly as given, which `fetch` does not. */
-import { request } from "node:http";
+import { type Agent, request } from "node:http";
 import { parseJson, type JsonObject } from "../json.ts";
 
 export interface Answer {
@@ -13,12 +13,12 @@ export interface Answer {
 export async function send(
   url: string,
   path: string,
-  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  options: { method?: string; headers?: Record<string, string>; body?: string; agent?: Agent } = {},
 ): Promise<Answer> {
   const { hostname, port } = new URL(url);
-  const { method = "GET", headers = {}, body } = options;
+  const { method = "GET", headers = {}, body, agent = false } = options;
   return await new Promise<Answer>((resolve, reject) => {
-    const sent = request({ hostname: hostname.replace(/[[\]]/g, ""), port, path, method, headers, agent: false });
+    const sent = request({ hostname: hostname.replace(/[[\]]/g, ""), port, path, method, headers, agent });
     sent.on("error", reject);
     sent.on("response", (response) => {
       const chunks: Buffer[] = [];

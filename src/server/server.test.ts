@@ -1,4 +1,6 @@
 import { strict as assert } from "node:assert";
+import { once } from "node:events";
+import { Agent } from "node:http";
 import { connect } from "node:net";
 import test, { after, before } from "node:test";
 import { equalBytes, fromBase64 } from "../bytes.ts";
@@ -390,11 +392,15 @@ test("closing lets the running answer end, takes no new one, and may be asked fo
     return "x 1\n";
   };
   const running = await createServer({ ...slow, metricsText }, { port: 0 });
-  const answer = send(running.url, "/metrics");
+  const agent = new Agent({ keepAlive: true });
+  const answer = send(running.url, "/metrics", { agent });
   await here.promise;
   const closed = [running.close(), running.close()];
   await assert.rejects(send(running.url, "/healthz"), { code: "ECONNREFUSED" });
   gate.resolve();
   assert.equal((await answer).text, "x 1\n");
-  await Promise.all(closed);
+  const late = AbortSignal.timeout(2000);
+  await Promise.race([Promise.all(closed), once(late, "abort")]);
+  agent.destroy();
+  assert.ok(!late.aborted, "a connection that is kept alive does not hold the server");
 });

@@ -48,6 +48,8 @@ export async function createServer(evidence: Evidence, options: ServerOptions): 
   const server = createHttpServer(
     { maxHeaderSize: 16 << 10, headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 5000 },
     (request, response) => {
+      // Once closing, a kept-alive connection ends with the answer it was waiting for.
+      response.once("finish", () => setImmediate(() => server.listening || server.closeIdleConnections()));
       const wrong = refused(request, names);
       if (wrong === undefined) void answer(request, response);
       else refuse(request, response, wrong);

@@ -173,7 +173,7 @@ mark { background: var(--mark); color: var(--mark-ink); font-weight: 700; text-d
 @media print {
   body { font-size: 10pt; } .top nav, .skip, .pages { display: none; }
   details:not(.recorded)::details-content { content-visibility: visible; block-size: auto; }
-  .digest > summary, .recorded { display: none; }
+  .digest > summary, .recorded { display: none; } a.code[title]::after { content: " = " attr(title); }
   pre { white-space: pre-wrap; } .cause-found, .records > li, tr { break-inside: avoid; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
