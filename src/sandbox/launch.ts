@@ -59,14 +59,16 @@ tries=0; until mounted "$mount"; do tries=$((tries+1)); [ $tries -lt 1000 ] || {
 `;
 
 /** The limits that a process can be given; numbers only, so there is nothing to quote. dash says -p where others say -u. */
-function limitsScript(plan: LaunchPlan, own: boolean): string {
+function limitsScript(plan: LaunchPlan): string {
   const blocks = Math.ceil(plan.limits.diskBytes / 512);
-  const processes = plan.limits.processes + 2;
+  // A last line behind the polling, which says what happened; this one only refuses to fork.
+  const processes = 2 * plan.limits.processes;
   const data = Math.ceil((plan.limits.memoryBytes + (1 << 30)) / 1024);
   return (
     `umask ${plan.world.umask.toString(8).padStart(4, "0")}\nulimit -f ${blocks}\nulimit -c 0\n` +
-    // The kernel's count of processes is per user: it means ours only where the user is nobody else.
-    (own ? `ulimit -u ${processes} 2>/dev/null || ulimit -p ${processes} 2>/dev/null\n` : "") +
+    (plan.host.cgroups.pids === undefined
+      ? `ulimit -u ${processes} 2>/dev/null || ulimit -p ${processes} 2>/dev/null\n`
+      : "") +
     (plan.host.cgroups.memory === undefined ? `ulimit -d ${data} 2>/dev/null\n` : "") +
     `echo 600 2>/dev/null >/proc/self/oom_score_adj\n`
   );
@@ -125,7 +127,7 @@ export function launch(plan: LaunchPlan): Launch {
       MOUNTED;
   }
   for (const file of plan.joinBy) script += `echo $$ >"${file}" || exit 125\n`;
-  if (outer) script += limitsScript(plan, true);
+  if (outer) script += limitsScript(plan);
   script += `exec "$@" ${LIFELINE_FD}<&-`;
 
   const cpus = cpusOf(world, host);
@@ -176,7 +178,7 @@ function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
           ...plan.command,
         ]
       : plan.uid === undefined
-        ? ["/bin/sh", "-c", `${limitsScript(plan, true)}exec "$@" ${LIFELINE_FD}<&-`, "sh", ...plan.command]
+        ? ["/bin/sh", "-c", `${limitsScript(plan)}exec "$@" ${LIFELINE_FD}<&-`, "sh", ...plan.command]
         : [...plan.command];
   return [
     ...namespaces,

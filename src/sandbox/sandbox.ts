@@ -78,6 +78,7 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const lacks = [...host.lacks, ...lacksOf(spec.world, host)];
   await delay(spec.world.startDelay, spec.signal);
   if (spec.signal?.aborted === true) {
+    new BoundedLog(spec.log, 0).end();
     return { outcome: "cancelled", exitCode: undefined, milliseconds: 0, logTruncated: false, lacks };
   }
   const runFolder = makeRunFolder(host);
