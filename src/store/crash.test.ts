@@ -85,16 +85,16 @@ async function withFolder(work: (folder: string) => Promise<void>): Promise<void
 test("killed at any moment, again and again: nothing acknowledged is lost", async () => {
   await withFolder(async (folder) => {
     const stored: number[] = [];
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       const child = writer(folder, round * 1_000, 1_000);
       const ended = outcome(child);
       await new Promise((resolve) => child.stdout.once("data", resolve));
       // Another moment in each round: primes, so that they fall anywhere in a write of some milliseconds.
-      await new Promise((resolve) => setTimeout(resolve, [0, 7, 23, 61, 113, 197][round]));
+      await new Promise((resolve) => setTimeout(resolve, [0, 23, 61, 149][round]));
       child.kill("SIGKILL");
       stored.push(...(await ended).stored);
     }
-    assert.ok(stored.length >= 6, `only ${stored.length} were stored in all rounds`);
+    assert.ok(stored.length >= 4, `only ${stored.length} were stored in all rounds`);
     await assertIntact(folder, stored);
   });
 });
