@@ -76,10 +76,13 @@ export async function openLogReader(folder: string, publicKeyPem: string, origin
 }
 
 export function logReader(files: LogFolder, verifier: NoteVerifier, publicKeyPem: string): LogReader {
+  let verified: (Checkpoint & { note: string }) | undefined;
   const newest = async (): Promise<Checkpoint & { note: string }> => {
     const note = await files.checkpointNote();
+    if (verified !== undefined && note === verified.note) return verified;
     if (note === undefined) throw new BitforbitError("input", `the checkpoint of the log in ${files.path} is missing`);
-    return { ...openCheckpoint(note, verifier), note };
+    verified = { ...openCheckpoint(note, verifier), note };
+    return verified;
   };
   return {
     identity: { origin: verifier.name, publicKeyPem, keyHash: verifier.keyHash },

@@ -47,7 +47,7 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   input[0] = 1;
   input.set(left, 1);
   input.set(right, 1 + HASH_BYTES);
-  return hash("sha256", input, "buffer");
+  return new Uint8Array(hash("sha256", input, "buffer")); // not a Buffer, whose slices share memory
 }
 
 /** The root of a tree without leaves: SHA-256 of nothing. */
@@ -70,22 +70,29 @@ export function exponent(value: number): number | undefined {
   return power === value ? level : undefined;
 }
 
+/** Roots of ranges that end at the edge of one tree, by their first leaf: to not compute them twice. */
+export type Ragged = Map<number, Uint8Array>;
+
 /** Root of the leaves [from, to) where `from` is a multiple of the next power of two ≥ to − from. */
-export function rangeRoot(from: number, to: number, node: NodeHash): Uint8Array {
+export function rangeRoot(from: number, to: number, node: NodeHash, ragged?: Ragged): Uint8Array {
   const size = to - from;
   if (size < 1) throw new RangeError(`empty range ${from}..${to}`);
   const level = exponent(size);
   if (level !== undefined) return node(level, from / size);
+  const known = ragged?.get(from);
+  if (known !== undefined) return known;
   const k = splitPoint(size);
-  return nodeHash(rangeRoot(from, from + k, node), rangeRoot(from + k, to, node));
+  const root = nodeHash(rangeRoot(from, from + k, node), rangeRoot(from + k, to, node, ragged));
+  ragged?.set(from, root);
+  return root;
 }
 
 export function treeRoot(size: number, node: NodeHash): Uint8Array {
   return size === 0 ? emptyRoot() : rangeRoot(0, size, node);
 }
 
-/** PATH(index, D[size]) of RFC 6962, section 2.1.1: lowest sibling first. */
-export function inclusionProof(index: number, size: number, node: NodeHash): Uint8Array[] {
+/** PATH(index, D[size]) of RFC 6962, section 2.1.1: lowest sibling first. `ragged` is of this `size`. */
+export function inclusionProof(index: number, size: number, node: NodeHash, ragged?: Ragged): Uint8Array[] {
   checkRange(index, 0, size - 1, "leaf index");
   const path: Uint8Array[] = [];
   let from = 0;
@@ -93,7 +100,7 @@ export function inclusionProof(index: number, size: number, node: NodeHash): Uin
   while (to - from > 1) {
     const middle = from + splitPoint(to - from);
     if (index < middle) {
-      path.push(rangeRoot(middle, to, node));
+      path.push(rangeRoot(middle, to, node, to === size ? ragged : undefined));
       to = middle;
     } else {
       path.push(rangeRoot(from, middle, node));

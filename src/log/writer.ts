@@ -5,21 +5,21 @@
  *   1. the entry tiles
  *   2. the hash tiles
  *   3. the checkpoint, signed over them: the moment at which leaves are in the log
- *   4. the same checkpoint beside the folder, `<folder>.last`: after a restore
- *      of the folder from an old copy, the log is seen to have shrunk
  *
- * and only then are the leaves acknowledged. A crash before step 3 leaves tiles
- * that the checkpoint does not cover; they are removed before the next append.
+ * and only then are the leaves acknowledged. After it the same checkpoint is
+ * written beside the folder, `<folder>.last`: when the folder is restored from
+ * an old copy, the log is seen to have shrunk. A crash before step 3 leaves
+ * tiles that the checkpoint does not cover; they are removed before the next append.
  * Partial tiles are removed once a wider one is in place, since it starts with
  * the same content: who serves the folder answers for a narrower one from it.
  *
  * Several processes may append: a lock of the kernel's (`exclusively`) lets one
  * write at a time. Appends that wait are written together.
  */
-import { rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { equalBytes, hex } from "../bytes.ts";
-import { createDurable, writeDurable } from "../durable.ts";
+import { createDurable, syncFolder, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
@@ -30,6 +30,7 @@ import { verifyConsistency } from "./proof.ts";
 import { type LeafProof, type LogReader, logReader, noteText } from "./reader.ts";
 import {
   TILE_WIDTH,
+  type Ragged,
   type TileRows,
   consistencyProof,
   edgeTiles,
@@ -120,6 +121,8 @@ async function startLog(folder: string, signer: CheckpointSigner, entropy: Entro
   const text = checkpointText({ origin, size: 0, root: emptyRoot() });
   const note = await signNote(text, { name: origin, keyHash, sign: (bytes) => signer.sign(bytes) });
   await createDurable(join(folder, "checkpoint"), note);
+  await syncFolder(dirname(folder));
+  await syncFolder(dirname(dirname(folder)));
 }
 
 /**
@@ -263,40 +266,37 @@ class LogWriter {
     );
     const { path } = this.#files;
     await writeFile(join(path, ".writing"), "");
-    for (const { index, entries } of growth.entryTiles) {
-      await writeDurable(join(path, tilePath("entries", index, entries.length)), writeEntries(entries));
-    }
-    for (const { level, index, rows } of growth.hashTiles) {
-      const bytes = tileBytes(rows);
-      await writeDurable(join(path, tilePath(level, index, bytes.length / 32)), bytes);
-    }
+    await Promise.all(
+      growth.entryTiles.map(({ index, entries }) =>
+        writeTile(path, tilePath("entries", index, entries.length), writeEntries(entries)),
+      ),
+    );
+    await Promise.all(
+      growth.hashTiles.map(({ level, index, rows }) =>
+        writeTile(path, tilePath(level, index, rows[0]?.length ?? 0), tileBytes(rows)),
+      ),
+    );
     const fresh = new Map(growth.hashTiles.map((tile) => [`${tile.level}/${tile.index}`, tile.rows]));
-    const root = await this.#files.compute(growth.size, (node) => treeRoot(growth.size, node), fresh);
-    const text = checkpointText({ origin: this.#verifier.name, size: growth.size, root });
-    const { name, keyHash } = this.#verifier;
-    const note = await signNote(text, { name, keyHash, sign: (bytes) => this.#signer.sign(bytes) });
+    const { root, paths } = await this.#files.compute(
+      growth.size,
+      (node) => ({ root: treeRoot(growth.size, node), paths: batchProofs(tree.size, growth.size, node) }),
+      fresh,
+    );
+    const note = await this.#signed(growth.size, root);
     await writeDurable(join(path, "checkpoint"), note);
-    await writeDurable(`${path}.last`, note);
 
-    const paths = await this.#files.compute(growth.size, (node) => batchProofs(tree.size, growth.size, node), fresh);
     this.#files.remember(fresh);
     this.#tree = { size: growth.size, note, edge: growth.edge, entries: growth.entries };
+    acknowledge(batch, tree.size, paths, { treeSize: growth.size, rootHash: root, checkpoint: note });
+    await writeDurable(`${path}.last`, note);
     await removeNarrower(path, tree.size, growth.size);
     await rm(join(path, ".writing"), { force: true });
-    let at = tree.size;
-    for (const { leaves, resolve } of batch) {
-      const from = at;
-      at += leaves.length;
-      resolve(
-        leaves.map((_, offset) => ({
-          index: from + offset,
-          treeSize: growth.size,
-          rootHash: root,
-          hashes: paths[from + offset - tree.size] ?? [],
-          checkpoint: note,
-        })),
-      );
-    }
+  }
+
+  async #signed(size: number, root: Uint8Array): Promise<string> {
+    const { name, keyHash } = this.#verifier;
+    const text = checkpointText({ origin: name, size, root });
+    return await signNote(text, { name, keyHash, sign: (bytes) => this.#signer.sign(bytes) });
   }
 
   /** The tree in memory when the disk still has it; another process may have written, or died writing. */
@@ -307,6 +307,31 @@ class LogWriter {
     }
     return await loadTree(this.#files, this.#verifier);
   }
+}
+
+/** Hands every request the proofs of its own leaves. */
+function acknowledge(
+  batch: readonly Request[],
+  from: number,
+  paths: readonly Uint8Array[][],
+  tree: { treeSize: number; rootHash: Uint8Array; checkpoint: string },
+): void {
+  let at = 0;
+  for (const { leaves, resolve } of batch) {
+    const own = paths.slice(at, at + leaves.length);
+    const first = from + at;
+    resolve(own.map((hashes, offset) => ({ index: first + offset, hashes, ...tree })));
+    at += leaves.length;
+  }
+}
+
+/** Writes a tile, and makes the folders that it needed first survive a power cut. */
+async function writeTile(log: string, path: string, bytes: Uint8Array): Promise<void> {
+  const folder = dirname(join(log, path));
+  const created = await mkdir(folder, { recursive: true });
+  await writeDurable(join(log, path), bytes);
+  if (created === undefined) return;
+  for (let at = folder; at.length >= created.length; at = dirname(at)) await syncFolder(dirname(at));
 }
 
 interface Growth {
@@ -354,7 +379,8 @@ function grow(tree: Tree, leaves: readonly Uint8Array[]): Growth {
 
 function batchProofs(from: number, to: number, node: (level: number, index: number) => Uint8Array): Uint8Array[][] {
   const proofs: Uint8Array[][] = [];
-  for (let index = from; index < to; index++) proofs.push(inclusionProof(index, to, node));
+  const ragged: Ragged = new Map();
+  for (let index = from; index < to; index++) proofs.push(inclusionProof(index, to, node, ragged));
   return proofs;
 }
 
