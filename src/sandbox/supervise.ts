@@ -84,8 +84,8 @@ export async function supervise(
   spec.signal?.removeEventListener("abort", cancel);
   await watch.stop();
   lifeline.end();
-  await Promise.race([drained, delay(5000, undefined)]);
-  await Promise.race([lifelineClosed, delay(5000, undefined)]);
+  await within(drained, 5000);
+  await within(lifelineClosed, 5000);
   output.destroy();
   const { truncated } = log.end();
   if (failed !== undefined) throw new BitforbitError("lacking", `cannot start ${started.program}`, { cause: failed });
@@ -233,6 +233,14 @@ function signalOf(exitCode: number): string | undefined {
 function notStarted(log: string): BitforbitError {
   const said = readFileSync(log, "utf8").trim().slice(-500);
   return new BitforbitError("lacking", `the sandbox did not start: ${said === "" ? "it said nothing" : said}`);
+}
+
+/** Waits for `promise`, but not longer than that. */
+async function within(promise: Promise<void>, milliseconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)));
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
 }
 
 /** Waits, unless `signal` is or becomes aborted. */

@@ -1,4 +1,31 @@
 import type { World } from "../world.ts";
+import { aslr } from "./aslr.ts";
+import { clock } from "./clock.ts";
+import { cpuCount } from "./cpu-count.ts";
+import { hostname } from "./hostname.ts";
+import { locale } from "./locale.ts";
+import { mtime } from "./mtime.ts";
+import { path } from "./path.ts";
+import { readdirOrder } from "./readdir-order.ts";
+import { timezone } from "./timezone.ts";
+import { umask } from "./umask.ts";
+import { user } from "./user.ts";
+import type { Variation } from "./variation.ts";
+
+/** Every way in which the worlds differ. */
+export const variations: readonly Variation[] = [
+  clock,
+  mtime,
+  timezone,
+  locale,
+  path,
+  readdirOrder,
+  user,
+  umask,
+  hostname,
+  cpuCount,
+  aslr,
+];
 
 /** A path segment: what is not a letter, digit, dot, dash, plus or underscore becomes a dash. */
 function segment(name: string): string {
