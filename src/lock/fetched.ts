@@ -6,7 +6,7 @@ import { materialList } from "../format/material-list.ts";
 import { mavenPurl, mavenTreeMaterials } from "../format/maven-pom.ts";
 import { pythonName, pythonPurl } from "../format/requirements.ts";
 import type { Material } from "../material.ts";
-import { readProjectFile } from "../recipe/project-file.ts";
+import { readProjectFile } from "../project-file.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { walkTree } from "../tree.ts";
 

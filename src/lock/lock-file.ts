@@ -8,7 +8,7 @@ import { materialList } from "../format/material-list.ts";
 import { isTable, parseToml, tomlString } from "../format/toml.ts";
 import type { Checksums, Material } from "../material.ts";
 import { sortedBy } from "../order.ts";
-import { readProjectFile } from "../recipe/project-file.ts";
+import { readProjectFile } from "../project-file.ts";
 import type { Lock } from "./lock.ts";
 
 export const LOCK_FILE = "bitforbit.lock";

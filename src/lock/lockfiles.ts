@@ -12,7 +12,7 @@ import { pythonLockMaterials } from "../format/python-lock.ts";
 import { requirementsMaterials } from "../format/requirements.ts";
 import type { Ecosystem, Material } from "../material.ts";
 import { byteOrder } from "../order.ts";
-import { readProjectFile } from "../recipe/project-file.ts";
+import { readProjectFile } from "../project-file.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { walkTree } from "../tree.ts";
 
