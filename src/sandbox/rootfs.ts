@@ -1,4 +1,13 @@
-import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync, writeFileSync, mkdirSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  writeFileSync,
+  mkdirSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { namesIn } from "../tree.ts";
 import type { World } from "../world.ts";
@@ -53,62 +62,80 @@ const VAR = ["/var/lib/dpkg"];
 /** Certificates may be shown from /etc/pki, private keys may not. */
 const HIDDEN = ["/etc/pki/tls/private", "/etc/pki/consumer", "/etc/pki/entitlement"];
 
-/** Arguments of bubblewrap that compose the system part of the root; the same for every run on this machine. */
-export async function systemRoot(): Promise<string[]> {
-  const args = ["/etc", "/etc/ssl", "/var", "/var/lib", "/run", "/sys"].flatMap((path) => [
-    "--perms",
-    "0755",
-    "--dir",
-    path,
-  ]);
+/** The system's part of a root: the same for every run of this process. */
+export interface SystemRoot {
+  /** Arguments of bubblewrap, besides /etc. */
+  args: string[];
+  /** Small files of /etc, by path below it: copied, since each mount costs more than a copy. */
+  files: { path: string; content: Buffer }[];
+  /** Folders of /etc, by path below it: mounted. */
+  folders: string[];
+}
+
+export async function systemRoot(): Promise<SystemRoot> {
+  const root: SystemRoot = { args: [], files: [], folders: [] };
   for (const path of SYSTEM_FOLDERS.filter((path) => existsSync(path))) {
-    if (lstatSync(path).isSymbolicLink()) args.push("--symlink", readlinkSync(path), path);
-    else args.push("--ro-bind", path, path);
+    if (lstatSync(path).isSymbolicLink()) root.args.push("--symlink", readlinkSync(path), path);
+    else root.args.push("--ro-bind", path, path);
   }
+  for (const path of ["/var", "/var/lib", "/run"]) root.args.push("--perms", "0755", "--dir", path);
+  for (const path of VAR.filter((path) => existsSync(path))) root.args.push("--ro-bind", path, path);
+  root.args.push("--symlink", "/tmp", "/var/tmp");
+
   const names = existsSync("/etc") ? await namesIn("/etc") : [];
   for (const wanted of ETC) {
     const matching = wanted.endsWith("*") ? names.filter((name) => name.startsWith(wanted.slice(0, -1))) : [wanted];
-    for (const name of matching) {
-      const path = join("/etc", name);
-      if (existsSync(path)) args.push("--ro-bind", path, path);
+    for (const path of matching) {
+      const stats = statSync(join("/etc", path), { throwIfNoEntry: false });
+      if (stats?.isDirectory() === true) root.folders.push(path);
+      else if (stats?.isFile() === true) root.files.push({ path, content: readFileSync(join("/etc", path)) });
     }
   }
-  for (const path of HIDDEN.filter((path) => existsSync(path))) args.push("--tmpfs", path, "--remount-ro", path);
-  for (const path of VAR.filter((path) => existsSync(path))) args.push("--ro-bind", path, path);
-  args.push("--symlink", "/tmp", "/var/tmp");
-  return args;
+  return root;
 }
 
-/** Writes the files of /etc that describe the world into `folder`; gives bubblewrap's arguments to show them. */
-export function worldFiles(world: World, host: HostAbilities, network: "none" | "host", folder: string): string[] {
-  const args: string[] = [];
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
-  const show = (path: string, content: string): void => {
-    const file = join(folder, path.slice(1).replaceAll("/", "%"));
-    writeFileSync(file, content, { mode: 0o644 });
-    args.push("--ro-bind", file, path);
-  };
+/**
+ * Writes /etc and /sys as the world has them below `folder`; gives
+ * bubblewrap's arguments to show them.
+ */
+export function worldFiles(
+  world: World,
+  host: HostAbilities,
+  network: "none" | "host",
+  system: SystemRoot,
+  folder: string,
+): string[] {
+  const etc = join(folder, "etc");
+  for (const path of ["", "ssl", ...system.folders]) mkdirSync(join(etc, path), { recursive: true });
+  for (const { path, content } of system.files) writeFileSync(join(etc, path), content);
+  const put = (path: string, content: string): void => writeFileSync(join(etc, path), content);
   const { user } = world;
-  show(
-    "/etc/passwd",
+  put(
+    "passwd",
     `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n` +
       (user.uid === 0 ? "" : `${user.name}:x:${user.uid}:${user.gid}:${user.fullName},,,:${user.home}:/bin/sh\n`) +
       `nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`,
   );
-  show("/etc/group", `root:x:0:\n${user.gid === 0 ? "" : `${user.group}:x:${user.gid}:\n`}nogroup:x:65534:\n`);
-  show("/etc/hostname", `${world.hostname}\n`);
+  put("group", `root:x:0:\n${user.gid === 0 ? "" : `${user.group}:x:${user.gid}:\n`}nogroup:x:65534:\n`);
+  put("hostname", `${world.hostname}\n`);
   const own = `127.0.0.1 localhost ${world.hostname}\n::1 localhost ip6-localhost\n`;
-  show("/etc/hosts", network === "host" ? own + hostFile("/etc/hosts") : own);
-  show("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n");
-  if (network === "host") show("/etc/resolv.conf", hostFile("/etc/resolv.conf"));
+  put("hosts", network === "host" ? own + hostFile("/etc/hosts") : own);
+  put("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n");
+  if (network === "host") put("resolv.conf", hostFile("/etc/resolv.conf"));
   if (host.faketime !== undefined) {
     // The library and the offset come by files and not by variables: so the
     // environment is the same in every world, and `env -i` does not lose the clock.
-    show("/etc/ld.so.preload", `${host.faketime}\n`);
-    show("/etc/faketimerc", `${world.clockOffset < 0 ? "-" : "+"}${Math.abs(world.clockOffset)}\n`);
+    put("ld.so.preload", `${host.faketime}\n`);
+    put("faketimerc", `${world.clockOffset < 0 ? "-" : "+"}${Math.abs(world.clockOffset)}\n`);
   }
-  processors(world, host, show);
-  return args;
+  return [
+    "--ro-bind",
+    etc,
+    "/etc",
+    ...system.folders.flatMap((path) => ["--ro-bind", join("/etc", path), join("/etc", path)]),
+    ...HIDDEN.filter((path) => existsSync(path)).flatMap((path) => ["--tmpfs", path, "--remount-ro", path]),
+    ...processors(world, host, folder),
+  ];
 }
 
 function hostFile(path: string): string {
@@ -125,11 +152,17 @@ export function cpusOf(world: World, host: HostAbilities): readonly number[] {
 }
 
 /** /proc/cpuinfo and /sys/devices/system/cpu agree with the affinity mask: some tools ask there. */
-function processors(world: World, host: HostAbilities, show: (path: string, content: string) => void): void {
+function processors(world: World, host: HostAbilities, folder: string): string[] {
   const count = cpusOf(world, host).length;
   const range = count === 1 ? "0\n" : `0-${count - 1}\n`;
-  for (const name of ["online", "possible", "present"]) show(`/sys/devices/system/cpu/${name}`, range);
-  const info = hostFile("/proc/cpuinfo");
-  const blocks = info.split(/\n\n+/).filter((block) => block.startsWith("processor"));
-  if (blocks.length > count) show("/proc/cpuinfo", `${blocks.slice(0, count).join("\n\n")}\n\n`);
+  const sys = join(folder, "sys", "devices", "system", "cpu");
+  mkdirSync(sys, { recursive: true });
+  for (const name of ["online", "possible", "present"]) writeFileSync(join(sys, name), range);
+  const args = ["--ro-bind", join(folder, "sys"), "/sys"];
+  if (count === host.cpus.length) return args;
+  const blocks = hostFile("/proc/cpuinfo")
+    .split(/\n\n+/)
+    .filter((block) => block.startsWith("processor"));
+  writeFileSync(join(folder, "cpuinfo"), `${blocks.slice(0, count).join("\n\n")}\n\n`);
+  return [...args, "--ro-bind", join(folder, "cpuinfo"), "/proc/cpuinfo"];
 }

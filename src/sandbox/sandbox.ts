@@ -1,8 +1,6 @@
-import { chmodSync, existsSync, mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
-import { run } from "../child.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
 import { makeCgroups } from "./cgroup.ts";
@@ -12,7 +10,7 @@ import { BoundedLog } from "./log.ts";
 import { DiskWatch } from "./monitor.ts";
 import { networkConfiguration } from "./network.ts";
 import { givePipe, takePipe } from "./pipe.ts";
-import { systemRoot, worldFiles } from "./rootfs.ts";
+import { type SystemRoot, systemRoot, worldFiles } from "./rootfs.ts";
 import { delay, type Resources, supervise } from "./supervise.ts";
 
 export interface Mount {
@@ -90,7 +88,7 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   } finally {
     givePipe(pipe);
     await cgroups.remove();
-    await rm(runFolder, { recursive: true, force: true });
+    rmSync(runFolder, { recursive: true, force: true });
   }
 }
 
@@ -123,17 +121,26 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
   return lacks;
 }
 
-/** A private folder that the build's uid can pass through but not list. */
+/**
+ * A private folder that the build's uid can pass through but not list; in
+ * memory where that is possible, since it holds some dozens of small files.
+ */
 function makeRunFolder(host: HostAbilities): string {
-  const bases = [tmpdir(), "/tmp", "/run", "/var/tmp"];
-  const base =
-    host.isolation === "user" ? tmpdir() : (bases.find((path) => existsSync(path) && isReachable(path)) ?? tmpdir());
-  const folder = mkdtempSync(join(base, "bitforbit-sandbox-"));
-  if (host.isolation !== "user") chmodSync(folder, 0o711);
-  return folder;
+  const bases = ["/dev/shm", tmpdir(), "/tmp", "/run", "/var/tmp"];
+  for (const base of bases) {
+    try {
+      if (host.isolation !== "user" && !isReachable(base)) continue;
+      const folder = mkdtempSync(join(base, "bitforbit-sandbox-"));
+      if (host.isolation !== "user") chmodSync(folder, 0o711);
+      return folder;
+    } catch {
+      // Not there, or not ours to write: the next.
+    }
+  }
+  throw new BitforbitError("lacking", `no temporary folder among ${bases.join(", ")}`, { hint: "make /tmp writable" });
 }
 
-let system: Promise<string[]> | undefined;
+let system: Promise<SystemRoot> | undefined;
 
 async function runIn(
   spec: SandboxSpec,
@@ -144,22 +151,26 @@ async function runIn(
   const uid = host.isolation === "dropped" ? freshBuildUid() : undefined;
   const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
   const owner = uid ?? (host.isolation === "root" ? spec.world.user.uid : undefined);
-  if (owner !== undefined && writable.length > 0) await give(writable, owner);
-  const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
   const disk = new DiskWatch(writable, spec.limits.diskBytes);
-  await disk.start();
+  await disk.start(owner);
+  const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
+  const base = await system;
 
   const files = network?.files ?? [];
-  const { program, args } = launch({
+  const {
+    program,
+    args,
+    uid: startAs,
+  } = launch({
     world: spec.world,
     host,
     uid,
     runFolder: resources.runFolder,
     shown: shownIn(spec, host, network?.paths ?? []),
     before: [
-      ...(await system),
+      ...base.args,
       ...skeleton(spec, host),
-      ...worldFiles(spec.world, host, spec.network, join(resources.runFolder, "etc")),
+      ...worldFiles(spec.world, host, spec.network, base, resources.runFolder),
     ],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
@@ -178,7 +189,7 @@ async function runIn(
       ]),
     ],
     command: spec.command,
-    joinBy: resources.cgroups.joinBy,
+    waits: resources.cgroups.joinBy.length > 0,
     firstFreeFd: FIRST_FILE_FD + files.length,
     limits: spec.limits,
     orderedAt: host.disorderfs ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
@@ -186,17 +197,11 @@ async function runIn(
   return await supervise(spec, resources, {
     program,
     args,
+    uid: startAs,
     files: files.map(({ content }) => content),
     disk,
     writable,
   });
-}
-
-/** Gives writable trees to the uid that the build will have. */
-async function give(folders: readonly string[], uid: number): Promise<void> {
-  const { exitCode, stderr } = await run("chown", ["-hR", `${uid}:${uid}`, "--", ...folders]);
-  if (exitCode !== 0)
-    throw new BitforbitError("outside", `cannot give the build its folders: ${stderr.trim().slice(0, 300)}`);
 }
 
 /** Devices, /proc, and the writable folders that are fresh in every run. */
