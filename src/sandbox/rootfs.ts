@@ -6,10 +6,12 @@ import {
   realpathSync,
   writeFileSync,
   mkdirSync,
+  rmSync,
   statSync,
+  symlinkSync,
 } from "node:fs";
-import { join } from "node:path";
-import { namesIn } from "../tree.ts";
+import { dirname, join } from "node:path";
+import { namesIn, walkTree } from "../tree.ts";
 import type { World } from "../world.ts";
 import type { HostAbilities } from "./host.ts";
 
@@ -64,50 +66,105 @@ const HIDDEN = ["/etc/pki/tls/private", "/etc/pki/consumer", "/etc/pki/entitleme
 
 /** The system's part of a root: the same for every run of this process. */
 export interface SystemRoot {
-  /** Arguments of bubblewrap, besides /etc. */
-  args: string[];
-  /** Small files of /etc, by path below it: copied, since each mount costs more than a copy. */
-  files: { path: string; content: Buffer }[];
-  /** Folders of /etc, by path below it: mounted. */
-  folders: string[];
+  /** Folder that is shown as /etc. */
+  etc: string;
+  /** Arguments of bubblewrap that show it. */
+  args: readonly string[];
 }
 
-export async function systemRoot(): Promise<SystemRoot> {
-  const root: SystemRoot = { args: [], files: [], folders: [] };
+/** Folders of /etc with more entries than this are mounted; smaller ones are copied: a mount costs more. */
+const MOUNTED_ENTRIES = 64;
+
+/** Configuration of registry clients for the whole machine; there only with the network. */
+const CLIENT_FILES = ["pip.conf", "npmrc", "go.env"];
+
+/** Where the files of /etc that differ between worlds really are. */
+const WORLD_FOLDER = "/run/world";
+const WORLD_FILES = [
+  "passwd",
+  "group",
+  "hostname",
+  "hosts",
+  "resolv.conf",
+  "ld.so.preload",
+  "faketimerc",
+  ...CLIENT_FILES,
+];
+
+/** Composes the system's part; the copies of /etc's files are written below `etc`. */
+export async function systemRoot(etc: string): Promise<SystemRoot> {
+  const args: string[] = [];
   for (const path of SYSTEM_FOLDERS.filter((path) => existsSync(path))) {
-    if (lstatSync(path).isSymbolicLink()) root.args.push("--symlink", readlinkSync(path), path);
-    else root.args.push("--ro-bind", path, path);
+    if (lstatSync(path).isSymbolicLink()) args.push("--symlink", readlinkSync(path), path);
+    else args.push("--ro-bind", path, path);
   }
-  for (const path of ["/var", "/var/lib", "/run"]) root.args.push("--perms", "0755", "--dir", path);
-  for (const path of VAR.filter((path) => existsSync(path))) root.args.push("--ro-bind", path, path);
-  root.args.push("--symlink", "/tmp", "/var/tmp");
+  for (const path of ["/var", "/var/lib", "/run"]) args.push("--perms", "0755", "--dir", path);
+  for (const path of VAR.filter((path) => existsSync(path))) args.push("--ro-bind", path, path);
+  args.push("--symlink", "/tmp", "/var/tmp", "--ro-bind", etc, "/etc");
 
   const names = existsSync("/etc") ? await namesIn("/etc") : [];
   for (const wanted of ETC) {
     const matching = wanted.endsWith("*") ? names.filter((name) => name.startsWith(wanted.slice(0, -1))) : [wanted];
-    for (const path of matching) {
-      const stats = statSync(join("/etc", path), { throwIfNoEntry: false });
-      if (stats?.isDirectory() === true) root.folders.push(path);
-      else if (stats?.isFile() === true) root.files.push({ path, content: readFileSync(join("/etc", path)) });
+    for (const name of matching) {
+      if (!existsSync(join("/etc", name)) || (await copied(join("/etc", name), join(etc, name)))) continue;
+      rmSync(join(etc, name), { recursive: true, force: true });
+      mkdirSync(join(etc, name), { recursive: true });
+      args.push("--ro-bind", join("/etc", name), join("/etc", name));
     }
   }
-  return root;
+  for (const path of HIDDEN.filter((path) => existsSync(path))) {
+    if (args.includes("/etc/pki")) args.push("--tmpfs", path, "--remount-ro", path);
+    else rmSync(path.replace("/etc", etc), { recursive: true, force: true });
+  }
+  writeFileSync(
+    join(etc, "nsswitch.conf"),
+    "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n",
+  );
+  for (const name of WORLD_FILES) symlinkSync(`..${WORLD_FOLDER}/${name}`, join(etc, name));
+  return { etc, args };
+}
+
+/** What everyone may not read is left out: the build may not read it either. */
+function copyEntry(from: string, to: string): void {
+  if (lstatSync(from).isSymbolicLink()) symlinkSync(readlinkSync(from), to);
+  else if ((statSync(from).mode & 0o004) !== 0) writeFileSync(to, readFileSync(from));
+}
+
+/** Makes a place in /etc at which a file or folder of this machine can be mounted. */
+export function placeInEtc(system: SystemRoot, path: string): void {
+  const place = join(system.etc, path.slice("/etc/".length));
+  if (lstatSync(place, { throwIfNoEntry: false }) !== undefined) return;
+  if (statSync(path).isDirectory()) mkdirSync(place, { recursive: true });
+  else {
+    mkdirSync(dirname(place), { recursive: true });
+    writeFileSync(place, "");
+  }
+}
+
+/** Copies a file, or a folder of few entries, for everyone to read; false when it has too many. */
+async function copied(from: string, to: string): Promise<boolean> {
+  mkdirSync(dirname(to), { recursive: true });
+  if (!statSync(from).isDirectory()) {
+    writeFileSync(to, readFileSync(from));
+    return true;
+  }
+  mkdirSync(to);
+  let entries = 0;
+  for await (const entry of walkTree(from)) {
+    if (++entries > MOUNTED_ENTRIES) return false;
+    if (entry.type === "directory") mkdirSync(join(to, entry.path));
+    else if (entry.type !== "other") copyEntry(join(from, entry.path), join(to, entry.path));
+  }
+  return true;
 }
 
 /**
- * Writes /etc and /sys as the world has them below `folder`; gives
- * bubblewrap's arguments to show them.
+ * Writes what /etc and /sys say about the world below `folder`; gives
+ * bubblewrap's arguments to show it.
  */
-export function worldFiles(
-  world: World,
-  host: HostAbilities,
-  network: "none" | "host",
-  system: SystemRoot,
-  folder: string,
-): string[] {
-  const etc = join(folder, "etc");
-  for (const path of ["", "ssl", ...system.folders]) mkdirSync(join(etc, path), { recursive: true });
-  for (const { path, content } of system.files) writeFileSync(join(etc, path), content);
+export function worldFiles(world: World, host: HostAbilities, network: "none" | "host", folder: string): string[] {
+  const etc = join(folder, "world");
+  mkdirSync(etc);
   const put = (path: string, content: string): void => writeFileSync(join(etc, path), content);
   const { user } = world;
   put(
@@ -120,22 +177,18 @@ export function worldFiles(
   put("hostname", `${world.hostname}\n`);
   const own = `127.0.0.1 localhost ${world.hostname}\n::1 localhost ip6-localhost\n`;
   put("hosts", network === "host" ? own + hostFile("/etc/hosts") : own);
-  put("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n");
-  if (network === "host") put("resolv.conf", hostFile("/etc/resolv.conf"));
+  if (network === "host") {
+    for (const name of ["resolv.conf", ...CLIENT_FILES.filter((one) => existsSync(join("/etc", one)))]) {
+      put(name, hostFile(join("/etc", name)));
+    }
+  }
   if (host.faketime !== undefined) {
     // The library and the offset come by files and not by variables: so the
     // environment is the same in every world, and `env -i` does not lose the clock.
     put("ld.so.preload", `${host.faketime}\n`);
     put("faketimerc", `${world.clockOffset < 0 ? "-" : "+"}${Math.abs(world.clockOffset)}\n`);
   }
-  return [
-    "--ro-bind",
-    etc,
-    "/etc",
-    ...system.folders.flatMap((path) => ["--ro-bind", join("/etc", path), join("/etc", path)]),
-    ...HIDDEN.filter((path) => existsSync(path)).flatMap((path) => ["--tmpfs", path, "--remount-ro", path]),
-    ...processors(world, host, folder),
-  ];
+  return ["--ro-bind", etc, WORLD_FOLDER, ...processors(world, host, folder)];
 }
 
 function hostFile(path: string): string {

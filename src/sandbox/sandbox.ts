@@ -1,16 +1,16 @@
 import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
 import { makeCgroups } from "./cgroup.ts";
-import { freshBuildUid, type HostAbilities, isReachable } from "./host.ts";
+import { freshBuildUid, type HostAbilities } from "./host.ts";
 import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
 import { BoundedLog } from "./log.ts";
 import { DiskWatch } from "./monitor.ts";
 import { networkConfiguration } from "./network.ts";
 import { givePipe, takePipe } from "./pipe.ts";
-import { type SystemRoot, systemRoot, worldFiles } from "./rootfs.ts";
+import { placeInEtc, type SystemRoot, systemRoot, worldFiles } from "./rootfs.ts";
+import { scratchFolder } from "./scratch.ts";
 import { delay, type Resources, supervise } from "./supervise.ts";
 
 export interface Mount {
@@ -79,9 +79,11 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
     new BoundedLog(spec.log, 0).end();
     return { outcome: "cancelled", exitCode: undefined, milliseconds: 0, logTruncated: false, lacks };
   }
-  const runFolder = makeRunFolder(host);
+  const scratch = await scratchFolder(host);
+  const runFolder = mkdtempSync(join(scratch, "run-"));
+  if (host.isolation !== "user") chmodSync(runFolder, 0o711);
   const cgroups = makeCgroups(host.cgroups, spec.limits);
-  const pipe = await takePipe();
+  const pipe = await takePipe(join(scratch, "pipes"));
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
     return { ...(await runIn(spec, host, { runFolder, cgroups, pipe, log })), lacks };
@@ -121,25 +123,6 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
   return lacks;
 }
 
-/**
- * A private folder that the build's uid can pass through but not list; in
- * memory where that is possible, since it holds some dozens of small files.
- */
-function makeRunFolder(host: HostAbilities): string {
-  const bases = ["/dev/shm", tmpdir(), "/tmp", "/run", "/var/tmp"];
-  for (const base of bases) {
-    try {
-      if (host.isolation !== "user" && !isReachable(base)) continue;
-      const folder = mkdtempSync(join(base, "bitforbit-sandbox-"));
-      if (host.isolation !== "user") chmodSync(folder, 0o711);
-      return folder;
-    } catch {
-      // Not there, or not ours to write: the next.
-    }
-  }
-  throw new BitforbitError("lacking", `no temporary folder among ${bases.join(", ")}`, { hint: "make /tmp writable" });
-}
-
 let system: Promise<SystemRoot> | undefined;
 
 async function runIn(
@@ -147,7 +130,7 @@ async function runIn(
   host: HostAbilities,
   resources: Resources,
 ): Promise<Omit<SandboxResult, "lacks">> {
-  system ??= systemRoot();
+  system ??= systemRoot(join(await scratchFolder(host), "etc"));
   const uid = host.isolation === "dropped" ? freshBuildUid() : undefined;
   const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
   const owner = uid ?? (host.isolation === "root" ? spec.world.user.uid : undefined);
@@ -156,6 +139,7 @@ async function runIn(
   const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
   const base = await system;
 
+  for (const path of network?.paths ?? []) if (path.startsWith("/etc/")) placeInEtc(base, path);
   const files = network?.files ?? [];
   const {
     program,
@@ -167,11 +151,7 @@ async function runIn(
     uid,
     runFolder: resources.runFolder,
     shown: shownIn(spec, host, network?.paths ?? []),
-    before: [
-      ...base.args,
-      ...skeleton(spec, host),
-      ...worldFiles(spec.world, host, spec.network, base, resources.runFolder),
-    ],
+    before: [...base.args, ...skeleton(spec, host), ...worldFiles(spec.world, host, spec.network, resources.runFolder)],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
       ...(spec.network === "none" ? ["--unshare-net"] : []),
