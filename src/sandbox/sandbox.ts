@@ -108,6 +108,10 @@ function checkSpec(spec: SandboxSpec): void {
       throw new BitforbitError("input", `not an environment variable: ${JSON.stringify(name)}`);
     }
   }
+  for (const [name, value] of Object.entries(spec.limits)) {
+    if (!Number.isSafeInteger(value) || value <= 0)
+      throw new BitforbitError("input", `not a limit: ${name} = ${value}`);
+  }
   if (spec.command.length === 0) throw new BitforbitError("input", "no command to run");
 }
 
