@@ -17,7 +17,7 @@ export interface CgroupParent {
 
 /** One run's control groups. */
 export interface RunCgroups {
-  /** Files into which a process writes its id to join. */
+  /** Files into which a process id is written to move that process in. */
   joinBy: string[];
   countsMemory: boolean;
   countsProcesses: boolean;
@@ -114,8 +114,8 @@ export function makeCgroups(cgroups: Cgroups, limits: { memoryBytes: number; pro
     );
     if (cgroups.memory.version === 2) optionally(join(memory, "memory.oom.group"), () => "1");
   }
-  // bubblewrap's own processes count as well: the one outside, the one that reaps.
-  if (pids !== undefined) writeFileSync(join(pids, "pids.max"), String(limits.processes + 2));
+  // bubblewrap's own process that reaps counts as well.
+  if (pids !== undefined) writeFileSync(join(pids, "pids.max"), String(limits.processes + 1));
   return {
     joinBy: [...folders].map((folder) => join(folder, "cgroup.procs")),
     countsMemory: memory !== undefined,

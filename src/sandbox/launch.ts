@@ -10,7 +10,7 @@ import { cpusOf } from "./rootfs.ts";
  * when we end:
  *
  *     unshare -m   only when something must be mounted first
- *     sh           mounts, disorderfs; control groups, resource limits, umask
+ *     sh           mounts, disorderfs; resource limits, umask
  *     taskset, setarch, setpriv
  *     bwrap        namespaces and the root
  *     sh           (ordinary user) limits that count inside the user namespace only
@@ -19,6 +19,8 @@ import { cpusOf } from "./rootfs.ts";
 export interface Launch {
   program: string;
   args: string[];
+  /** The program starts as this kernel user and group already. */
+  uid: number | undefined;
 }
 
 /** Something that bubblewrap shall show. */
@@ -40,7 +42,8 @@ export interface LaunchPlan {
   before: readonly string[];
   after: readonly string[];
   command: readonly string[];
-  joinBy: readonly string[];
+  /** Whether the build waits until BLOCK_FD closes: until it is in its control groups. */
+  waits: boolean;
   /** Descriptors below this one are ours. */
   firstFreeFd: number;
   limits: { processes: number; diskBytes: number; memoryBytes: number };
@@ -51,8 +54,10 @@ export interface LaunchPlan {
 /** File descriptors of the chain: bubblewrap reports on one, and the other closes when we end. */
 export const STATUS_FD = 3;
 export const LIFELINE_FD = 4;
+/** The build starts when our end of this one closes. */
+export const BLOCK_FD = 5;
 /** From here on come the files that bubblewrap copies into the root. */
-export const FIRST_FILE_FD = 5;
+export const FIRST_FILE_FD = 6;
 
 const MOUNTED = `mounted() { while read -r line; do case "$line" in *" $1 "*) return 0;; esac; done </proc/self/mountinfo; return 1; }
 tries=0; until mounted "$mount"; do tries=$((tries+1)); [ $tries -lt 1000 ] || { echo "disorderfs did not mount" >&2; exit 125; }; sleep 0.002; done
@@ -123,13 +128,13 @@ export function launch(plan: LaunchPlan): Launch {
       `source=$1 mount=$2; shift 2\n` +
       // The watcher lives outside the build's reach, and reads until our end of the lifeline closes.
       `{ disorderfs -f -q --multi-user=${many} --sort-dirents=yes --reverse-dirents=${reverse} --pad-blocks=0 "$source" "$mount" </dev/null &\n` +
-      `fs=$!; read -r _ <&${LIFELINE_FD}; kill -TERM $fs; wait $fs; } >/dev/null 2>&1 ${STATUS_FD}>&- &\n` +
+      `fs=$!; read -r _ <&${LIFELINE_FD}; kill -TERM $fs; wait $fs; } >/dev/null 2>&1 ${STATUS_FD}>&- ${BLOCK_FD}<&- &\n` +
       MOUNTED;
   }
-  for (const file of plan.joinBy) script += `echo $$ >"${file}" || exit 125\n`;
   if (outer) script += limitsScript(plan);
-  script += `exec "$@" ${LIFELINE_FD}<&-`;
+  script += `exec "$@" ${LIFELINE_FD}<&-${plan.waits ? "" : ` ${BLOCK_FD}<&-`}`;
 
+  const needsMounts = table.length > 0 || ordered !== undefined;
   const cpus = cpusOf(world, host);
   const inherited = [
     ...(cpus.length < host.cpus.length ? ["taskset", "-c", cpus.join(",")] : []),
@@ -137,12 +142,11 @@ export function launch(plan: LaunchPlan): Launch {
   ];
   const sandbox = [
     ...inherited,
-    ...(plan.uid === undefined ? [] : asUid(plan.uid)),
+    ...(plan.uid === undefined || !needsMounts ? [] : asUid(plan.uid)),
     "bwrap",
     ...bwrapArguments(plan, shown),
   ];
   const sources = ordered === undefined ? [] : [ordered.from, ordered.mount];
-  const needsMounts = table.length > 0 || ordered !== undefined;
   const chain = ["sh", "-c", script, "sh", ...sources, ...sandbox];
   const unshare = outer
     ? ["unshare", "-m", "--propagation", "private"]
@@ -156,7 +160,7 @@ export function launch(plan: LaunchPlan): Launch {
     ...(closing === "" ? [] : ["bash", "-c", `${closing}exec "$@"`, "bash"]),
     ...(needsMounts ? [...unshare, ...chain] : outer ? chain : sandbox),
   ];
-  return { program, args };
+  return { program, args, uid: needsMounts ? undefined : plan.uid };
 }
 
 function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
@@ -178,7 +182,7 @@ function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
           ...plan.command,
         ]
       : plan.uid === undefined
-        ? ["/bin/sh", "-c", `${limitsScript(plan)}exec "$@" ${LIFELINE_FD}<&-`, "sh", ...plan.command]
+        ? ["/bin/sh", "-c", `${limitsScript(plan)}exec "$@" ${LIFELINE_FD}<&- ${BLOCK_FD}<&-`, "sh", ...plan.command]
         : [...plan.command];
   return [
     ...namespaces,
@@ -189,6 +193,7 @@ function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
     "--new-session",
     "--json-status-fd",
     String(STATUS_FD),
+    ...(plan.waits ? ["--block-fd", String(BLOCK_FD)] : []),
     ...plan.before,
     ...shown.flatMap((one) => [one.writable ? "--bind" : "--ro-bind", one.from, one.to]),
     ...plan.after,

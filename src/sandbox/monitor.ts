@@ -1,4 +1,5 @@
-import { lstatSync, readFileSync, statfsSync } from "node:fs";
+import { lchownSync, lstatSync, readFileSync, type Stats, statfsSync } from "node:fs";
+import { join } from "node:path";
 import { namesIn, walkTree } from "../tree.ts";
 
 /** What a process tree uses, as /proc tells it. */
@@ -40,13 +41,30 @@ export async function treeUse(root: number): Promise<TreeUse> {
   return use;
 }
 
-/** Bytes of a tree on disk; every entry costs at least an inode. */
-async function bytesOnDisk(folder: string): Promise<number> {
+/**
+ * Bytes of a tree on disk, where every entry costs at least an inode; links
+ * are not followed. Gives the tree to `owner` on the way, when one is named.
+ */
+async function bytesOnDisk(root: string, owner?: number): Promise<number> {
+  const visit = (path: string): Stats => {
+    const stats = lstatSync(path);
+    if (owner !== undefined) lchownSync(path, owner, owner);
+    bytes += stats.blocks * 512 + 256;
+    return stats;
+  };
   let bytes = 0;
-  try {
-    for await (const entry of walkTree(folder)) bytes += entry.stats.blocks * 512 + 256;
-  } catch {
-    // A folder vanished while the build went on, or is closed to us: what was counted counts.
+  const pending = [root];
+  visit(root);
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    try {
+      for (const name of await namesIn(folder)) {
+        const path = join(folder, name);
+        if (visit(path).isDirectory()) pending.push(path);
+      }
+    } catch (error) {
+      // While the build goes on, folders vanish or are closed to us; before it, nothing may be missed.
+      if (owner !== undefined) throw error;
+    }
   }
   return bytes;
 }
@@ -71,14 +89,16 @@ export class DiskWatch {
     this.#limit = limit;
   }
 
-  async start(): Promise<void> {
-    for (const folder of this.#folders) this.#startBytes += await bytesOnDisk(folder);
+  /** Measures the folders, and gives them to `owner`, the build's own uid, when one is named. */
+  async start(owner: number | undefined): Promise<void> {
+    for (const folder of this.#folders) this.#startBytes += await bytesOnDisk(folder, owner);
     this.#freeAtWalk = this.#free();
   }
 
   /** Whether the folders have grown by more than the limit. `now` is in milliseconds of any steady clock. */
   async isExceeded(now: number, elapsed: () => number): Promise<boolean> {
     const gone = this.#freeAtWalk - this.#free();
+    if (this.#nextWalk === 0) this.#nextWalk = now + 2000;
     if (this.#grown + gone <= this.#limit && now < this.#nextWalk) return false;
     const began = elapsed();
     this.#freeAtWalk = this.#free();

@@ -20,7 +20,7 @@ const PASSED: readonly RegExp[] = [
   /^MAVEN_(?:OPTS|ARGS)$/,
 ];
 
-/** Client configuration, by its place below HOME or at the root, read-only. */
+/** Client configuration, by its place below HOME, read-only. What lies in /etc is seen to by `rootfs.ts`. */
 const HOME_FILES = [
   ".npmrc",
   ".config/pip/pip.conf",
@@ -31,7 +31,6 @@ const HOME_FILES = [
   ".m2/settings.xml",
   ".config/go/env",
 ];
-const SYSTEM_FILES = ["/etc/pip.conf", "/etc/npmrc", "/etc/go.env"];
 const MAX_FILE_BYTES = 1 << 20;
 
 export interface NetworkConfiguration {
@@ -64,7 +63,6 @@ export function networkConfiguration(
     }
   };
   for (const name of HOME_FILES) take(join(homedir(), name), join(home, name));
-  for (const path of SYSTEM_FILES) take(path, path);
   return { environment, files, paths: [...new Set(paths)] };
 }
 
@@ -72,6 +70,6 @@ export function networkConfiguration(
 function isShowable(path: string): boolean {
   if (["/", homedir(), "/root", "/home", "/etc", "/var", "/proc", "/sys", "/dev", "/run", "/tmp"].includes(path))
     return false;
-  if (/^\/(?:proc|sys|dev|usr)(?:\/|$)/.test(path)) return false;
+  if (/^\/(?:proc|sys|dev|usr|etc\/ssl\/certs)(?:\/|$)/.test(path)) return false;
   return existsSync(path);
 }

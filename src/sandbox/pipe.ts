@@ -1,6 +1,4 @@
-import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../child.ts";
 import { BitforbitError } from "../errors.ts";
@@ -10,19 +8,13 @@ import { BitforbitError } from "../errors.ts";
  * `echo >/dev/stderr` fails on a socket; a pipe is what a build expects.
  */
 const freePipes: string[] = [];
-let pipeFolder: string | undefined;
 let pipeCount = 0;
 
-/** The path of a named pipe that nobody else uses until it is given back. */
-export async function takePipe(): Promise<string> {
+/** The path of a named pipe that nobody else uses until it is given back; new ones are made in `folder`. */
+export async function takePipe(folder: string): Promise<string> {
   const free = freePipes.pop();
   if (free !== undefined && existsSync(free)) return free;
-  if (pipeFolder === undefined || !existsSync(pipeFolder)) {
-    const folder = mkdtempSync(join(tmpdir(), "bitforbit-pipes-"));
-    pipeFolder = folder;
-    process.once("exit", () => void spawn("rm", ["-rf", folder], { detached: true, stdio: "ignore" }).unref());
-  }
-  const path = join(pipeFolder, `p${pipeCount++}`);
+  const path = join(folder, `p${pipeCount++}`);
   const made = await run("mkfifo", ["-m", "0666", path]);
   if (made.exitCode !== 0) throw new BitforbitError("outside", `cannot make a pipe: ${made.stderr.trim()}`);
   return path;

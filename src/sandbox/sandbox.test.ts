@@ -221,6 +221,7 @@ test("a spec that makes no sense is refused, and a sandbox that cannot start say
   await bad({ directory: "relative" });
   await bad({ mounts: [{ from: "/no/such/folder", to: "/deps", writable: false }] });
   await bad({ mounts: [{ from: own, to: "/a/../b", writable: false }] });
+  await bad({ limits: { ...limits, memoryBytes: 2048 << 20 } });
   await bad({ environment: { "A=B": "x" } });
   await assert.rejects(
     sh("true", { directory: "/no/such/place" }),

@@ -1,18 +1,16 @@
-import { chmodSync, existsSync, mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { join, posix } from "node:path";
-import { run } from "../child.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
 import { makeCgroups } from "./cgroup.ts";
-import { freshBuildUid, type HostAbilities, isReachable } from "./host.ts";
+import { freshBuildUid, type HostAbilities } from "./host.ts";
 import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
 import { BoundedLog } from "./log.ts";
 import { DiskWatch } from "./monitor.ts";
 import { networkConfiguration } from "./network.ts";
 import { givePipe, takePipe } from "./pipe.ts";
-import { systemRoot, worldFiles } from "./rootfs.ts";
+import { placeInEtc, type SystemRoot, systemRoot, worldFiles } from "./rootfs.ts";
+import { scratchFolder } from "./scratch.ts";
 import { delay, type Resources, supervise } from "./supervise.ts";
 
 export interface Mount {
@@ -81,16 +79,18 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
     new BoundedLog(spec.log, 0).end();
     return { outcome: "cancelled", exitCode: undefined, milliseconds: 0, logTruncated: false, lacks };
   }
-  const runFolder = makeRunFolder(host);
+  const scratch = await scratchFolder(host);
+  const runFolder = mkdtempSync(join(scratch, "run-"));
+  if (host.isolation !== "user") chmodSync(runFolder, 0o711);
   const cgroups = makeCgroups(host.cgroups, spec.limits);
-  const pipe = await takePipe();
+  const pipe = await takePipe(join(scratch, "pipes"));
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
     return { ...(await runIn(spec, host, { runFolder, cgroups, pipe, log })), lacks };
   } finally {
     givePipe(pipe);
     await cgroups.remove();
-    await rm(runFolder, { recursive: true, force: true });
+    rmSync(runFolder, { recursive: true, force: true });
   }
 }
 
@@ -108,6 +108,10 @@ function checkSpec(spec: SandboxSpec): void {
       throw new BitforbitError("input", `not an environment variable: ${JSON.stringify(name)}`);
     }
   }
+  for (const [name, value] of Object.entries(spec.limits)) {
+    if (!Number.isSafeInteger(value) || value <= 0)
+      throw new BitforbitError("input", `not a limit: ${name} = ${value}`);
+  }
   if (spec.command.length === 0) throw new BitforbitError("input", "no command to run");
 }
 
@@ -123,44 +127,35 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
   return lacks;
 }
 
-/** A private folder that the build's uid can pass through but not list. */
-function makeRunFolder(host: HostAbilities): string {
-  const bases = [tmpdir(), "/tmp", "/run", "/var/tmp"];
-  const base =
-    host.isolation === "user" ? tmpdir() : (bases.find((path) => existsSync(path) && isReachable(path)) ?? tmpdir());
-  const folder = mkdtempSync(join(base, "bitforbit-sandbox-"));
-  if (host.isolation !== "user") chmodSync(folder, 0o711);
-  return folder;
-}
-
-let system: Promise<string[]> | undefined;
+let system: Promise<SystemRoot> | undefined;
 
 async function runIn(
   spec: SandboxSpec,
   host: HostAbilities,
   resources: Resources,
 ): Promise<Omit<SandboxResult, "lacks">> {
-  system ??= systemRoot();
+  system ??= systemRoot(join(await scratchFolder(host), "etc"));
   const uid = host.isolation === "dropped" ? freshBuildUid() : undefined;
   const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
   const owner = uid ?? (host.isolation === "root" ? spec.world.user.uid : undefined);
-  if (owner !== undefined && writable.length > 0) await give(writable, owner);
-  const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
   const disk = new DiskWatch(writable, spec.limits.diskBytes);
-  await disk.start();
+  await disk.start(owner);
+  const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
+  const base = await system;
 
+  for (const path of network?.paths ?? []) if (path.startsWith("/etc/")) placeInEtc(base, path);
   const files = network?.files ?? [];
-  const { program, args } = launch({
+  const {
+    program,
+    args,
+    uid: startAs,
+  } = launch({
     world: spec.world,
     host,
     uid,
     runFolder: resources.runFolder,
     shown: shownIn(spec, host, network?.paths ?? []),
-    before: [
-      ...(await system),
-      ...skeleton(spec, host),
-      ...worldFiles(spec.world, host, spec.network, join(resources.runFolder, "etc")),
-    ],
+    before: [...base.args, ...skeleton(spec, host), ...worldFiles(spec.world, host, spec.network, resources.runFolder)],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
       ...(spec.network === "none" ? ["--unshare-net"] : []),
@@ -178,7 +173,7 @@ async function runIn(
       ]),
     ],
     command: spec.command,
-    joinBy: resources.cgroups.joinBy,
+    waits: resources.cgroups.joinBy.length > 0,
     firstFreeFd: FIRST_FILE_FD + files.length,
     limits: spec.limits,
     orderedAt: host.disorderfs ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
@@ -186,17 +181,11 @@ async function runIn(
   return await supervise(spec, resources, {
     program,
     args,
+    uid: startAs,
     files: files.map(({ content }) => content),
     disk,
     writable,
   });
-}
-
-/** Gives writable trees to the uid that the build will have. */
-async function give(folders: readonly string[], uid: number): Promise<void> {
-  const { exitCode, stderr } = await run("chown", ["-hR", `${uid}:${uid}`, "--", ...folders]);
-  if (exitCode !== 0)
-    throw new BitforbitError("outside", `cannot give the build its folders: ${stderr.trim().slice(0, 300)}`);
 }
 
 /** Devices, /proc, and the writable folders that are fresh in every run. */

@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { Socket } from "node:net";
 import { constants as osConstants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { systemClock } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
 import type { RunCgroups } from "./cgroup.ts";
-import { FIRST_FILE_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
+import { BLOCK_FD, FIRST_FILE_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
 import type { BoundedLog } from "./log.ts";
 import { type DiskWatch, hasFileOfSize, treeUse } from "./monitor.ts";
 import type { Outcome, SandboxResult, SandboxSpec } from "./sandbox.ts";
@@ -26,6 +27,7 @@ export interface Resources {
 export interface Started {
   program: string;
   args: string[];
+  uid: number | undefined;
   files: readonly Buffer[];
   disk: DiskWatch;
   writable: readonly string[];
@@ -47,20 +49,34 @@ export async function supervise(
   const child = spawn(started.program, started.args, {
     cwd: "/",
     env: { PATH: OUR_PATH, LC_ALL: "C" },
-    stdio: ["ignore", writing, writing, "pipe", "pipe", ...started.files.map(() => "pipe" as const)],
+    stdio: ["ignore", writing, writing, "pipe", "pipe", "pipe", ...started.files.map(() => "pipe" as const)],
     detached: true,
+    ...(started.uid === undefined ? {} : { uid: started.uid, gid: started.uid }),
   });
   closeSync(writing);
+  const streams: readonly unknown[] = child.stdio;
   const output = new Socket({ fd: reading, readable: true, writable: false });
   output.on("data", (chunk: Buffer) => log.write(chunk));
   const drained = new Promise<void>((resolve) => output.once("close", resolve));
-  const status = new StatusReader(child.stdio[STATUS_FD] as Readable);
-  const lifeline = child.stdio[LIFELINE_FD] as Writable & Readable;
+  const gate = streams[BLOCK_FD] as Writable;
+  gate.on("error", () => undefined);
+  let notJoined: Error | undefined;
+  const status = new StatusReader(streams[STATUS_FD] as Readable, (pid) => {
+    // bubblewrap sets up its root meanwhile: the kernel takes its time to move a process.
+    Promise.all(cgroups.joinBy.map((file) => writeFile(file, String(pid)))).then(
+      () => gate.end(),
+      (error: Error) => {
+        notJoined = error;
+        kill(pid, child.pid);
+      },
+    );
+  });
+  const lifeline = streams[LIFELINE_FD] as Writable & Readable;
   lifeline.on("error", () => undefined);
   const lifelineClosed = new Promise<void>((resolve) => lifeline.once("close", resolve));
   lifeline.resume();
   started.files.forEach((content, index) => {
-    const stream = child.stdio[FIRST_FILE_FD + index] as Writable;
+    const stream = streams[FIRST_FILE_FD + index] as Writable;
     stream.on("error", () => undefined);
     stream.end(content);
   });
@@ -88,6 +104,10 @@ export async function supervise(
   await within(lifelineClosed, 5000);
   output.destroy();
   const { truncated } = log.end();
+  gate.destroy();
+  if (notJoined !== undefined && ended === undefined) {
+    throw new BitforbitError("lacking", "the build cannot be put into its control group", { cause: notJoined });
+  }
   if (failed !== undefined) throw new BitforbitError("lacking", `cannot start ${started.program}`, { cause: failed });
 
   const exitCode = status.exitCode;
@@ -109,9 +129,14 @@ export async function supervise(
 class StatusReader {
   #text = "";
 
-  constructor(stream: Readable) {
+  /** `onChild` is told the process id of the first process once. */
+  constructor(stream: Readable, onChild: (pid: number) => void) {
     stream.on("error", () => undefined);
-    stream.on("data", (chunk: Buffer) => (this.#text += chunk.toString()));
+    stream.on("data", (chunk: Buffer) => {
+      const before = this.child;
+      this.#text += chunk.toString();
+      if (before === undefined && this.child !== undefined) onChild(this.child);
+    });
   }
 
   /** Process id, as this machine counts, of the first process in the sandbox. */
@@ -124,7 +149,7 @@ class StatusReader {
   }
 
   #number(name: string): number | undefined {
-    const found = new RegExp(`"${name}": (\\d+)`).exec(this.#text)?.[1];
+    const found = new RegExp(`"${name}": (\\d+)[ ,}]`).exec(this.#text)?.[1];
     return found === undefined ? undefined : Number(found);
   }
 }
