@@ -28,7 +28,9 @@ export interface OpenSource extends ByteSource {
 const WINDOW = 64 << 10;
 const SMALL = 4 << 10;
 
-export function memorySource(bytes: Uint8Array, name = "bytes"): ByteSource {
+export function memorySource(content: Uint8Array, name = "bytes"): ByteSource {
+  // Never a Buffer, whose `slice` would not copy.
+  const bytes = new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
   return {
     name,
     size: bytes.length,
@@ -67,12 +69,12 @@ export function openSource(path: string | Buffer, name: string = path.toString()
     read(offset, length, scratch) {
       checkRange(name, size, offset, length);
       if (length > SMALL || length > size) {
-        const target = scratch !== undefined && scratch.length >= length ? scratch : Buffer.allocUnsafeSlow(length);
+        const target = scratch !== undefined && scratch.length >= length ? scratch : new Uint8Array(length);
         return fill(descriptor, target.subarray(0, length), offset, name);
       }
       if (offset < windowAt || offset + length > windowAt + window.length) {
         // A fresh window each time: callers keep views of the old one.
-        window = fill(descriptor, Buffer.allocUnsafeSlow(Math.min(WINDOW, size - offset)), offset, name);
+        window = fill(descriptor, new Uint8Array(Math.min(WINDOW, size - offset)), offset, name);
         windowAt = offset;
       }
       return window.subarray(offset - windowAt, offset - windowAt + length);
@@ -119,8 +121,8 @@ function checkRange(name: string, size: number, offset: number, length: number):
 
 const COMPARED = 1 << 20;
 // Comparing is synchronous from start to end, so that one pair of buffers serves everybody.
-const scratchA = Buffer.allocUnsafeSlow(COMPARED);
-const scratchB = Buffer.allocUnsafeSlow(COMPARED);
+const scratchA = new Uint8Array(COMPARED);
+const scratchB = new Uint8Array(COMPARED);
 
 /** Offset of the first byte in which two sources differ; undefined when they are equal to the last byte. */
 export function firstDifference(a: ByteSource, b: ByteSource): number | undefined {

@@ -1,4 +1,4 @@
-import type { ByteSource } from "../bytesource.ts";
+import { type ByteSource, commonPrefix } from "../bytesource.ts";
 import { rangeOf } from "./comparison.ts";
 import type { Range } from "./difference.ts";
 
@@ -11,8 +11,10 @@ export interface RangePair {
 const GAP = 8;
 const MAX_RANGES = 20_000;
 /** Longer runs are compared place by place only: aligning them costs memory. */
-const MAX_ALIGNED = 32 << 20;
-const BLOCK = 32;
+const MAX_ALIGNED = 64 << 20;
+/** Bytes of a block at least; larger inputs have larger blocks, so that there are not too many. */
+const MIN_BLOCK = 32;
+const MAX_BLOCKS = 1 << 19;
 const MAX_CANDIDATES = 8;
 const CHUNK = 1 << 20;
 
@@ -67,17 +69,17 @@ function collect(left: Uint8Array, right: Uint8Array, base: number, starts: numb
  */
 function byContent(a: Uint8Array, b: Uint8Array): RangePair[] {
   const ranges: RangePair[] = [];
-  const blocks = blocksOf(a);
-  const power = powerOf(BLOCK - 1);
+  const blocks = new Blocks(a);
+  const { size, power } = blocks;
   let doneA = 0;
   let doneB = 0;
   let at = 0;
-  let hash = b.length >= BLOCK ? hashAt(b, 0) : 0;
-  while (at + BLOCK <= b.length) {
-    const match = matchAt(a, b, at, blocks.get(hash), doneA);
+  let hash = b.length >= size ? hashAt(b, 0, size) : 0;
+  while (at + size <= b.length) {
+    const match = blocks.find(hash, b, at, doneA);
     if (match === undefined) {
-      if (at + BLOCK >= b.length) break;
-      hash = (Math.imul(hash - Math.imul(b[at] ?? 0, power), PRIME) + (b[at + BLOCK] ?? 0)) | 0;
+      if (at + size >= b.length) break;
+      hash = (Math.imul(hash - Math.imul(b[at] ?? 0, power), PRIME) + (b[at + size] ?? 0)) | 0;
       at++;
       continue;
     }
@@ -88,14 +90,11 @@ function byContent(a: Uint8Array, b: Uint8Array): RangePair[] {
       startB--;
     }
     addRange(ranges, doneA, startA, doneB, startB);
-    doneA = match + BLOCK;
-    doneB = at + BLOCK;
-    while (doneA < a.length && doneB < b.length && a[doneA] === b[doneB]) {
-      doneA++;
-      doneB++;
-    }
+    const same = size + commonPrefix(a.subarray(match + size), b.subarray(at + size));
+    doneA = match + same;
+    doneB = at + same;
     at = doneB;
-    if (at + BLOCK <= b.length) hash = hashAt(b, at);
+    if (at + size <= b.length) hash = hashAt(b, at, size);
   }
   addRange(ranges, doneA, a.length, doneB, b.length);
   return ranges;
@@ -115,38 +114,52 @@ function addRange(ranges: RangePair[], fromA: number, toA: number, fromB: number
 
 const PRIME = 0x01000193;
 
-function hashAt(bytes: Uint8Array, at: number): number {
+function hashAt(bytes: Uint8Array, at: number, size: number): number {
   let hash = 0;
-  for (let index = at; index < at + BLOCK; index++) hash = (Math.imul(hash, PRIME) + (bytes[index] ?? 0)) | 0;
+  for (let index = at; index < at + size; index++) hash = (Math.imul(hash, PRIME) + (bytes[index] ?? 0)) | 0;
   return hash;
 }
 
-function powerOf(exponent: number): number {
-  let power = 1;
-  for (let index = 0; index < exponent; index++) power = Math.imul(power, PRIME);
-  return power;
-}
+/** The blocks of some bytes by hash: chains in an array, since there may be half a million. */
+class Blocks {
+  readonly size: number;
+  /** What a byte counts that leaves the rolling hash. */
+  readonly power: number;
+  readonly #bytes: Uint8Array;
+  readonly #first = new Map<number, number>();
+  readonly #next: Int32Array;
 
-/** Places of blocks by hash, at most a few of each: runs of zeros would fill it with the same. */
-function blocksOf(bytes: Uint8Array): Map<number, number[]> {
-  const blocks = new Map<number, number[]>();
-  for (let at = 0; at + BLOCK <= bytes.length; at += BLOCK) {
-    const hash = hashAt(bytes, at);
-    const places = blocks.get(hash);
-    if (places === undefined) blocks.set(hash, [at]);
-    else if (places.length < MAX_CANDIDATES) places.push(at);
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.size = Math.max(MIN_BLOCK, Math.ceil(bytes.length / MAX_BLOCKS));
+    let power = 1;
+    for (let index = 1; index < this.size; index++) power = Math.imul(power, PRIME);
+    this.power = power;
+    const count = Math.floor(bytes.length / this.size);
+    this.#next = new Int32Array(count).fill(-1);
+    // From the end, so that each chain begins with its first block.
+    for (let block = count - 1; block >= 0; block--) {
+      const hash = hashAt(bytes, block * this.size, this.size);
+      this.#next[block] = this.#first.get(hash) ?? -1;
+      this.#first.set(hash, block);
+    }
   }
-  return blocks;
-}
 
-function matchAt(
-  a: Uint8Array,
-  b: Uint8Array,
-  at: number,
-  places: readonly number[] | undefined,
-  from: number,
-): number | undefined {
-  return places?.find(
-    (place) => place >= from && Buffer.compare(a.subarray(place, place + BLOCK), b.subarray(at, at + BLOCK)) === 0,
-  );
+  /** Where a block stands, not before `from`, that is equal to what stands in `other` at `at`. */
+  find(hash: number, other: Uint8Array, at: number, from: number): number | undefined {
+    const first = this.#first.get(hash);
+    if (first === undefined) return undefined;
+    let block = first;
+    // `from` never goes back: what lies before it is left out of the chain for good.
+    while (block >= 0 && block * this.size < from) block = this.#next[block] ?? -1;
+    if (block !== first) this.#first.set(hash, block);
+    // Runs of zeros are a chain of the same block: only a few are tried.
+    for (let tried = 0; block >= 0 && tried < MAX_CANDIDATES; block = this.#next[block] ?? -1) {
+      tried++;
+      const place = block * this.size;
+      const here = this.#bytes.subarray(place, place + this.size);
+      if (Buffer.compare(here, other.subarray(at, at + this.size)) === 0) return place;
+    }
+    return undefined;
+  }
 }

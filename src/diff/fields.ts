@@ -33,8 +33,8 @@ function differingFields(a: Spans, b: Spans, fieldOf: (span: string) => string):
   for (const key of new Set([...left.keys(), ...right.keys()])) {
     const spanA = left.get(key);
     const spanB = right.get(key);
-    const bytesA = spanA === undefined ? new Uint8Array(0) : a.source.read(spanA.offset, spanA.length).slice();
-    const bytesB = spanB === undefined ? new Uint8Array(0) : b.source.read(spanB.offset, spanB.length).slice();
+    const bytesA = bytesOf(a.source, spanA);
+    const bytesB = bytesOf(b.source, spanB);
     if (spanA !== undefined && spanB !== undefined && equalBytes(bytesA, bytesB)) continue;
     const field = fieldOf((spanA ?? spanB)?.field ?? "");
     const difference = found.get(field) ?? { ranges: [], a: [], b: [] };
@@ -42,11 +42,17 @@ function differingFields(a: Spans, b: Spans, fieldOf: (span: string) => string):
       a: rangeOf(spanA?.offset ?? a.spans[0]?.offset ?? 0, spanA?.length ?? 0),
       b: rangeOf(spanB?.offset ?? b.spans[0]?.offset ?? 0, spanB?.length ?? 0),
     });
-    difference.a.push(bytesA);
-    difference.b.push(bytesB);
+    difference.a.push(bytesA.slice());
+    difference.b.push(bytesB.slice());
     found.set(field, difference);
   }
   return found;
+}
+
+const NOTHING = new Uint8Array(0);
+
+function bytesOf(source: ByteSource, span: Span | undefined): Uint8Array {
+  return span === undefined ? NOTHING : source.read(span.offset, span.length);
 }
 
 function keyed(spans: readonly Span[]): Map<string, Span> {

@@ -5,8 +5,8 @@ import { BitforbitError, messageOf } from "../errors.ts";
 import type { InflationGuard, Sink } from "./inflation.ts";
 
 /** Compressed bytes handed to the decompressor at a time. */
-const INPUT_CHUNK = 128 << 10;
-const OUTPUT_CHUNK = 256 << 10;
+const INPUT_CHUNK = 256 << 10;
+const OUTPUT_CHUNK = 1 << 20;
 /** Streams at most this long are inflated in one call, which is much quicker for the many small ones. */
 const SMALL = 32 << 10;
 

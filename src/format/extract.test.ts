@@ -216,7 +216,7 @@ test("does not extract over what is there", async () => {
 
 test("refuses gzip, xz and zip bombs", async () => {
   const bomb = join(folder, "bomb.tar.gz");
-  writeFileSync(bomb, gzipBytes(new Uint8Array(80 << 20)));
+  writeFileSync(bomb, gzipBytes(new Uint8Array(66 << 20), { level: 4 }));
   await assert.rejects(extractArchive(bomb, fresh(), { temporary: folder }), refusal("limit", /to one/));
   if (has("xz")) {
     const packed = execFileSync("xz", ["-0", "-c"], { input: Buffer.alloc(80 << 20), maxBuffer: 1 << 24 });

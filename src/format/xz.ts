@@ -9,6 +9,8 @@ import { INFLATION_LIMITS, InflationGuard, type InflationLimits, type Sink } fro
  * refused before any work, and again while decompressing, since an index can lie.
  */
 const MAGIC: readonly number[] = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
+/** The check that the decoder does not know. */
+const SHA256 = 10;
 const MAX_STREAMS = 1000;
 const MAX_INDEX = 16 << 20;
 const INPUT_CHUNK = 64 << 10;
@@ -100,6 +102,11 @@ function lastStream(source: ByteSource, end: number): XzStream {
   if (indexAt < 12) throw bad(source, end - 8, "an index larger than the file");
   const { packed, size } = indexSums(source, indexAt, indexSize);
   const offset = indexAt - packed - 12;
+  if (offset >= 0 && (source.read(offset + 7, 1)[0] ?? 0) === SHA256) {
+    throw new BitforbitError("input", `${source.name}: xz with SHA-256 checks is not read`, {
+      hint: "pack it again with `xz --check=crc64`",
+    });
+  }
   if (offset < 0 || !looksLikeXz(source.read(offset, 6))) throw bad(source, indexAt, "the index does not fit the file");
   return { offset, length: end - offset, size };
 }
