@@ -4,6 +4,7 @@ import { sha256 } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
 import { HASHEDREKORD_KIND, HASHEDREKORD_VERSION, hashedRekord } from "../format/hashedrekord.ts";
+import { parseSpki } from "../format/spki.ts";
 import type { LeafProof, LogIdentity } from "../log/reader.ts";
 import { BUNDLE_V03 } from "./bundle.ts";
 import type { Statement } from "./statement.ts";
@@ -39,7 +40,7 @@ export async function attestAll(
   if (signer.algorithm !== "ecdsa-p256") {
     throw new BitforbitError("input", `statements are signed with P-256, not with ${signer.algorithm}`);
   }
-  const spki = pemBytes(signer.publicKeyPem);
+  const { der: spki } = parseSpki(signer.publicKeyPem, "the signer's public key");
   const signed = await Promise.all(
     statements.map(async (statement) => {
       const payload = utf8(JSON.stringify(statement));
@@ -84,8 +85,4 @@ function tlogEntry(entry: Uint8Array, proof: LeafProof, log: LogIdentity): objec
     },
     canonicalizedBody: base64(entry),
   };
-}
-
-function pemBytes(pem: string): Uint8Array {
-  return new Uint8Array(Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64"));
 }

@@ -1,6 +1,7 @@
 /** Sigstore `trusted_root.json` v0.1, for verifiers other than ours: `cosign --trusted-root`. */
 import { base64 } from "../bytes.ts";
 import { rfc3339 } from "../clock.ts";
+import { parseSpki } from "../format/spki.ts";
 import type { LogIdentity } from "../log/reader.ts";
 
 /** JSON text that names our logs and no certificate or timestamp authority. `validFrom`: milliseconds since 1970. */
@@ -11,7 +12,7 @@ export function trustedRoot(logs: readonly LogIdentity[], validFrom = 0): string
       baseUrl: `https://${log.origin}`,
       hashAlgorithm: "SHA2_256",
       publicKey: {
-        rawBytes: log.publicKeyPem.replace(/-----[^-]+-----|\s/g, ""),
+        rawBytes: base64(parseSpki(log.publicKeyPem, `the key of ${log.origin}`).der),
         keyDetails: "PKIX_ED25519",
         validFor: { start: rfc3339(validFrom) },
       },

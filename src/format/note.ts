@@ -13,6 +13,7 @@ import { createPublicKey, verify } from "node:crypto";
 import { base64, concat, equalBytes, fromBase64, utf8 } from "../bytes.ts";
 import { sha256 } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
+import { parseSpki } from "./spki.ts";
 
 const MAX_NOTE = 64 << 10;
 const MAX_SIGNATURES = 64;
@@ -33,14 +34,13 @@ export function noteKeyHash(name: string, publicKey: Uint8Array): Uint8Array {
 /** A verifier for one name and one Ed25519 key (PEM, SubjectPublicKeyInfo). Throws `input`. */
 export function noteVerifier(name: string, publicKeyPem: string): NoteVerifier {
   checkName(name);
-  const key = createPublicKey(publicKeyPem);
-  if (key.asymmetricKeyType !== "ed25519") {
-    throw new BitforbitError("input", `the note key of ${name} is ${key.asymmetricKeyType}, not ed25519`);
-  }
-  const raw = new Uint8Array(key.export({ format: "der", type: "spki" }).subarray(-32));
+  const { algorithm, der } = parseSpki(publicKeyPem, `the note key of ${name}`);
+  if (algorithm !== "ed25519")
+    throw new BitforbitError("input", `the note key of ${name} is ${algorithm}, not ed25519`);
+  const key = createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
   return {
     name,
-    keyHash: noteKeyHash(name, raw),
+    keyHash: noteKeyHash(name, der.subarray(-32)),
     verify: (text, signature) => signature.length === 64 && verify(null, text, key, signature),
   };
 }

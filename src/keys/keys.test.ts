@@ -15,9 +15,10 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import test from "node:test";
 import * as fc from "fast-check";
-import { utf8 } from "../bytes.ts";
+import { fromHex, utf8 } from "../bytes.ts";
 import { systemEntropy } from "../entropy.ts";
 import { BitforbitError } from "../errors.ts";
+import { spkiPem } from "../format/spki.ts";
 import { privateKeyPem } from "./encrypted.ts";
 import { exportPublic, openKeys, publicKeys } from "./keys.ts";
 import { parsePublicKey } from "./verifier.ts";
@@ -140,13 +141,15 @@ test("several first uses at once agree on one key", async () => {
 test("public keys of other kinds and forms are refused", () => {
   const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" });
   assert.equal(parsePublicKey(pem(p256.publicKey)).algorithm, "ecdsa-p256");
+  assert.equal(parsePublicKey(pem(p256.publicKey)).pem, pem(p256.publicKey));
   const cases: [string, RegExp][] = [
-    [pem(generateKeyPairSync("ec", { namedCurve: "P-384" }).publicKey), /secp384r1, not P-256/],
-    [pem(generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey), /rsa/],
+    [pem(generateKeyPairSync("ec", { namedCurve: "P-384" }).publicKey), /neither a P-256 key/],
+    [pem(generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey), /neither a P-256 key/],
     [p256.privateKey.export({ format: "pem", type: "pkcs8" }).toString(), /not one PEM block/],
     [pem(p256.publicKey).repeat(2), /not one PEM block/],
     ["", /not one PEM block/],
-    [pem(p256.publicKey).replace(/M/, "N"), /cannot parse/],
+    [spkiPem(fromHex(`3059301306072a8648ce3d020106082a8648ce3d03010703420004${"11".repeat(64)}`)), /not a point/],
+    [pem(p256.publicKey).replace(/M/, "N"), /neither a P-256 key/],
   ];
   for (const [text, message] of cases) assert.throws(() => parsePublicKey(text), { code: "input", message });
 });

@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { createDurable, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
+import type { KeyAlgorithm } from "../format/spki.ts";
 import { privateKeyPem, readPrivateKey } from "./encrypted.ts";
-import { type Algorithm, type PublicKey, parsePublicKey } from "./verifier.ts";
+import { type PublicKey, parsePublicKey } from "./verifier.ts";
 
 export interface Signer {
-  algorithm: Algorithm;
+  algorithm: KeyAlgorithm;
   /** As `PublicKey.keyId`. */
   keyId: string;
   publicKeyPem: string;

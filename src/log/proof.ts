@@ -1,5 +1,5 @@
 /** Verifying Merkle proofs. The attacker writes every argument but the root and size of a verified checkpoint. */
-import { HASH_BYTES, emptyRoot, exponent, nodeHash, sameRoot } from "./tile.ts";
+import { HASH_BYTES, exponent, nodeHash, sameRoot } from "./tile.ts";
 
 /**
  * Whether the leaf with `leafHash` is at `index` of the tree with `root` and
@@ -36,8 +36,8 @@ export function verifyInclusion(
 
 /**
  * Whether the tree with `secondRoot` and `second` leaves starts with the tree
- * with `firstRoot` and `first` leaves: RFC 9162, section 2.1.4.2. A first tree
- * without leaves is the start of any tree; the proof is then empty.
+ * with `firstRoot` and `first` leaves: RFC 9162, section 2.1.4.2. No for a first
+ * tree without leaves: it starts every tree, so a proof would say nothing.
  */
 export function verifyConsistency(
   first: number,
@@ -46,11 +46,16 @@ export function verifyConsistency(
   secondRoot: Uint8Array,
   proof: readonly Uint8Array[],
 ): boolean {
-  if (!isIndex(first) || !isIndex(second) || first > second || !areHashes([...proof, firstRoot, secondRoot])) {
+  if (
+    !isIndex(first) ||
+    !isIndex(second) ||
+    first === 0 ||
+    first > second ||
+    !areHashes([...proof, firstRoot, secondRoot])
+  ) {
     return false;
   }
   if (first === second) return proof.length === 0 && sameRoot(firstRoot, secondRoot);
-  if (first === 0) return proof.length === 0 && sameRoot(firstRoot, emptyRoot());
   // When `first` is a power of two its root is itself the first node of the proof.
   const path = exponent(first) !== undefined ? [firstRoot, ...proof] : [...proof];
   let fn = first - 1;

@@ -56,7 +56,8 @@ test("what is appended is proven, found again and consistent, across tile border
   const log = await openLog(path, signer);
   assert.match(log.identity.origin, /^log-[0-9a-f]{16}\.bitforbit\.local$/);
   const all: Uint8Array[] = [];
-  const heads = [{ size: 0, root: emptyRoot() }];
+  assert.deepEqual((await log.checkpoint()).root, emptyRoot());
+  const heads: { size: number; root: Uint8Array }[] = [];
   for (const count of [1, 1, 3, 250, 1, 1, 255, 513, 0, 2]) {
     const leaves = leavesOf(count, `batch ${heads.length}`);
     const proofs = await log.appendAll(leaves);

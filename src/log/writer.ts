@@ -165,6 +165,7 @@ async function checkAgainstLast(
       hint: "an older copy was restored: restore a newer one. Signing a smaller tree would contradict the proofs given out",
     });
   }
+  if (last.size === 0) return;
   const proof = await files.compute(size, (node) => consistencyProof(last.size, size, node));
   if (!verifyConsistency(last.size, size, last.root, root, proof)) {
     throw new BitforbitError("refused", `the log in ${files.path} contradicts the checkpoint in ${files.path}.last`, {

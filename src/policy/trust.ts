@@ -56,7 +56,7 @@ export function makeTrust(input: TrustInput): Trust {
   );
   const logs = input.logs.map(({ origin, publicKeyPem }) => ({
     origin,
-    verifier: noteVerifier(origin, parsePublicKey(publicKeyPem, `the key of the log ${origin}`).pem),
+    verifier: noteVerifier(origin, publicKeyPem),
   }));
   const { expires } = input;
   return { keys, logs, digest: trustDigest(keys, input), ...(expires === undefined ? {} : { expires }) };
