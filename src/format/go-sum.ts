@@ -46,7 +46,7 @@ function sumsOf(source: Uint8Array | string, what: string): Sum[] {
     if (line.trim() === "") continue;
     const place = `${what}:${index + 1}`;
     const [path = "", version = "", h1 = "", ...rest] = line.trim().split(/[ \t]+/);
-    if (rest.length > 0 || !isModulePath(path) || !/^v\d[^/]*(?:\/go\.mod)?$/.test(version)) {
+    if (rest.length > 0 || h1 === "" || !isModulePath(path) || !/^v\d[^/]*(?:\/go\.mod)?$/.test(version)) {
       throw new BitforbitError("input", `${place}: not "module version hash": ${JSON.stringify(line.slice(0, 120))}`);
     }
     // Other algorithms may come one day; Go itself skips what it does not know.
@@ -65,7 +65,7 @@ function sumsOf(source: Uint8Array | string, what: string): Sum[] {
 
 /** Module paths: Go Modules Reference, "Module paths and versions". */
 function isModulePath(text: string): boolean {
-  return /^[A-Za-z0-9._~-]+(?:\/[A-Za-z0-9._~-]+)*$/.test(text) && text.length <= 1024;
+  return text.length <= 1024 && /^(?!\.|.*\/\.)[A-Za-z0-9._~-]+(?:\/[A-Za-z0-9._~-]+)*$/.test(text);
 }
 
 function linesOf(source: Uint8Array | string, what: string): string[] {
