@@ -7,6 +7,7 @@ import { BitforbitError } from "../errors.ts";
 import { namesIn } from "../tree.ts";
 import type { Lack } from "../world.ts";
 import { type Cgroups, findCgroups } from "./cgroup.ts";
+import { clockLibrary } from "./clock-library.ts";
 import { type Locales, compiledLocales } from "./locale.ts";
 
 /**
@@ -24,7 +25,7 @@ export interface HostAbilities {
   cgroups: Cgroups;
   /** Whether disorderfs can be mounted: as root, or inside our own user namespace. */
   disorderfs: boolean;
-  /** libfaketime's thread-safe library; undefined when it is not installed. */
+  /** Library that shifts the clock: our own where it can be compiled, else libfaketime; undefined without both. */
   faketime: string | undefined;
   /** Whether setarch may switch address space randomisation off. */
   aslrOff: boolean;
@@ -77,7 +78,7 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
     findDisorderfs(isolation, lacks),
     compiledLocales(options.cache ?? defaultCache(isolation), lacks),
   ]);
-  const faketime = findFaketime(lacks);
+  const faketime = (await clockLibrary(options.cache ?? defaultCache(isolation))) ?? findFaketime(lacks);
   const cgroups = findCgroups(lacks);
   const zones = existsSync("/usr/share/zoneinfo/Pacific/Marquesas");
   if (!zones) {
@@ -197,7 +198,11 @@ function findFaketime(lacks: Lack[]): string | undefined {
     .flatMap((pattern) => globSync(pattern).sort())
     .filter((path) => isNative(path));
   if (found[0] !== undefined) return found[0];
-  lacks.push({ what: "libfaketime is not installed", remedy: "apt-get install libfaketime", causes: ["clock"] });
+  lacks.push({
+    what: "neither a C compiler nor libfaketime is installed, so the clock is not varied",
+    remedy: "apt-get install gcc libc6-dev, or libfaketime",
+    causes: ["clock"],
+  });
   return undefined;
 }
 

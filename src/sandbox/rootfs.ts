@@ -182,7 +182,7 @@ export function worldFiles(world: World, host: HostAbilities, network: "none" | 
       put(name, hostFile(join("/etc", name)));
     }
   }
-  if (host.faketime !== undefined) {
+  if (host.faketime !== undefined && world.clockOffset !== 0) {
     // The library and the offset come by files and not by variables: so the
     // environment is the same in every world, and `env -i` does not lose the clock.
     put("ld.so.preload", `${host.faketime}\n`);

@@ -225,7 +225,7 @@ function shownIn(spec: SandboxSpec, host: HostAbilities, networkPaths: readonly 
     writable: false,
   }));
   const faketime =
-    host.faketime === undefined || host.faketime.startsWith("/usr/")
+    host.faketime === undefined || spec.world.clockOffset === 0 || host.faketime.startsWith("/usr/")
       ? []
       : [{ from: host.faketime, to: host.faketime, writable: false }];
   return [...own.filter(({ from }) => existsSync(from)), ...faketime, ...spec.mounts];
