@@ -312,6 +312,21 @@ test("what cannot be looked into is compared as bytes, and says why", async () =
 const many = (mtime: number): Uint8Array =>
   tarBytes(Array.from({ length: 50 }, (_, at) => ({ name: `m${at}`, mtime, content: bytes("x") })));
 
+test(
+  "xz: goes down, tells the compressor's choice, and a bomb blocks nobody after it",
+  { skip: !has("xz") },
+  async () => {
+    const text = bytes("some text to pack\n".repeat(3000));
+    assert.deepEqual(await toldOf(xz(bytes("a\n"), "-0"), xz(bytes("b\n"), "-0")), ["x > unxz: text a\n | b\n"]);
+    const [choice] = await leaves(xz(text, "-0"), xz(text, "-9e"));
+    assert.equal(choice?.field, "compressed");
+    const inflation = { maxBytes: 1 << 20, maxRatio: 1e9, freeBytes: 0 };
+    const bombs = await compare(xz(Buffer.alloc(2 << 20), "-0"), xz(Buffer.alloc(2 << 20, 1), "-0"), { inflation });
+    assert.match(bombs?.note ?? "", /not looked into as xz: .*more than 1048576/);
+    assert.equal((await toldOf(xz(bytes("a\n"), "-0"), xz(bytes("b\n"), "-0"))).length, 1);
+  },
+);
+
 test("limits on depth and leaves end the way down, and lose no difference", async () => {
   const nest = (text: string, depth: number): Uint8Array =>
     depth === 0 ? bytes(text) : gzipBytes(nest(text, depth - 1));
