@@ -1,0 +1,132 @@
+/** The policy file, TOML or JSON: what a verifier demands, and whom it trusts. */
+import { parse, stringify } from "smol-toml";
+import * as v from "valibot";
+import { BitforbitError } from "../errors.ts";
+import { parseJson } from "../json.ts";
+import type { PublicKey } from "../keys/verifier.ts";
+import { type Trust, type TrustInput, makeTrust } from "./trust.ts";
+
+export interface Policy {
+  /** SLSA builder ids that are allowed, exactly. */
+  builders: readonly string[];
+  /** Source URIs that are allowed; one may end in `*`, and `*` alone is any source. */
+  sources: readonly string[];
+  requireCanonical: boolean;
+  requireSbom: boolean;
+  /** The same bytes in two worlds. */
+  requireReproduced: boolean;
+}
+
+const MAX_TEXT = 1 << 20;
+const text = v.pipe(v.string(), v.nonEmpty());
+const Shape = v.strictObject({
+  version: v.literal(1),
+  builders: v.pipe(v.array(text), v.minLength(1)),
+  sources: v.pipe(v.array(v.pipe(text, v.regex(/^[^*]*\*?$/, "a * may only stand at the end"))), v.minLength(1)),
+  // What a policy does not say is demanded.
+  requireCanonical: v.optional(v.boolean(), true),
+  requireSbom: v.optional(v.boolean(), true),
+  requireReproduced: v.optional(v.boolean(), true),
+  /** RFC 3339. */
+  expires: v.optional(v.union([v.string(), v.date()])),
+  keys: v.pipe(
+    v.array(
+      v.strictObject({
+        name: text,
+        publicKey: text,
+        validUntil: v.optional(v.union([v.string(), v.date()])),
+        revoked: v.optional(v.boolean(), false),
+      }),
+    ),
+    v.minLength(1),
+  ),
+  logs: v.pipe(v.array(v.strictObject({ origin: text, publicKey: text })), v.minLength(1)),
+});
+
+/** Parses a policy. Throws `input`, naming `path` and the field (for TOML that cannot be read, line and column). */
+export function parsePolicy(source: string, path: string): { policy: Policy; trust: Trust } {
+  if (source.length > MAX_TEXT) throw new BitforbitError("limit", `${path} is larger than a policy`);
+  const parsed = v.safeParse(
+    Shape,
+    source.trimStart().startsWith("{") ? parseJson(source, path) : readToml(source, path),
+  );
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const field = v.getDotPath(issue) ?? "the policy";
+    throw new BitforbitError("input", `${path}: ${field}: ${issue.message}`, {
+      hint: "a policy has version, builders, sources, keys and logs; 'bitforbit policy' prints one to start from",
+    });
+  }
+  const { keys, logs, expires, builders, sources, requireCanonical, requireSbom, requireReproduced } = parsed.output;
+  const input: TrustInput = {
+    keys: keys.map(({ name, publicKey, validUntil, revoked }) => ({
+      name,
+      publicKeyPem: publicKey,
+      revoked,
+      ...(validUntil === undefined ? {} : { validUntil: instant(validUntil, path, "keys.validUntil") }),
+    })),
+    logs: logs.map(({ origin, publicKey }) => ({ origin, publicKeyPem: publicKey })),
+    ...(expires === undefined ? {} : { expires: instant(expires, path, "expires") }),
+  };
+  return { policy: { builders, sources, requireCanonical, requireSbom, requireReproduced }, trust: makeTrust(input) };
+}
+
+/** The policy of a home that trusts itself only: its key, its log, its builder; everything is demanded. */
+export function defaultPolicy(home: {
+  artifactKey: PublicKey;
+  log: { origin: string; publicKeyPem: string };
+  builder: string;
+  sources?: readonly string[];
+}): { policy: Policy; trust: Trust } {
+  return {
+    policy: {
+      builders: [home.builder],
+      sources: home.sources ?? ["*"],
+      requireCanonical: true,
+      requireSbom: true,
+      requireReproduced: true,
+    },
+    trust: makeTrust({
+      keys: [{ name: "this home's key", publicKeyPem: home.artifactKey.pem }],
+      logs: [home.log],
+    }),
+  };
+}
+
+/** The TOML text of a policy, to hand to others: `parsePolicy` reads it back. */
+export function policyToml(policy: Policy, trust: TrustInput): string {
+  const { expires } = trust;
+  return stringify({
+    version: 1,
+    ...policy,
+    ...(expires === undefined ? {} : { expires: new Date(expires).toISOString() }),
+    keys: trust.keys.map(({ name, publicKeyPem, validUntil, revoked }) => ({
+      name,
+      publicKey: publicKeyPem,
+      ...(validUntil === undefined ? {} : { validUntil: new Date(validUntil).toISOString() }),
+      ...(revoked === true ? { revoked } : {}),
+    })),
+    logs: trust.logs.map(({ origin, publicKeyPem }) => ({ origin, publicKey: publicKeyPem })),
+  });
+}
+
+function readToml(source: string, path: string): unknown {
+  try {
+    return parse(source);
+  } catch (error) {
+    const { line, column } = error as { line?: number; column?: number };
+    const where = line === undefined ? "" : `:${line}:${column ?? 1}`;
+    throw new BitforbitError("input", `cannot parse ${path}${where}: ${(error as Error).message.split("\n")[0]}`, {
+      cause: error,
+    });
+  }
+}
+
+function instant(value: string | Date, path: string, field: string): number {
+  const text = typeof value === "string" ? value : value.toISOString();
+  const at = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?Z$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(at)) return at;
+  throw new BitforbitError("input", `${path}: ${field}: ${JSON.stringify(text)} is not a time`, {
+    hint: 'write it as "2030-01-31T00:00:00Z"',
+  });
+}

@@ -1,0 +1,338 @@
+/**
+ * Whether an artifact may be used: named checks in order, over evidence that
+ * was handed in. Pure and offline: no clock but `now`, no network, no files.
+ *
+ * Monotone: evidence is only ever needed, never held against an artifact, so
+ * that nothing is gained by hiding a bundle. A bundle that is broken, signed by
+ * a stranger or about something else is set aside, as if it were not there; it
+ * is named in the decision. There is no weaker evidence to fall back to.
+ */
+import { readProvenance, readReproduction, readStatement } from "../attest/read.ts";
+import type { ReadProvenance, ReadReproduction, ReadStatement } from "../attest/read.ts";
+import { type Bundle, parseBundle } from "../attest/bundle.ts";
+import { BUILD_TYPE, CYCLONEDX_BOM, PROVENANCE_V1, REPRODUCTION_V1 } from "../attest/statement.ts";
+import { equalBytes } from "../bytes.ts";
+import { digestOf, hexOf, isDigest, sha256 } from "../digest.ts";
+import { BitforbitError, messageOf } from "../errors.ts";
+import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
+import { hashedRekord } from "../format/hashedrekord.ts";
+import { canonicalJson } from "../json.ts";
+import { openCheckpoint } from "../log/checkpoint.ts";
+import { verifyInclusion } from "../log/proof.ts";
+import { leafHash, sameRoot } from "../log/tile.ts";
+import type { Check, Decision, Facts, Reason, SetAside } from "./decision.ts";
+import type { Policy } from "./policy.ts";
+import { sourceAllowed } from "./sources.ts";
+import type { Trust, TrustedKey } from "./trust.ts";
+
+const MAX_BUNDLES = 256;
+
+export interface VerifyRequest {
+  /** `digest`: of the artifact's bytes, computed by the caller; `name` is for messages only. */
+  artifact: { digest: string; name?: string };
+  /** Bundles as they were received, in any order. */
+  bundles: readonly Uint8Array[];
+  policy: Policy;
+  trust: Trust;
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+/** Evidence on its way through the checks. */
+interface Evidence<T> {
+  bundle: number;
+  value: T;
+}
+
+/** The decision, with a reason for every check made. Throws only for a mistake of the caller's, never for evidence. */
+export function verify(request: VerifyRequest): Decision {
+  return new Verification(request).run();
+}
+
+class Verification {
+  readonly #request: VerifyRequest;
+  readonly #reasons: Reason[] = [];
+  readonly #setAside: SetAside[] = [];
+  readonly #facts: Facts;
+
+  constructor(request: VerifyRequest) {
+    this.#request = request;
+    const { artifact, policy, trust } = request;
+    this.#facts = {
+      digest: artifact.digest,
+      ...(artifact.name === undefined ? {} : { name: artifact.name }),
+      signedBy: [],
+      rules: digestOf(
+        canonicalJson({
+          policy: { ...policy, builders: [...policy.builders], sources: [...policy.sources] },
+          trust: trust.digest,
+        }),
+      ),
+    };
+  }
+
+  run(): Decision {
+    const statements = this.#authenticate();
+    const ok = statements !== undefined && this.#judge(statements);
+    return { ok, reasons: this.#reasons, setAside: this.#setAside, facts: this.#facts };
+  }
+
+  /** Digest, bundle, signature, subject, log: what is left is about this artifact and signed by someone trusted. */
+  #authenticate(): Evidence<ReadStatement>[] | undefined {
+    const { artifact, bundles, trust, now } = this.#request;
+    if (!isDigest(artifact.digest)) {
+      return this.#deny("digest", `not a digest: ${JSON.stringify(artifact.digest.slice(0, 100))}`, DIGEST_HINT);
+    }
+    this.#allow("digest", `${artifact.name ?? "the artifact"} is ${artifact.digest}`);
+    if (bundles.length === 0) return this.#deny("bundle", `there is no bundle for ${artifact.digest}`, HINTS.bundle);
+    if (bundles.length > MAX_BUNDLES) {
+      return this.#deny(
+        "bundle",
+        `${bundles.length} bundles are over ${MAX_BUNDLES}`,
+        "hand in those of this artifact only",
+      );
+    }
+    const parsed = this.#keep(
+      "bundle",
+      bundles.map((value, bundle) => ({ bundle, value })),
+      parseBundle,
+    );
+    if (parsed === undefined) return undefined;
+    this.#allow("bundle", `${count(parsed.length, "bundle")} read`);
+
+    if (trust.expires !== undefined && trust.expires <= now) {
+      return this.#deny("signature", "the list of trusted keys and logs has expired", "fetch the current list");
+    }
+    const signed = this.#keep("signature", parsed, (bundle) => ({ bundle, ...checkSignature(bundle, trust, now) }));
+    if (signed === undefined) return undefined;
+    const names = [...new Set(signed.map(({ value }) => value.key.name))];
+    this.#allow("signature", `signed by ${names.join(", ")}`);
+
+    const about = this.#keep("subject", signed, (item) => ({
+      ...item,
+      statement: checkSubject(item.bundle, hexOf(artifact.digest as `sha256:${string}`)),
+    }));
+    if (about === undefined) return undefined;
+    this.#allow("subject", `${count(about.length, "statement")} about this digest`);
+
+    const logged = this.#keep("log", about, (item) => ({
+      ...item,
+      ...checkInclusion(item.bundle, item.key, item.encoding, trust),
+    }));
+    if (logged === undefined) return undefined;
+    const [first] = logged;
+    if (first !== undefined) {
+      const { origin, index, treeSize } = first.value;
+      this.#facts.log = { origin, index, treeSize };
+      this.#allow("log", `in the log ${origin} at index ${index} of ${treeSize}`);
+    }
+    for (const { value } of logged) {
+      const { keyId } = value.key.key;
+      if (!this.#facts.signedBy.some((signer) => signer.keyId === keyId)) {
+        this.#facts.signedBy.push({ keyId, name: value.key.name });
+      }
+    }
+    return logged.map(({ bundle, value }) => ({ bundle, value: value.statement }));
+  }
+
+  /** Builder, source, canonical (all three of one provenance), SBOM, reproduced. */
+  #judge(statements: Evidence<ReadStatement>[]): boolean {
+    return this.#judgeProvenance(statements) && this.#judgeSbom(statements) && this.#judgeReproduction(statements);
+  }
+
+  #judgeProvenance(statements: Evidence<ReadStatement>[]): boolean {
+    const { policy } = this.#request;
+    const found = statements.filter(({ value }) => value.predicateType === PROVENANCE_V1);
+    if (found.length === 0) {
+      this.#deny("builder", "no SLSA provenance v1 among the accepted statements", HINTS.builder);
+      return false;
+    }
+    const built = this.#keep("builder", found, ({ predicate }) => checkBuilder(readProvenance(predicate), policy));
+    if (built === undefined) return false;
+    this.#allow("builder", `built by ${built[0]?.value.builder}`);
+    const sourced = this.#keep("source", built, (provenance) => checkSource(provenance, policy));
+    if (sourced === undefined) return false;
+    this.#allow("source", `built from ${sourced[0]?.value.source.uri}`);
+    const canonical = policy.requireCanonical ? this.#keep("canonical", sourced, checkCanonical) : sourced;
+    const [accepted] = canonical ?? [];
+    if (accepted === undefined) return false;
+    if (policy.requireCanonical) this.#allow("canonical", "a canonical build");
+    const { builder, invocationId, source, startedOn, finishedOn } = accepted.value;
+    const isCanonical = accepted.value.canonical;
+    Object.assign(this.#facts, { builder, invocationId, source, startedOn, finishedOn, canonical: isCanonical });
+    return true;
+  }
+
+  #judgeSbom(statements: Evidence<ReadStatement>[]): boolean {
+    const found = statements.filter(({ value }) => value.predicateType === CYCLONEDX_BOM);
+    if (!this.#request.policy.requireSbom && found.length === 0) return true;
+    if (found.length === 0) {
+      this.#deny("sbom", "no CycloneDX SBOM among the accepted statements", HINTS.sbom);
+      return false;
+    }
+    const boms = this.#keep("sbom", found, checkSbom, this.#request.policy.requireSbom);
+    const [bom] = boms ?? [];
+    if (bom === undefined) return !this.#request.policy.requireSbom;
+    this.#facts.sbom = bom.value;
+    this.#allow("sbom", `CycloneDX ${bom.value.specVersion} with ${count(bom.value.components, "component")}`);
+    return true;
+  }
+
+  #judgeReproduction(statements: Evidence<ReadStatement>[]): boolean {
+    const { artifact, policy } = this.#request;
+    const found = statements.filter(({ value }) => value.predicateType === REPRODUCTION_V1);
+    if (!policy.requireReproduced && found.length === 0) return true;
+    if (found.length === 0) {
+      this.#deny("reproduced", "no account of a build in two worlds among the accepted statements", HINTS.reproduced);
+      return false;
+    }
+    const digest = artifact.digest.slice("sha256:".length);
+    const accounts = this.#keep(
+      "reproduced",
+      found,
+      ({ predicate }) => checkReproduction(readReproduction(predicate), digest),
+      policy.requireReproduced,
+    );
+    const [account] = accounts ?? [];
+    if (account === undefined) return !policy.requireReproduced;
+    const { verdict, grade, worlds, lacks } = account.value;
+    const names = worlds.map(({ name }) => name);
+    this.#facts.reproduced = { verdict, grade, worlds: names, lacks };
+    this.#allow("reproduced", `the same bytes in the worlds ${names.join(" and ")} (${grade})`);
+    return true;
+  }
+
+  /** Those that pass `test`; the others are set aside. When none pass and one was needed, the check fails. */
+  #keep<T, U>(check: Check, items: Evidence<T>[], test: (value: T) => U, needed = true): Evidence<U>[] | undefined {
+    const kept: Evidence<U>[] = [];
+    const messages: string[] = [];
+    for (const { bundle, value } of items) {
+      try {
+        kept.push({ bundle, value: test(value) });
+      } catch (error) {
+        // A mistake of ours must not pass for bad evidence.
+        if (!(error instanceof BitforbitError)) throw error;
+        messages.push(messageOf(error));
+        this.#setAside.push({ bundle, check, message: messageOf(error) });
+      }
+    }
+    if (kept.length > 0) return kept;
+    const distinct = [...new Set(messages)];
+    if (needed) this.#deny(check, distinct.slice(0, 4).join("; "), HINTS[check]);
+    return undefined;
+  }
+
+  #allow(check: Check, message: string): void {
+    this.#reasons.push({ check, ok: true, message });
+  }
+
+  #deny(check: Check, message: string, hint: string): undefined {
+    this.#reasons.push({ check, ok: false, message, hint });
+  }
+}
+
+const DIGEST_HINT = "a digest is 'sha256:' and 64 lower-case hexadecimal digits";
+const HINTS: Readonly<Record<Check, string>> = {
+  digest: DIGEST_HINT,
+  bundle: "fetch the artifact's bundles again from where it was published",
+  signature: "if you trust that key, add it to the policy's keys",
+  subject: "the artifact was changed after it was signed, or the bundle belongs to another one: fetch both again",
+  log: "if you trust that log, add it to the policy's logs; otherwise ask the publisher for a bundle with a valid proof",
+  builder: "if you trust that builder, add its id to the policy's builders",
+  source: "if the artifact may come from there, add the source to the policy's sources",
+  canonical: "build it with 'bitforbit build' from a clean checkout; a local build is never promoted",
+  sbom: "'bitforbit build' makes and signs an SBOM; fetch its bundle too",
+  reproduced: "'bitforbit check' says why a build differs; fetch the bundle of the reproduction too",
+};
+
+/** The signature, over exactly the payload's bytes, by a key that is trusted now. */
+function checkSignature(bundle: Bundle, trust: Trust, now: number): { key: TrustedKey; encoding: Uint8Array } {
+  const key = trust.keys.find((candidate) => candidate.key.keyId === bundle.hint);
+  if (key === undefined)
+    throw refused(`signed with the key ${JSON.stringify(bundle.hint.slice(0, 64))}, which is not trusted`);
+  const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, bundle.payload);
+  if (!key.key.verify(encoding, bundle.signature)) throw refused(`the signature is not one by ${key.name}`);
+  // Without trusted time, nothing says that the signature is older than the revocation.
+  if (key.revoked) throw refused(`the key ${key.name} is revoked`);
+  if (key.validUntil !== undefined && key.validUntil <= now) throw refused(`the key ${key.name} is no longer valid`);
+  return { key, encoding };
+}
+
+function checkSubject(bundle: Bundle, digest: string): ReadStatement {
+  const statement = readStatement(bundle.payload);
+  if (!statement.subjects.some(({ sha256 }) => sha256 === digest)) {
+    const [first] = statement.subjects;
+    throw refused(`the statement is about sha256:${first?.sha256}, not about sha256:${digest}`);
+  }
+  return statement;
+}
+
+/**
+ * Inclusion of this signature in a trusted log. Root and size are those of the
+ * verified checkpoint; the entry is rebuilt from what was verified, never read.
+ */
+function checkInclusion(
+  bundle: Bundle,
+  key: TrustedKey,
+  encoding: Uint8Array,
+  trust: Trust,
+): { origin: string; index: number; treeSize: number } {
+  const { proof, logKeyHash, logIndex, body } = bundle.entry;
+  const log = trust.logs.find(({ verifier }) => equalBytes(verifier.keyHash, logKeyHash));
+  if (log === undefined) throw refused("the entry is in a log that is not trusted");
+  if (!equalBytes(body, hashedRekord(sha256(encoding), bundle.signature, key.key.spki))) {
+    throw refused("the log entry is not about this signature");
+  }
+  const { size, root } = openCheckpoint(proof.checkpoint, log.verifier);
+  if (proof.treeSize !== size || !sameRoot(proof.rootHash, root)) {
+    throw refused("the inclusion proof is for another tree than its checkpoint");
+  }
+  if (proof.logIndex !== logIndex) throw refused("the log entry states two indexes");
+  if (!verifyInclusion(logIndex, size, leafHash(body), proof.hashes, root)) {
+    throw refused(`the inclusion proof does not lead to the root of ${log.origin}`);
+  }
+  return { origin: log.origin, index: logIndex, treeSize: size };
+}
+
+function checkBuilder(provenance: ReadProvenance, policy: Policy): ReadProvenance {
+  if (provenance.buildType !== BUILD_TYPE) throw refused(`the build type ${provenance.buildType} is not known`);
+  if (!policy.builders.includes(provenance.builder)) throw refused(`the builder ${provenance.builder} is not allowed`);
+  return provenance;
+}
+
+function checkSource(provenance: ReadProvenance, policy: Policy): ReadProvenance {
+  const { uri } = provenance.source;
+  if (!policy.sources.some((allowed) => sourceAllowed(uri, allowed))) throw refused(`the source ${uri} is not allowed`);
+  return provenance;
+}
+
+function checkCanonical(provenance: ReadProvenance): ReadProvenance {
+  if (!provenance.canonical) throw refused("this was a local build, not a canonical one");
+  return provenance;
+}
+
+function checkSbom({ predicate }: ReadStatement): { specVersion: string; components: number } {
+  const { bomFormat, specVersion, components } = predicate;
+  if (bomFormat !== "CycloneDX" || typeof specVersion !== "string" || !Array.isArray(components)) {
+    throw refused("the SBOM is not a CycloneDX document with a specVersion and components");
+  }
+  return { specVersion, components: components.length };
+}
+
+/** The verdict alone does not count: two worlds must each state this artifact's digest. */
+function checkReproduction(account: ReadReproduction, digest: string): ReadReproduction {
+  if (account.verdict !== "reproducible") throw refused(`the build's verdict is ${account.verdict}`);
+  const agreeing = account.worlds.filter(({ outputs }) => outputs.includes(digest));
+  if (new Set(agreeing.map(({ name }) => name)).size < 2) {
+    throw refused(`only ${count(agreeing.length, "world")} gave sha256:${digest}; two are needed`);
+  }
+  return { ...account, worlds: agreeing };
+}
+
+function refused(message: string): BitforbitError {
+  return new BitforbitError("refused", message);
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
