@@ -210,6 +210,9 @@ test("text: each run of changed lines, with its place; the same lines in another
   assert.deepEqual([order?.what, order?.note, rest.length], ["order", "the same lines in another order", 0]);
 });
 
+const xz = (content: Buffer, level: string): Buffer =>
+  execFileSync("xz", ["-c", level], { input: content, maxBuffer: 1 << 26 });
+
 const longLine = (mark: string): Buffer => bytes(`${"x".repeat(500_000)}${mark}${"y".repeat(500_000)}\n`);
 
 test("text: a change in a line of a megabyte still shows the bytes that changed", async () => {
