@@ -210,6 +210,9 @@ test("text: each run of changed lines, with its place; the same lines in another
   assert.deepEqual([order?.what, order?.note, rest.length], ["order", "the same lines in another order", 0]);
 });
 
+const xz = (content: Buffer, level: string): Buffer =>
+  execFileSync("xz", ["-c", level], { input: content, maxBuffer: 1 << 26 });
+
 const longLine = (mark: string): Buffer => bytes(`${"x".repeat(500_000)}${mark}${"y".repeat(500_000)}\n`);
 
 test("text: a change in a line of a megabyte still shows the bytes that changed", async () => {
@@ -311,6 +314,21 @@ test("what cannot be looked into is compared as bytes, and says why", async () =
 
 const many = (mtime: number): Uint8Array =>
   tarBytes(Array.from({ length: 50 }, (_, at) => ({ name: `m${at}`, mtime, content: bytes("x") })));
+
+test(
+  "xz: goes down, tells the compressor's choice, and a bomb blocks nobody after it",
+  { skip: !has("xz") },
+  async () => {
+    const text = bytes("some text to pack\n".repeat(3000));
+    assert.deepEqual(await toldOf(xz(bytes("a\n"), "-0"), xz(bytes("b\n"), "-0")), ["x > unxz: text a\n | b\n"]);
+    const [choice] = await leaves(xz(text, "-0"), xz(text, "-9e"));
+    assert.equal(choice?.field, "compressed");
+    const inflation = { maxBytes: 1 << 20, maxRatio: 1e9, freeBytes: 0 };
+    const bombs = await compare(xz(Buffer.alloc(2 << 20), "-0"), xz(Buffer.alloc(2 << 20, 1), "-0"), { inflation });
+    assert.match(bombs?.note ?? "", /not looked into as xz: .*more than 1048576/);
+    assert.equal((await toldOf(xz(bytes("a\n"), "-0"), xz(bytes("b\n"), "-0"))).length, 1);
+  },
+);
 
 test("limits on depth and leaves end the way down, and lose no difference", async () => {
   const nest = (text: string, depth: number): Uint8Array =>
