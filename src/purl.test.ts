@@ -28,6 +28,8 @@ test("packageurl-js reads back what went in, and writes the same", () => {
   const plain = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,12}$/);
   fc.assert(
     fc.property(plain, part, fc.option(part, { nil: undefined }), part, (namespace, name, version, value) => {
+      // packageurl-js 2.0.1 decodes qualifiers twice, so it cannot read back a "%" in one.
+      fc.pre(!value.includes("%"));
       fc.pre(!name.includes("/") && version?.startsWith("v") !== true);
       const text = purl("generic", namespace, name, version, { download_url: value });
       const read = PackageURL.fromString(text);
