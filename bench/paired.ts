@@ -4,7 +4,12 @@ import { spawnSync } from "node:child_process";
 export type Command = readonly [program: string, ...args: string[]];
 
 /** Medians of wall time in milliseconds, and of the ratio pair by pair. */
-export function paired(a: Command, b: Command, runs = 15, options: { cwd?: string } = {}): { a: number; b: number; ratio: number } {
+export function paired(
+  a: Command,
+  b: Command,
+  runs = 15,
+  options: { cwd?: string } = {},
+): { a: number; b: number; ratio: number } {
   const times: { a: number; b: number }[] = [];
   time(a, options);
   time(b, options);

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { link, mkdir, open, rename, rm } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BitforbitError, systemCode } from "./errors.ts";
 import { type Entropy, systemEntropy, uniqueName } from "./entropy.ts";
@@ -60,13 +60,7 @@ async function viaTemporary(
     await give(temporary);
   } catch (error) {
     await rm(temporary, { force: true });
-    if (systemCode(error) === "ENOSPC") {
-      throw new BitforbitError("outside", `no space left to write ${path}`, {
-        cause: error,
-        hint: "free disk space, then run again",
-      });
-    }
-    throw error;
+    throw spaceError(error, path);
   }
   await syncFolder(folder);
 }
@@ -79,4 +73,34 @@ export async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Like `writeDurable`, with the content of another file, which is not held in memory. */
+export async function copyDurable(from: string, path: string, mode = 0o644): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  const temporary = join(folder, `.tmp-${uniqueName(systemEntropy)}`);
+  try {
+    await copyFile(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await chmod(temporary, mode);
+    const file = await open(temporary, constants.O_RDONLY);
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw spaceError(error, path);
+  }
+  await syncFolder(folder);
+}
+
+function spaceError(error: unknown, path: string): unknown {
+  if (systemCode(error) !== "ENOSPC") return error;
+  return new BitforbitError("outside", `no space left to write ${path}`, {
+    cause: error,
+    hint: "free disk space, then run again",
+  });
 }

@@ -19,6 +19,11 @@ export async function namesIn(folder: string): Promise<string[]> {
   return (await readdir(folder)).sort(byteOrder);
 }
 
+/** Like `namesIn`, for names that need not be UTF-8: the bytes, in byte order. */
+export async function nameBytesIn(folder: Buffer): Promise<Buffer[]> {
+  return (await readdir(folder, { encoding: "buffer" })).sort((a, b) => Buffer.compare(a, b));
+}
+
 /**
  * Everything below `root` in byte order of the paths, parents first; links are
  * not followed. Throws `limit` beyond `maxEntries`.

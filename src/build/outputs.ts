@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { copyFile, lstat, mkdir, realpath, stat } from "node:fs/promises";
+import { chmod, copyFile, lstat, mkdir, realpath, stat } from "node:fs/promises";
 import { dirname, join, matchesGlob, relative, sep } from "node:path";
 import { type Digest, digestOfFile } from "../digest.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
@@ -22,7 +22,7 @@ const isPattern = (output: string): boolean => /[*?[{]/.test(output);
  * Copies the outputs named by `wanted` (paths or globs) from `tree` to `into`.
  * Links are followed only to files inside the tree, so a build cannot make us
  * publish what it can merely name. Throws `build` when an output was not made,
- * `refused` when it leads out of the tree, `limit` beyond `maxBytes`.
+ * `refused` when it leads out of the tree, `build` also beyond `maxBytes`.
  */
 export async function collectOutputs(
   tree: string,
@@ -39,14 +39,16 @@ export async function collectOutputs(
     const { size, mode } = await stat(from);
     total += size;
     if (total > maxBytes) {
-      throw new BitforbitError("limit", `the outputs are larger than ${maxBytes} bytes (at ${path})`, {
+      throw new BitforbitError("build", `the outputs are larger than ${maxBytes} bytes (at ${path})`, {
         hint: "raise limits.outputs in bitforbit.toml, or name fewer outputs",
       });
     }
     const to = join(into, path);
     await mkdir(dirname(to), { recursive: true });
     await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    outputs.push({ path, digest: await digestOfFile(to), size, executable: (mode & 0o100) !== 0 });
+    const executable = (mode & 0o100) !== 0;
+    await chmod(to, executable ? 0o755 : 0o644); // an artifact is its bytes; the umask of the build is not part of it
+    outputs.push({ path, digest: await digestOfFile(to), size, executable });
   }
   return outputs;
 }

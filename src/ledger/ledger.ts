@@ -90,11 +90,13 @@ const SMALLEST_DATABASE = 512;
  * a file that is no ledger, is damaged, or was made by a newer bitforbit.
  */
 export async function openLedger(path: string): Promise<Ledger> {
-  const [{ openDatabase, kyselyOver, patiently }, { migrate }] = await Promise.all([
+  const [{ explained, kyselyOver, openDatabase, patiently }, { migrate }] = await Promise.all([
     import("./sqlite.ts"),
     import("./migrations.ts"),
   ]);
-  await ensureLedger(path);
+  await ensureLedger(path).catch((error: unknown) => {
+    throw explained(error, path);
+  });
   const database = openDatabase(path);
   try {
     await patiently(path, () => migrate(database, path));

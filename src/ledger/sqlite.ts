@@ -17,13 +17,16 @@ import {
   SqliteQueryCompiler,
 } from "kysely";
 import { systemClock } from "../clock.ts";
-import { BitforbitError } from "../errors.ts";
+import { BitforbitError, systemCode } from "../errors.ts";
 
 /** SQLite's own wait, in milliseconds: short, for it stops the whole process. */
 const BUSY_TIMEOUT = 20;
 const PATIENCE_MILLISECONDS = 60_000;
 
+const SQLITE_PERM = 3;
 const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
@@ -137,7 +140,8 @@ function sqliteCode(error: unknown): number | undefined {
   return error.errcode & 0xff;
 }
 
-function explained(error: unknown, path: string): unknown {
+/** The error in words that say what to do, for SQLite's errors and the file system's. */
+export function explained(error: unknown, path: string): unknown {
   const restore = `move ${path} aside with its -wal and -shm files, and restore it from a copy`;
   const wrap = (code: "input" | "outside" | "conflict", message: string, hint: string): BitforbitError =>
     new BitforbitError(code, message, { cause: error, hint });
@@ -148,11 +152,28 @@ function explained(error: unknown, path: string): unknown {
       return wrap("input", `the ledger ${path} is damaged or cut off`, restore);
     case SQLITE_NOTADB:
       return wrap("input", `${path} is not a ledger: it is no SQLite database`, restore);
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+      return wrap(
+        "outside",
+        `no right to write the ledger ${path}`,
+        "give yourself the right to write it and its folder",
+      );
+    case SQLITE_IOERR:
+      return wrap(
+        "outside",
+        `the disk fails under the ledger ${path}`,
+        "nothing acknowledged is lost; look at the disk",
+      );
     case SQLITE_FULL:
       return wrap("outside", `no space left to record in ${path}`, "free disk space, then run again");
     case SQLITE_CANTOPEN:
       return wrap("outside", `cannot open the ledger ${path}`, "does the folder exist, and may you write there?");
     default:
-      return error;
+      break;
   }
+  if (["EACCES", "EPERM", "EROFS"].includes(systemCode(error) ?? "")) {
+    return wrap("outside", `no right to make the ledger ${path}`, "give yourself the right to write its folder");
+  }
+  return error;
 }

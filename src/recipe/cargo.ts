@@ -1,6 +1,6 @@
 import { isTable, parseToml, type TomlTable } from "../format/toml.ts";
 import { type Detected, recipeName, recipeWith, script } from "./detected.ts";
-import { hasFile, readProjectFile } from "./project-file.ts";
+import { hasFile, readProjectFile } from "../project-file.ts";
 
 const VENDORED = 'cargo --config "$BITFORBIT_DEPS/cargo/config.toml"';
 

@@ -1,5 +1,5 @@
 import { type Detected, recipeName, recipeWith, script } from "./detected.ts";
-import { readProjectFile } from "./project-file.ts";
+import { readProjectFile } from "../project-file.ts";
 
 /**
  * A Debian source package: the tree moves one folder down, because

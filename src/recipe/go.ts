@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { walkTree } from "../tree.ts";
 import { type Detected, recipeName, recipeWith, script } from "./detected.ts";
-import { hasFile, readProjectFile } from "./project-file.ts";
+import { hasFile, readProjectFile } from "../project-file.ts";
 
 /**
  * Go: modules are downloaded when the lock is made (go.sum checks them); the

@@ -1,5 +1,5 @@
 import { type Detected, recipeName, recipeWith, script } from "./detected.ts";
-import { readProjectFile } from "./project-file.ts";
+import { readProjectFile } from "../project-file.ts";
 
 const INSTALL = 'make install DESTDIR="$PWD/out"';
 

@@ -1,6 +1,6 @@
 import { childText, parseXml } from "../format/xml.ts";
 import { type Detected, recipeName, recipeWith, script } from "./detected.ts";
-import { readProjectFile } from "./project-file.ts";
+import { readProjectFile } from "../project-file.ts";
 
 const MAVEN = 'mvn -B -q -Dmaven.repo.local="$BITFORBIT_DEPS/m2" -DskipTests';
 

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, parseJson } from "../json.ts";
 import { type Detected, recipeName, recipeWith, script } from "./detected.ts";
-import { hasFile, readProjectFile } from "./project-file.ts";
+import { hasFile, readProjectFile } from "../project-file.ts";
 
 /**
  * npm: `npm ci` from a cache that was filled when the lock was made, the

@@ -1,6 +1,6 @@
 import { isTable, parseToml, type TomlTable } from "../format/toml.ts";
 import { type Detected, recipeName, recipeWith, script, shellWord } from "./detected.ts";
-import { hasFile, readProjectFile } from "./project-file.ts";
+import { hasFile, readProjectFile } from "../project-file.ts";
 
 /** Where a hash-pinned list of build requirements may stand, the most telling name first. */
 const LOCKS = ["requirements-build.txt", "build-requirements.txt", "requirements.lock", "requirements.txt"];

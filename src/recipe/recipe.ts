@@ -16,7 +16,7 @@ import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { isTable, locateKey, parseToml } from "../format/toml.ts";
 import type { Ecosystem } from "../material.ts";
-import { readProjectFile } from "./project-file.ts";
+import { readProjectFile } from "../project-file.ts";
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from "./quantity.ts";
 
 export interface RecipeSource {

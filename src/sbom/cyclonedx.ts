@@ -65,14 +65,35 @@ export function cycloneDx(
 
 const refOf = (material: Material): string => material.purl ?? `${material.name}@${material.version ?? ""}`;
 
-/** What nothing else depends on is what the project itself asks for. */
+/**
+ * What nothing else depends on is what the project itself asks for; of a cycle
+ * that nothing leads into, the first: every component is reached from the root.
+ */
 function directOf(dependencies: readonly Material[], known: ReadonlySet<string>): string[] {
-  const indirect = new Set(
-    dependencies.flatMap((material) =>
+  const wants = new Map(
+    dependencies.map((material) => [
+      refOf(material),
       (material.dependsOn ?? []).filter((ref) => known.has(ref) && ref !== refOf(material)),
-    ),
+    ]),
   );
-  return dependencies.map(refOf).filter((ref) => !indirect.has(ref));
+  const indirect = new Set([...wants.values()].flat());
+  const reached = new Set<string>();
+  const reach = (start: string): void => {
+    const pending = [start];
+    for (let ref = pending.pop(); ref !== undefined; ref = pending.pop()) {
+      if (reached.has(ref)) continue;
+      reached.add(ref);
+      for (const next of wants.get(ref) ?? []) pending.push(next);
+    }
+  };
+  const direct = [...wants.keys()].filter((ref) => !indirect.has(ref));
+  for (const ref of direct) reach(ref);
+  for (const ref of wants.keys()) {
+    if (reached.has(ref)) continue;
+    direct.push(ref);
+    reach(ref);
+  }
+  return direct.sort(byteOrder);
 }
 
 function component(material: Material): Json {
@@ -92,11 +113,16 @@ function component(material: Material): Json {
   };
 }
 
-/** An SPDX identifier or expression goes in as one; free text as a name. */
+const LICENCE = String.raw`\(*[A-Za-z0-9][A-Za-z0-9.+-]*\)*`;
+const EXPRESSION = new RegExp(`^${LICENCE}(?: (?:AND|OR|WITH) ${LICENCE})*$`);
+
+/** An SPDX identifier or expression goes in as one; free text, and npm's "UNLICENSED", as a name. */
 function licenceOf(licence: string): Json {
-  return /^[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*$/.test(licence.replaceAll(/[()]/g, ""))
-    ? { expression: licence }
-    : { license: { name: licence } };
+  const balanced = licence.split("(").length === licence.split(")").length;
+  const words = licence.split(/[ ()]+/);
+  const expression =
+    balanced && EXPRESSION.test(licence) && !["UNLICENSED", "AND", "OR", "WITH"].includes(words[0] ?? "");
+  return expression ? { expression: licence } : { license: { name: licence } };
 }
 
 function hashesOf(checksums: Checksums): Json[] {

@@ -37,7 +37,7 @@ ${facts([
 ${section("decision", "Decision, as of now", decided(view.decision))}
 ${section("attestations", "Attestations", attestationsOf(digest, view.attestations))}
 ${section("builds", "Built by", builds.length > 0 ? buildsTable(builds, view.now, "Builds that made these bytes") : none("No build in this ledger made it."))}
-${section("history", "What happened to it", historyOf(record, view.now))}
+${section("history", "What happened to it", historyOf(digest, record, view.now))}
 ${section("offline", "Check it yourself", commands([...verifyCommands({ path: name === "Artifact" ? "FILE" : name, digest, size: size ?? 0 }), { says: "The same decision by digest, from the store:", command: `bitforbit verify ${digest}` }]))}`;
   return page({ title: name, version: view.version, now: view.now }, body);
 }
@@ -66,8 +66,8 @@ function attestationsOf(digest: Digest, attestations: readonly StoredAttestation
   return markup`${table("Sigstore bundles", [{ head: "What" }, { head: "Predicate type" }, { head: "Bundle" }], rows)}${andMore(attestations.length, "attestations")}`;
 }
 
-function historyOf(record: ArtifactRecord | undefined, now: number): Markup {
+function historyOf(digest: Digest, record: ArtifactRecord | undefined, now: number): Markup {
   const events = record?.events ?? [];
   if (events.length === 0) return none("Neither verified nor promoted so far.");
-  return markup`${handlingBody(events, now)}${recorded(events)}`;
+  return markup`${handlingBody(events, now, digest)}${recorded(events)}`;
 }

@@ -64,7 +64,10 @@ ${offline(build)}`;
 
 function summary(build: BuildRecord): string {
   const parts = [counted(build.outputs.length, "output")];
-  if (build.causes.length > 0) parts.push(`${counted(build.causes.length, "cause")} found`);
+  const consequences = build.causes.filter((cause) => cause.name === "consequence").length;
+  const causes = build.causes.length - consequences;
+  if (causes > 0) parts.push(`${counted(causes, "cause")} found`);
+  if (consequences > 0) parts.push(counted(consequences, "consequence"));
   return `${parts.join(", ")}.`;
 }
 
@@ -139,7 +142,7 @@ function verdictStep(build: BuildRecord, events: readonly StoryEvent[]): Step {
     state: words.tone,
     says: words.word,
     events,
-    body: markup`${build.outputs.length > 0 && outputsTable(build.outputs)}${andMore(build.outputs.length, "outputs")}
+    body: markup`${build.outputs.length > 0 && outputsTable(build.outputs, build.verdict === "reproducible" ? "Outputs, the same in both worlds" : "Outputs of the canonical world")}${andMore(build.outputs.length, "outputs")}
 ${build.causes.slice(0, MOST_SHOWN).map(causeOf)}${andMore(build.causes.length, "causes")}`,
   };
 }
@@ -189,25 +192,23 @@ function lacksOf(build: BuildRecord): Markup | false {
   if (build.lacks.length === 0) return false;
   return markup`<section class="lacks" aria-labelledby="lacks"><h2 id="lacks"><span aria-hidden="true">!</span> What this machine lacked</h2><ul>${build.lacks
     .slice(0, MOST_SHOWN)
-    .map(({ what, remedy }) => markup`<li>${what}. <span class="quiet">${remedy}</span></li>`)}</ul></section>`;
+    .map(({ what, remedy }) => markup`<li>${what}<p class="hint">${remedy}</p></li>`)}</ul></section>`;
+}
+
+/** Only what git fetches over a network by itself, and a full commit: a URI may name helpers that run programs. */
+function againCommand({ source: { uri = "", commit = "" } }: BuildRecord): { says: string; command: string }[] {
+  if (!/^(?:https?|ssh|git):\/\//.test(uri) || !isPlain(uri) || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(commit))
+    return [];
+  const command = `git clone ${shellWord(uri)} again && cd again && git checkout ${commit} && bitforbit check`;
+  return [{ says: "Build it again from the same commit:", command }];
 }
 
 function offline(build: BuildRecord): Markup {
   const first = build.outputs[0];
-  const source = build.source;
-  const again =
-    source.uri !== undefined && source.commit !== undefined && isPlain(source.uri) && isPlain(source.commit)
-      ? [
-          {
-            says: "Build it again from the same commit:",
-            command: `git clone ${shellWord(source.uri)} again && cd again && git checkout ${shellWord(source.commit)} && bitforbit check`,
-          },
-        ]
-      : [];
-  const list = [...(first === undefined ? [] : verifyCommands(first)), ...again];
+  const list = [...(first === undefined ? [] : verifyCommands(first)), ...againCommand(build)];
   if (list.length === 0) return markup``;
   return markup`<section class="offline" aria-labelledby="offline"><h2 id="offline">Check it yourself</h2>
-<p class="quiet">None of these asks this server${build.outputs.length > 1 ? "; shown for the first output" : ""}${
-    first === undefined ? "" : markup`, ${artifactLink(first.digest)}`
-  }.</p>${commands(list)}</section>`;
+<p class="quiet">None of these asks this server.${
+    first !== undefined && markup` The output: ${artifactLink(first.digest)} <code>${first.path}</code>`
+  }</p>${commands(list)}</section>`;
 }

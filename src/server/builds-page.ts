@@ -54,7 +54,7 @@ export function buildsTable(builds: readonly BuildRecord[], now: number, caption
 
 function buildRow(build: BuildRecord, now: number): Markup[] {
   const { source, causes } = build;
-  const names = [...new Set(causes.map((cause) => cause.name))];
+  const names = [...new Set(causes.map((cause) => cause.name))].filter((name) => name !== "consequence");
   return [
     badge(verdictWords(build.verdict)),
     markup`<a class="project" href="/builds/${build.id}">${build.project}</a>${

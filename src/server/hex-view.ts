@@ -51,7 +51,7 @@ function side(name: string, offset: number, bytes: readonly number[], differs: D
     const gap = " ".repeat(3 * (ROW - row.length) + 2);
     const inRow: Differs = (index) => differs(at + index);
     rows.push(
-      markup`<span class="offset">${(offset + at).toString(16).padStart(8, "0")}</span>  ${marked(pairs, inRow, " ")}${gap}${marked(text, inRow, "")}\n`,
+      markup`<span class="offset">${(offset + at).toString(16).padStart(6, "0")}</span>  ${marked(pairs, inRow, " ")}${gap}${marked(text, inRow, "")}\n`,
     );
   }
   const nothing = bytes.length === 0 && markup`<span class="offset">(no bytes on this side)</span>`;

@@ -1,5 +1,5 @@
 /** The frame of every page, and the small pieces that all pages share. */
-import { sha256 } from "../digest.ts";
+import { hexOf, sha256 } from "../digest.ts";
 import { base64 } from "../bytes.ts";
 import type { Decision, Output, Reason } from "./evidence.ts";
 import { type Markup, isPlain, markup, shellWord, trusted } from "./markup.ts";
@@ -49,7 +49,7 @@ export function page(frame: Frame, body: Markup): string {
 <li><a href="/"${frame.here === "builds" && trusted(' aria-current="page"')}>Builds</a></li>
 <li><a href="/log/checkpoint">Log checkpoint</a></li>
 <li><a href="/openapi.json">API</a></li>
-<li><a href="/metrics">Metrics</a></li>
+<li><a href="/metrics">Prometheus</a></li>
 </ul></nav>
 </header>
 <main id="content" tabindex="-1">
@@ -160,19 +160,19 @@ export function commands(list: readonly { says: string; command: string }[]): Ma
  * is cannot be copied either, so such an output is called FILE.
  */
 export function verifyCommands(output: Output): { says: string; command: string }[] {
-  const file = isPlain(output.path) ? shellWord(output.path) : "FILE";
+  const path = isPlain(output.path) && !output.path.includes("\\") ? output.path : "FILE";
   return [
-    { says: "Decide, offline, with the reasons:", command: `bitforbit verify ${file}` },
+    { says: "Decide, offline, with the reasons:", command: `bitforbit verify ${shellWord(path)}` },
     {
       says: "Compare the bytes with nothing of ours:",
-      command: `echo '${output.digest.slice("sha256:".length)}  '${file} | sha256sum -c`,
+      command: `echo ${shellWord(`${hexOf(output.digest)}  ${path}`)} | sha256sum -c`,
     },
   ];
 }
 
-export function outputsTable(outputs: readonly Output[]): Markup {
+export function outputsTable(outputs: readonly Output[], caption: string): Markup {
   return table(
-    "Outputs",
+    caption,
     [{ head: "Output" }, { head: "Digest" }, { head: "Size", right: true }],
     outputs
       .slice(0, MOST_SHOWN)

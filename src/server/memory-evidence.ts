@@ -216,6 +216,7 @@ function sampleBuilds(): BuildRecord[] {
     }),
     build(310, "left-align", {
       canonical: false,
+      verdict: undefined,
       milliseconds: 8801,
       outputs: [output("dist/left-align-3.1.0-dev.tgz", 18_501)],
       source: { uri: "file:left-align" },

@@ -48,6 +48,8 @@ export async function createServer(evidence: Evidence, options: ServerOptions): 
   const server = createHttpServer(
     { maxHeaderSize: 16 << 10, headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 5000 },
     (request, response) => {
+      // Once closing, a kept-alive connection ends with the answer it was waiting for.
+      response.once("finish", () => setImmediate(() => server.listening || server.closeIdleConnections()));
       const wrong = refused(request, names);
       if (wrong === undefined) void answer(request, response);
       else refuse(request, response, wrong);
@@ -57,6 +59,7 @@ export async function createServer(evidence: Evidence, options: ServerOptions): 
   server.setTimeout(60_000);
   server.on("clientError", answerBrokenRequest);
   const port = await listen(server, host, options.port);
+  server.on("error", (error) => evidence.report(error));
   return { url: urlOf(host, port), close: closing(server) };
 }
 
@@ -144,10 +147,13 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
     throw new BitforbitError("usage", `not a port: ${port}`, { hint: "a port is a whole number from 0 to 65535" });
   }
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(notListening(error, host, port)));
-    server.listen({ host, port }, resolve);
+    const failed = (error: Error) => reject(notListening(error, host, port));
+    server.once("error", failed);
+    server.listen({ host, port }, () => {
+      server.off("error", failed);
+      resolve();
+    });
   });
-  server.removeAllListeners("error");
   return (server.address() as AddressInfo).port;
 }
 

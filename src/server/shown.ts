@@ -39,7 +39,7 @@ export function shownAge(at: number, now: number): string {
 /** `840 ms`, `12.4 s`, `2 min 05 s`, `1 h 02 min`. */
 export function shownDuration(milliseconds: number): string {
   if (!Number.isFinite(milliseconds) || milliseconds < 0) return "unknown";
-  if (milliseconds < 0.95) return `${milliseconds.toFixed(2)} ms`;
+  if (milliseconds > 0 && milliseconds < 0.95) return `${milliseconds.toFixed(2)} ms`;
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 59_950) return `${(milliseconds / SECOND).toFixed(1)} s`;
   const seconds = Math.round(milliseconds / SECOND);
@@ -131,6 +131,11 @@ export function verdictWords(verdict: Verdict | undefined): VerdictWords {
     case "failed":
       return { sign: "✗", word: "failed", tone: "bad", sentence: "The project's own build failed." };
     default:
-      return { sign: "…", word: "no verdict", tone: "none", sentence: "It is still running, or was cut off." };
+      return {
+        sign: "…",
+        word: "no verdict",
+        tone: "none",
+        sentence: "No two worlds were compared: it was built once, is still running, or was cut off.",
+      };
   }
 }

@@ -62,11 +62,11 @@ function bundleLink(artifact: string | undefined, bundle: Json | undefined): Mar
   return markup`<a class="code" href="/api/v1/artifacts/${artifact}/attestations/${bundle}" title="${bundle}">${bundle.slice(7, 19)}…</a>`;
 }
 
-/** Storing, verifying, promoting, deploying: what happened to an artifact, oldest first. */
-export function handlingBody(events: readonly StoryEvent[], now: number): Markup {
+/** Storing, verifying, promoting, deploying, oldest first; `about` is the artifact whose page this is. */
+export function handlingBody(events: readonly StoryEvent[], now: number, about?: string): Markup {
   return markup`<ul class="records">${events
     .slice(0, MOST_SHOWN)
-    .map((event) => markup`<li>${handlingLine(event, now)}</li>`)}</ul>${andMore(events.length, "records")}`;
+    .map((event) => markup`<li>${handlingLine(event, now, about)}</li>`)}</ul>${andMore(events.length, "records")}`;
 }
 
 const OUTCOMES: Readonly<Record<string, readonly [string, string]>> = {
@@ -77,7 +77,7 @@ const OUTCOMES: Readonly<Record<string, readonly [string, string]>> = {
   "diff-alert": ["same", "other bytes"],
 };
 
-function handlingLine(event: StoryEvent, now: number): Markup {
+function handlingLine(event: StoryEvent, now: number, about: string | undefined): Markup {
   const { data } = event;
   const [yes, no] = OUTCOMES[event.kind] ?? ["done", "failed"];
   const size = data["size"];
@@ -87,7 +87,7 @@ function handlingLine(event: StoryEvent, now: number): Markup {
   return markup`${outcome(event.ok, yes, no)}${environment !== undefined && markup` to <b>${environment}</b>`} <span class="when">${time(event.at, now)}${
     event.milliseconds !== undefined && ` · ${shownDuration(event.milliseconds)}`
   }</span>${facts([
-    ["Artifact", event.artifact === undefined ? undefined : artifactLink(event.artifact)],
+    ["Artifact", event.artifact === undefined || event.artifact === about ? undefined : artifactLink(event.artifact)],
     ["Name", code(data["name"])],
     ["Manifest", code(data["manifest"])],
     ["Size", typeof size === "number" ? shownSize(size) : undefined],

@@ -21,6 +21,7 @@ export const style: string = `
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }
 code, pre, .code { font: .87em/1.5 var(--mono); overflow-wrap: anywhere; }
+pre code { font-size: inherit; }
 a { color: var(--link); text-underline-offset: .15em; text-decoration-thickness: 1px; }
 a:hover { text-decoration-thickness: 2px; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; border-radius: 2px; }
@@ -84,7 +85,8 @@ caption { text-align: left; color: var(--quiet); font-size: .82rem; padding-bott
 th { text-align: left; font-weight: 600; font-size: .82rem; color: var(--quiet); }
 thead th { border-bottom: 1px solid var(--line); padding: .3rem 1rem .3rem 0; }
 td { border-bottom: 1px solid var(--line); padding: .42rem 1rem .42rem 0; vertical-align: top; }
-.right { text-align: right; }
+.right { text-align: right; white-space: nowrap; }
+th.right:not(:last-child), td.right:not(:last-child) { padding-right: 2rem; }
 th:last-child, td:last-child { padding-right: 0; }
 td time { white-space: nowrap; } td .quiet { font-size: .87em; }
 td time + .quiet { display: block; line-height: 1.2; }
@@ -129,10 +131,10 @@ details > summary { cursor: pointer; color: var(--quiet); font-size: .87rem; }
 .cause-found { border: 1px solid var(--line); border-radius: 4px; background: var(--raised); padding: .7rem .9rem; margin: .8rem 0; }
 .cause-found h3 .quiet { font-weight: 400; }
 .remedy { margin: .5rem 0 0; }
-.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 33rem), 1fr)); gap: .6rem; }
+.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 33.5rem), 1fr)); gap: .6rem; }
 figure { margin: 0; min-width: 0; } figcaption { font-size: .82rem; font-weight: 600; }
 pre { background: var(--sunken); margin: 0; padding: .5rem .7rem; border-radius: 3px; overflow-x: auto; white-space: pre; }
-.hex { font-size: .78rem; } .hex .offset { color: var(--quiet); }
+.hex { font-size: .72rem; } .hex .offset { color: var(--quiet); }
 mark { background: var(--mark); color: var(--mark-ink); font-weight: 700; text-decoration: underline; border-radius: 2px; }
 .records { list-style: none; margin: 0; padding: 0; }
 .records > li { padding: .3rem 0; border-top: 1px solid var(--line); }
@@ -161,17 +163,17 @@ mark { background: var(--mark); color: var(--mark-ink); font-weight: 700; text-d
   table[role], table[role] tbody, table[role] tr, table[role] td, table[role] caption { display: block; }
   table[role] tr { border: 1px solid var(--line); border-radius: 4px; background: var(--raised); padding: .4rem .7rem; margin-bottom: .5rem; }
   table[role] td { border: 0; padding: .12rem 0; display: flex; gap: .6rem; text-align: left; }
-  table[role] td > div { min-width: 0; }
+  table[role] td > div { min-width: 0; } .badge { white-space: normal; }
   table[role] td::before { content: attr(data-head); color: var(--quiet); font-size: .82rem; flex: 0 0 5.2rem; }
   td time + .quiet { display: inline; }
   .timeline header .when { margin-left: 0; flex-basis: 100%; }
   .timeline > li { padding-left: 2.1rem; }
-  .worlds th, .worlds td { padding-right: .9rem; }
+  .worlds { min-width: 28rem; } .worlds th, .worlds td { padding-right: .9rem; }
 }
 @media print {
   body { font-size: 10pt; } .top nav, .skip, .pages { display: none; }
   details:not(.recorded)::details-content { content-visibility: visible; block-size: auto; }
-  .digest > summary, .recorded { display: none; }
+  .digest > summary, .recorded { display: none; } a.code[title]::after { content: " = " attr(title); }
   pre { white-space: pre-wrap; } .cause-found, .records > li, tr { break-inside: avoid; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }

@@ -60,7 +60,7 @@ export interface Index {
   rest: JsonObject;
 }
 
-/** The manifest of one artifact file. */
+/** The manifest of one artifact file. The title stands at the layer only: oras takes a manifest with a title for a second file of that name. */
 export function artifactManifest(
   layer: { digest: Digest; size: number },
   name: string,
@@ -72,7 +72,7 @@ export function artifactManifest(
     artifactType: ARTIFACT_TYPE,
     config: EMPTY,
     layers: [{ mediaType: OCTETS_TYPE, digest: layer.digest, size: layer.size, annotations: { [TITLE]: name } }],
-    annotations: { ...annotations, [TITLE]: name },
+    annotations: { ...annotations },
   });
 }
 

@@ -276,6 +276,8 @@ test("names, tags, digests and files that are not what they should be", async ()
     for (const tag of ["", "-x", "a b", "a/b", "x".repeat(129), "a".repeat(64), `sha256-${"0".repeat(64)}`]) {
       await assert.rejects(store.putArtifact({ content, name: "x", tag }), fails("input", /tag/, /./), tag);
     }
+    const annotations = { "org.opencontainers.image.title": "y" };
+    await assert.rejects(store.putArtifact({ content, name: "x", annotations }), fails("input", /title/));
     const path = join(folder, "..", "pipe");
     assert.equal(spawnSync("mkfifo", [path]).status, 0);
     for (const [odd, message] of [
@@ -345,3 +347,33 @@ test("skopeo reads the layout", { skip: skopeo ? false : "skopeo is not installe
     assert.equal(json(ran.stdout.toString()).manifests[0]?.artifactType, BUNDLE_TYPE, ran.stderr.toString());
   });
 });
+
+function runOras(...args: string[]): string {
+  const ran = spawnSync("oras", args);
+  assert.equal(ran.status, 0, `oras ${args.join(" ")}: ${ran.stderr}`);
+  return ran.stdout.toString();
+}
+
+const oras = spawnSync("oras", ["version"]).status === 0;
+
+test(
+  "oras finds the attestations, and pulls and copies all",
+  { skip: oras ? false : "oras is not installed" },
+  async () => {
+    await withStore(async (store, folder) => {
+      const { digest } = await store.putArtifact({ content: { bytes: utf8("x") }, name: "dist/x.txt", tag: "v1" });
+      const attached = await store.attach(digest, utf8("bundle"), SLSA);
+      assert.match(runOras("discover", "--oci-layout", `${folder}:${hexOf(digest)}`), new RegExp(attached));
+      runOras("pull", "--oci-layout", `${folder}:v1`, "--output", join(folder, "..", "pulled"));
+      assert.equal(readFileSync(join(folder, "..", "pulled", "dist", "x.txt"), "utf8"), "x");
+      const copy = join(folder, "..", "copy");
+      runOras("cp", "--recursive", "--from-oci-layout", `${folder}:v1`, "--to-oci-layout", `${copy}:v1`);
+      assert.match(runOras("discover", "--oci-layout", `${copy}:v1`), new RegExp(attached));
+      runOras("tag", "--oci-layout", `${folder}:v1`, "theirs");
+      assert.deepEqual((await store.artifact(digest))?.tags, ["theirs", "v1"], "what it wrote, we read");
+      await store.attach(digest, utf8("another"), SLSA);
+      assert.equal((await store.referrers(digest)).length, 2);
+      assert.deepEqual((await store.fsck()).problems, []);
+    });
+  },
+);

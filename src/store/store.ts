@@ -152,6 +152,9 @@ class LayoutStore implements Store {
 
   async putArtifact(artifact: NewArtifact): Promise<StoredArtifact> {
     checkName(artifact.name);
+    if (artifact.annotations?.[TITLE] !== undefined) {
+      throw new BitforbitError("input", `the annotation ${TITLE} is the artifact's name`, { hint: "give it as name" });
+    }
     if (artifact.tag !== undefined) checkTag(artifact.tag);
     const layer = await this.#blobs.put("path" in artifact.content ? artifact.content.path : artifact.content.bytes);
     const manifest = artifactManifest(layer, artifact.name, artifact.annotations ?? {});

@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { lstat, open } from "node:fs/promises";
 import { join } from "node:path";
-import { utf8Text } from "../bytes.ts";
-import { BitforbitError, systemCode } from "../errors.ts";
+import { utf8Text } from "./bytes.ts";
+import { BitforbitError, systemCode } from "./errors.ts";
 
 /**
  * Text of a file of a project that we do not trust: a regular file (a link

@@ -1,0 +1,151 @@
+import { cp, mkdir, readFile } from "node:fs/promises";
+import { join, posix } from "node:path";
+import { showable } from "../bytes.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { BitforbitError, systemCode } from "../errors.ts";
+import { extractArchive } from "../format/extract.ts";
+import type { Recipe } from "../recipe/recipe.ts";
+import type { HostAbilities } from "../sandbox/host.ts";
+import { runSandboxed, type SandboxResult } from "../sandbox/sandbox.ts";
+import { toolPaths } from "../sandbox/toolchain.ts";
+import { type Source, stage } from "../source/source.ts";
+import type { Lack, World } from "../world.ts";
+import { collectOutputs, type Output } from "./outputs.ts";
+
+export interface BuildRequest {
+  recipe: Recipe;
+  source: Source;
+  /** The project's folder, from which the source is staged. */
+  folder: string;
+  world: World;
+  host: HostAbilities;
+  /** The locked dependencies, copied for this build; undefined when there are none. */
+  deps: string | undefined;
+  /** An empty folder of this build's own. */
+  scratch: string;
+  /** Where sources that were fetched by digest lie. */
+  cache: string;
+  clock?: Clock;
+  onOutput?: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Real times of a build, in epoch milliseconds. */
+export interface Times {
+  start: number;
+  end: number;
+}
+
+export interface Built {
+  world: World;
+  times: Times;
+  /** The sandbox's wall time. */
+  milliseconds: number;
+  peakMemory: number | undefined;
+  lacks: Lack[];
+  log: string;
+  result: { ok: true; outputs: Output[]; folder: string } | { ok: false; reason: string; tail: string };
+}
+
+/**
+ * Builds once in one world: stages the source and a copy of its dependencies,
+ * enters the sandbox, collects the outputs. A build that fails is a value, not
+ * an exception: in another world it may succeed.
+ */
+export async function build(request: BuildRequest): Promise<Built> {
+  const { recipe, world, scratch } = request;
+  const clock = request.clock ?? systemClock;
+  const tree = join(scratch, "tree");
+  const outputs = join(scratch, "outputs");
+  const log = join(scratch, "build.log");
+  await mkdir(tree, { recursive: true });
+  await mkdir(outputs, { recursive: true });
+  await stage(request.source, request.folder, recipe, tree, { cache: request.cache, extract: extractArchive });
+  const mounts = [{ from: tree, to: world.buildPath, writable: true }];
+  if (request.deps !== undefined) {
+    const deps = join(scratch, "deps");
+    await cp(request.deps, deps, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true, mode: 2 });
+    mounts.push({ from: deps, to: "/deps", writable: true });
+  }
+  const tools = await toolPaths(recipe.environment.tools);
+  if (tools.missing.length > 0) throw missingTools(tools.missing);
+
+  const started = clock.now();
+  const ran = await runSandboxed(
+    {
+      world,
+      command: ["/bin/sh", "-eu", "-c", recipe.command],
+      directory: posix.join(world.buildPath, recipe.directory),
+      mounts,
+      hostPaths: tools.hostPaths,
+      environment: {
+        ...recipe.env,
+        ...world.environment,
+        PATH: tools.path,
+        SOURCE_DATE_EPOCH: String(request.source.epoch),
+        BITFORBIT_DEPS: "/deps",
+      },
+      network: "none",
+      limits: recipe.limits,
+      log,
+      ...(request.onOutput === undefined ? {} : { onOutput: request.onOutput }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    },
+    request.host,
+  );
+  const built = {
+    world,
+    times: { start: started, end: clock.now() },
+    milliseconds: ran.milliseconds,
+    peakMemory: ran.peakMemory,
+    lacks: ran.lacks,
+    log,
+  };
+  if (ran.outcome !== "exited" || ran.exitCode !== 0) {
+    if (ran.outcome === "cancelled") throw new BitforbitError("build", "cancelled");
+    return { ...built, result: { ok: false, reason: failureOf(ran, recipe), tail: await tailOf(log) } };
+  }
+  try {
+    const collected = await collectOutputs(tree, recipe.outputs, outputs, recipe.limits.outputBytes);
+    return { ...built, result: { ok: true, outputs: collected, folder: outputs } };
+  } catch (error) {
+    if (!(error instanceof BitforbitError)) throw error;
+    const reason = error.hint === undefined ? error.message : `${error.message}\n${error.hint}`;
+    return { ...built, result: { ok: false, reason, tail: await tailOf(log) } };
+  }
+}
+
+export function missingTools(missing: readonly string[]): BitforbitError {
+  return new BitforbitError("lacking", `the recipe needs ${missing.join(", ")}, which this machine does not have`, {
+    hint: `install ${missing.join(", ")}, or correct environment.tools in bitforbit.toml`,
+  });
+}
+
+function failureOf(ran: SandboxResult, recipe: Recipe): string {
+  const { limits } = recipe;
+  switch (ran.outcome) {
+    case "timeout":
+      return `took longer than ${limits.timeoutSeconds} s (limits.timeout)`;
+    case "memory":
+      return `used more memory than ${limits.memoryBytes} bytes (limits.memory)`;
+    case "processes":
+      return `started more than ${limits.processes} processes (limits.processes)`;
+    case "disk":
+      return `wrote more than ${limits.diskBytes} bytes (limits.disk)`;
+    case "signalled":
+      return `was ended by ${ran.signal ?? "a signal"}`;
+    default:
+      return `exited with ${ran.exitCode ?? "no code"}`;
+  }
+}
+
+/** The last lines of a build's log, at most 4 KiB. */
+async function tailOf(log: string): Promise<string> {
+  try {
+    const text = showable(new Uint8Array((await readFile(log)).subarray(-4096)));
+    return text.split("\n").slice(-20).join("\n").trimEnd();
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return "";
+    throw error;
+  }
+}

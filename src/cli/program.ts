@@ -1,0 +1,215 @@
+import { Command, CommanderError, Option } from "commander";
+import { BitforbitError, type ExitCode } from "../errors.ts";
+import { VERSION } from "../version.ts";
+import { openTerminal, reportError, type Terminal } from "./terminal.ts";
+
+/** What a verb gets: options by their long names, and the terminal. */
+export type Options = Readonly<Record<string, unknown>>;
+type Verb = (args: readonly string[], options: Options, terminal: Terminal) => Promise<ExitCode>;
+
+interface VerbEntry {
+  usage: string;
+  summary: string;
+  options?: readonly (readonly [flags: string, description: string])[];
+  examples: readonly string[];
+  load: () => Promise<Verb>;
+}
+
+const HOME_OPTION = [
+  "--home <dir>",
+  "where state lives (default: $BITFORBIT_HOME, else .bitforbit in the project)",
+] as const;
+const POLICY_OPTIONS = [
+  ["--policy <file>", "a policy file instead of the project's own trust"],
+  ["--bundle <file...>", "evidence in files, besides what the store holds"],
+  ["--key <file>", "trust this public key (PEM) and no other"],
+  ["--log-key <file>", "trust the log of this key (PEM), instead of one's own"],
+  ["--offline", "use no network; this is always so, the option only says it"],
+] as const;
+
+/** The contract: DESIGN.md, "The command line". In the order in which one meets them. */
+const VERBS: readonly VerbEntry[] = [
+  {
+    usage: "init [dir]",
+    summary: "look at a project, write bitforbit.toml, say what was assumed",
+    options: [["--force", "replace a bitforbit.toml that is there"]],
+    examples: ["bitforbit init", "bitforbit init path/to/project"],
+    load: async () => (await import("./verbs/init.ts")).init,
+  },
+  {
+    usage: "lock [dir]",
+    summary: "pin every material by digest into bitforbit.lock",
+    options: [["--check", "only say whether the lock fits; exit 1 when it does not"], HOME_OPTION],
+    examples: ["bitforbit lock", "bitforbit lock --check"],
+    load: async () => (await import("./verbs/lock.ts")).lock,
+  },
+  {
+    usage: "build [dir]",
+    summary: "lock, build in two worlds, compare, and sign, log and store the evidence",
+    options: [
+      ["--once", "one build in the canonical world: marked local, never promotable"],
+      ["-o, --output <dir>", "where the outputs go (default: dist in the project)"],
+      ["--keep", "keep the build trees and say where they are"],
+      HOME_OPTION,
+    ],
+    examples: ["bitforbit build", "bitforbit build --once", "bitforbit build examples/hello --json"],
+    load: async () => (await import("./verbs/build.ts")).build,
+  },
+  {
+    usage: "check [dir]",
+    summary: "build in two worlds and say why they differ; attest nothing",
+    options: [["--keep", "keep the build trees and say where they are"], HOME_OPTION],
+    examples: ["bitforbit check", "bitforbit check --json | jq .causes"],
+    load: async () => (await import("./verbs/check.ts")).check,
+  },
+  {
+    usage: "diff <a> <b>",
+    summary: "the difference of two files, folders or archives, to the last byte",
+    options: [["--exclude <glob...>", "leave out these paths; the result says so"]],
+    examples: ["bitforbit diff old.tar.gz new.tar.gz", "bitforbit diff --json a/ b/"],
+    load: async () => (await import("./verbs/diff.ts")).diff,
+  },
+  {
+    usage: "sbom [dir]",
+    summary: "the CycloneDX bill of materials of a project's lock",
+    options: [["-o, --output <file>", "write it here instead of stdout"], HOME_OPTION],
+    examples: ["bitforbit sbom -o sbom.cdx.json"],
+    load: async () => (await import("./verbs/sbom.ts")).sbom,
+  },
+  {
+    usage: "verify <artifact>",
+    summary: "decide whether an artifact (a file or a digest) is what was built, with the reasons",
+    options: [...POLICY_OPTIONS, HOME_OPTION],
+    examples: [
+      "bitforbit verify dist/hello",
+      "bitforbit verify --key release.pub hello --bundle hello.provenance.json",
+      "bitforbit verify sha256:9f86d0…",
+    ],
+    load: async () => (await import("./verbs/verify.ts")).verify,
+  },
+  {
+    usage: "promote <digest> <environment>",
+    summary: "let an artifact into an environment (dev, staging, prod), after verification only",
+    options: [["--policy <file>", "a policy file instead of the project's own trust"], HOME_OPTION],
+    examples: ["bitforbit promote sha256:9f86d0… staging"],
+    load: async () => (await import("./verbs/promote.ts")).promote,
+  },
+  {
+    usage: "keys <action>",
+    summary: "list the signing keys, create them, export the public ones (list | create | export | trusted-root)",
+    options: [["-o, --output <file>", "write what is exported here instead of stdout"], HOME_OPTION],
+    examples: [
+      "bitforbit keys list",
+      "bitforbit keys export -o release.pub",
+      "bitforbit keys trusted-root -o trusted_root.json",
+    ],
+    load: async () => (await import("./verbs/keys.ts")).keys,
+  },
+  {
+    usage: "log <action> [index]",
+    summary: "the transparency log: show | prove INDEX | audit | list",
+    options: [HOME_OPTION],
+    examples: ["bitforbit log show", "bitforbit log prove 3 --json", "bitforbit log audit"],
+    load: async () => (await import("./verbs/log.ts")).log,
+  },
+  {
+    usage: "store <action> [digest]",
+    summary: "artifacts and their attestations: list | show DIGEST | get DIGEST -o FILE | check",
+    options: [["-o, --output <file>", "write the artifact here"], HOME_OPTION],
+    examples: ["bitforbit store list", "bitforbit store show sha256:9f86d0…", "bitforbit store check"],
+    load: async () => (await import("./verbs/store.ts")).store,
+  },
+  {
+    usage: "policy <action>",
+    summary: "what is demanded of an artifact: show | explain ARTIFACT",
+    options: [["--policy <file>", "this policy file"], HOME_OPTION],
+    examples: ["bitforbit policy show > policy.toml"],
+    load: async () => (await import("./verbs/policy.ts")).policy,
+  },
+  {
+    usage: "stats",
+    summary: "the ten metrics of reproducibility, from the ledger",
+    options: [
+      ["--days <n>", "the last so many days (default: 30)"],
+      ["--prometheus", "in Prometheus's text format"],
+      HOME_OPTION,
+    ],
+    examples: ["bitforbit stats", "bitforbit stats --days 7 --json"],
+    load: async () => (await import("./verbs/stats.ts")).stats,
+  },
+  {
+    usage: "serve",
+    summary: "a page of builds and their stories, a JSON API, and /metrics",
+    options: [
+      ["--port <n>", "default: 8470; 0 for any free one"],
+      ["--host <address>", "default: 127.0.0.1"],
+      HOME_OPTION,
+    ],
+    examples: ["bitforbit serve", "bitforbit serve --port 0"],
+    load: async () => (await import("./verbs/serve.ts")).serve,
+  },
+];
+
+const EXIT_CODES = `
+Exit codes: 0 yes (reproducible, same, allowed, done) · 1 no (differs, denied) · 2 bad input or usage
+            3 the build itself failed · 4 the world outside failed (network, registry, key service)
+
+Completion: source <(bitforbit complete bash)   (also zsh, fish, powershell)
+`;
+
+/** Runs the command line on `words` and gives its exit code; never throws. */
+export async function main(words: readonly string[]): Promise<ExitCode> {
+  const json = words.includes("--json");
+  let code: ExitCode = 0;
+  const program = describe(async (verb, args, options, terminal) => {
+    code = await verb(args, options, terminal);
+  });
+  try {
+    if (words[0] === "complete") {
+      const { default: tab } = await import("@bomb.sh/tab/commander");
+      tab(program);
+    }
+    if (words.length === 0) {
+      program.outputHelp();
+      return 2;
+    }
+    await program.parseAsync([...words], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      if (error.code === "commander.help") return 2;
+      const message = error.message.replace(/^error: /, "").replace(/\.$/, "");
+      return reportError(new BitforbitError("usage", message, { hint: "run 'bitforbit --help'", cause: error }), json);
+    }
+    return reportError(error, json);
+  }
+}
+
+type Runner = (verb: Verb, args: readonly string[], options: Options, terminal: Terminal) => Promise<void>;
+
+function describe(runner: Runner): Command {
+  const program = new Command("bitforbit")
+    .description(
+      "Builds twice in different worlds, compares to the last byte, says why it differs, and proves what was built.",
+    )
+    .version(VERSION, "-V, --version")
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .showSuggestionAfterError(true)
+    .addHelpText("after", EXIT_CODES);
+  for (const entry of VERBS) {
+    const command = program.command(entry.usage).summary(entry.summary).description(entry.summary).exitOverride();
+    command.configureOutput({ outputError: () => undefined });
+    for (const [flags, description] of entry.options ?? []) command.addOption(new Option(flags, description));
+    command.option("--json", "one JSON document on stdout, everything for people on stderr");
+    command.option("-q, --quiet", "say nothing to people but warnings and errors");
+    command.addHelpText("after", `\nExamples:\n${entry.examples.map((line) => `  ${line}`).join("\n")}\n`);
+    command.action(async () => {
+      const options = command.opts();
+      const terminal = openTerminal({ json: options["json"] === true, quiet: options["quiet"] === true });
+      await runner(await entry.load(), command.args, options, terminal);
+    });
+  }
+  return program;
+}

@@ -1,0 +1,135 @@
+import { isatty } from "node:tty";
+import { styleText } from "node:util";
+import { neutralised } from "../bytes.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { BitforbitError, type ExitCode, exitCodeOf, messageOf } from "../errors.ts";
+
+/**
+ * The voice of the command line, fixed in one file: what is asked for goes to
+ * stdout, what happens on the way to stderr; lower case, no full stop, hints on
+ * their own lines. With `--json` stdout carries one document and nothing else.
+ */
+export interface Terminal {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly width: number;
+  readonly colour: boolean;
+  /** Part of the answer. */
+  line(text?: string): void;
+  /** The label of a step and what it gave, aligned; part of the answer. */
+  step(label: string, text: string): void;
+  /** Said on the way, to people only. */
+  say(text: string): void;
+  /** A warning, to people only. */
+  warn(text: string, remedy?: string): void;
+  /** The one JSON document of this run, printed when `--json` was given. */
+  document(value: unknown): void;
+  /** Shows a line that is replaced by the next one, on terminals only; undefined clears it. */
+  progress(text: string | undefined): void;
+  good(text: string): string;
+  bad(text: string): string;
+  dim(text: string): string;
+  strong(text: string): string;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+export function openTerminal(options: { json: boolean; quiet: boolean; clock?: Clock }): Terminal {
+  const environment = process.env;
+  const clock = options.clock ?? systemClock;
+  const noColour = (environment["NO_COLOR"] ?? "") !== "" || environment["TERM"] === "dumb";
+  const forced = (environment["FORCE_COLOR"] ?? "") !== "" && environment["FORCE_COLOR"] !== "0";
+  const colour = !noColour && (forced || isatty(1)) && !options.json;
+  const live = isatty(2) && !options.quiet && environment["CI"] === undefined && environment["TERM"] !== "dumb";
+  const width = Math.max(60, Math.min(process.stdout.columns ?? 100, 140));
+  const paint = (style: Style) => (text: string) => (colour ? styleText(style, text, { validateStream: false }) : text);
+  let shown = false;
+  let lastProgress = 0;
+
+  const clear = (): void => {
+    if (shown) process.stderr.write("\r\u001b[K");
+    shown = false;
+  };
+  const people = (text: string): void => {
+    clear();
+    if (!options.quiet) (options.json ? process.stderr : process.stdout).write(`${text}\n`);
+  };
+
+  return {
+    json: options.json,
+    quiet: options.quiet,
+    width,
+    colour,
+    line: (text = "") => people(text),
+    step: (label, text) => {
+      const [first = "", ...rest] = text.split("\n");
+      people(`  ${paint("bold")(label.padEnd(10))} ${first}`);
+      for (const line of rest) people(`  ${" ".repeat(10)} ${line}`);
+    },
+    say: (text) => {
+      clear();
+      if (!options.quiet) process.stderr.write(`${text}\n`);
+    },
+    warn: (text, remedy) => {
+      clear();
+      process.stderr.write(`warning: ${neutralised(text)}\n`);
+      if (remedy !== undefined) process.stderr.write(`  hint: ${neutralised(remedy)}\n`);
+    },
+    document: (value) => {
+      clear();
+      if (options.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    },
+    progress: (text) => {
+      if (!live) return;
+      if (text === undefined) return clear();
+      const now = clock.elapsed();
+      if (shown && now - lastProgress < 80) return;
+      lastProgress = now;
+      shown = true;
+      process.stderr.write(`\r\u001b[K${neutralised(text).slice(0, width - 1)}`);
+    },
+    good: paint("green"),
+    bad: paint("red"),
+    dim: paint("dim"),
+    strong: paint("bold"),
+  };
+}
+
+/** Prints an error in the one form that errors have, and gives the exit code. */
+export function reportError(error: unknown, json: boolean): ExitCode {
+  const known = error instanceof BitforbitError;
+  const message = messageOf(error);
+  process.stderr.write(`bitforbit: ${neutralised(message)}\n`);
+  if (known && error.hint !== undefined) process.stderr.write(`  hint: ${neutralised(error.hint)}\n`);
+  if (!known && error instanceof Error && (process.env["BITFORBIT_DEBUG"] ?? "") !== "") {
+    process.stderr.write(`${error.stack ?? ""}\n`);
+  }
+  if (json) {
+    const document = {
+      error: {
+        code: known ? error.code : "input",
+        message,
+        ...(known && error.hint !== undefined ? { hint: error.hint } : {}),
+      },
+    };
+    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  }
+  return exitCodeOf(error);
+}
+
+/** `1,234,567`: digits in groups of three, the same in every locale. */
+export function grouped(count: number): string {
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
+}
+
+/** `1.3 s`, `2 min 5 s`. */
+export function duration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  if (milliseconds < 60_000) return `${(milliseconds / 1000).toFixed(1)} s`;
+  return `${Math.floor(milliseconds / 60_000)} min ${Math.round((milliseconds % 60_000) / 1000)} s`;
+}
+
+/** `sha256:0123456789ab…`: enough to recognise, never enough to rely on. */
+export function short(digest: string): string {
+  return digest.length > 20 ? `${digest.slice(0, 19)}…` : digest;
+}

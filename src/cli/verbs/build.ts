@@ -1,0 +1,101 @@
+import { join, relative, resolve } from "node:path";
+import { systemClock } from "../../clock.ts";
+import { uniqueName, systemEntropy } from "../../entropy.ts";
+import { BitforbitError, type ExitCode } from "../../errors.ts";
+import { verdictDocument } from "../../flow/document.ts";
+import type { Prepared } from "../../flow/prepare.ts";
+import { withLedger } from "../../flow/record.ts";
+import { recordBuild, release, type Released } from "../../flow/release.ts";
+import { withScratch } from "../../flow/scratch.ts";
+import { writeLock } from "../../lock/lock-file.ts";
+import { canonicalObstacles } from "../../source/source.ts";
+import type { Options } from "../program.ts";
+import { homeFor, passphrase, projectFolder, text } from "../project.ts";
+import { short, type Terminal } from "../terminal.ts";
+import { showArtifacts, showVerdict } from "../verdict.ts";
+import { buildTwice, EXIT_OF } from "./check.ts";
+
+/** `bitforbit build [DIR]`: the main job, from a recipe to a verified, signed, logged and stored artifact. */
+export async function build(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
+  const folder = await projectFolder(args[0]);
+  const home = homeFor(folder, options);
+  const once = options["once"] === true;
+  const output = resolve(text(options, "output") ?? join(folder, "dist"));
+  return await withScratch(
+    home,
+    { keep: options["keep"] === true, say: (line) => terminal.say(line) },
+    async (scratch) => {
+      const accept = (prepared: Prepared): void => (once ? undefined : requireCanonical(prepared));
+      const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal, { once, accept });
+      if (prepared.lockMade) await writeLock(folder, prepared.lock);
+      showVerdict(terminal, verdict);
+      const document = verdictDocument(prepared, verdict);
+      if (verdict.outputsFolder === undefined || verdict.outcome === "failed") {
+        const about = { build: uniqueName(systemEntropy), at: systemClock.now(), canonical: !once };
+        await withLedger(home, async (ledger) => recordBuild(ledger, prepared, verdict, about));
+        terminal.document({ ...document, canonical: !once, build: about.build });
+        return EXIT_OF[verdict.outcome];
+      }
+      const secret = passphrase();
+      const released = await release(prepared, verdict, {
+        canonical: !once,
+        output,
+        ...(secret === undefined ? {} : { passphrase: secret }),
+      });
+      showReleased(terminal, released, once);
+      terminal.document({ ...document, canonical: !once, ...releasedDocument(released) });
+      return EXIT_OF[verdict.outcome];
+    },
+  );
+}
+
+/** A canonical build starts from what others can get: refuses what they cannot, with what to do. */
+function requireCanonical({ source }: Prepared): void {
+  const [first, ...rest] = canonicalObstacles(source);
+  if (first === undefined) return;
+  const others = rest.length === 0 ? "" : ` (and ${rest.length} more)`;
+  throw new BitforbitError("input", `not a canonical build: ${first.what}${others}`, {
+    hint: `${first.remedy}; or 'bitforbit build --once' for a local build`,
+  });
+}
+
+function showReleased(terminal: Terminal, released: Released, once: boolean): void {
+  const { sbom, log } = released;
+  const complete = `${Math.round(sbom.completeness * 100)} % of the minimum elements`;
+  terminal.step("sbom", `CycloneDX 1.6, ${sbom.components} components, ${complete}`);
+  terminal.step("evidence", `${released.bundles.length} statements signed by key ${released.keyId.slice(0, 12)}…`);
+  terminal.step("log", `${log.origin}, entries ${log.first} to ${log.last}, inclusion proven`);
+  terminal.step("build id", released.build);
+  terminal.line();
+  showArtifacts(
+    terminal,
+    released.artifacts.map(({ file, digest, size }) => ({ path: shownPath(file), digest, size })),
+  );
+  terminal.line();
+  if (once) {
+    terminal.line("  a local build: not canonical, never promotable");
+    return;
+  }
+  const [first] = released.artifacts;
+  if (first !== undefined)
+    terminal.line(
+      `  verify:  bitforbit verify ${shownPath(first.file)}   ${terminal.dim(`or ${short(first.digest)}`)}`,
+    );
+}
+
+function releasedDocument(released: Released): Record<string, unknown> {
+  return {
+    build: released.build,
+    artifacts: released.artifacts,
+    attestations: released.bundles,
+    sbom: released.sbom,
+    log: released.log,
+    keyId: released.keyId,
+  };
+}
+
+/** As a person would type it here. */
+function shownPath(file: string): string {
+  const path = relative("", file);
+  return path.startsWith("..") ? file : path;
+}

@@ -1,0 +1,58 @@
+import { BitforbitError, type ExitCode } from "../../errors.ts";
+import { prepare } from "../../flow/prepare.ts";
+import { recordLock } from "../../flow/record.ts";
+import type { Material } from "../../material.ts";
+import { lockChanges } from "../../lock/changes.ts";
+import { readLock, writeLock } from "../../lock/lock-file.ts";
+import { probeHost } from "../../sandbox/host.ts";
+import { onInterrupt } from "../interrupt.ts";
+import type { Options } from "../program.ts";
+import { homeFor, projectFolder } from "../project.ts";
+import { grouped, short, type Terminal } from "../terminal.ts";
+
+const MOST = 40;
+
+/** `bitforbit lock [DIR]`: pins every material; `--check` only says whether the lock fits. */
+export async function lock(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
+  const folder = await projectFolder(args[0]);
+  const home = homeFor(folder, options);
+  const before = await readLock(folder);
+  const checkOnly = options["check"] === true;
+  if (checkOnly && before === undefined) {
+    throw new BitforbitError("refused", `no bitforbit.lock in ${folder}`, { hint: "run 'bitforbit lock'" });
+  }
+  const prepared = await onInterrupt(async (signal) =>
+    prepare(folder, home, {
+      host: await probeHost(),
+      relock: true,
+      signal,
+      onProgress: (line) => terminal.progress(`fetch · ${line}`),
+    }),
+  );
+  terminal.progress(undefined);
+  const changes = lockChanges(before, prepared.lock);
+  const count = changes.added.length + changes.removed.length + changes.changed.length;
+  terminal.document({ checked: checkOnly, changes, materials: prepared.lock.materials.length });
+  for (const material of changes.added.slice(0, MOST)) terminal.line(`${terminal.good("+")} ${named(material)}`);
+  if (changes.added.length > MOST) terminal.line(`${terminal.good("+")} … and ${changes.added.length - MOST} more`);
+  for (const material of changes.removed.slice(0, MOST)) terminal.line(`${terminal.bad("-")} ${named(material)}`);
+  for (const { what, before: old, after } of changes.changed) {
+    terminal.line(`${terminal.strong("~")} ${what}: ${short(old)} → ${short(after)}`);
+  }
+  const pinned = prepared.lock.materials.filter((material) => material.kind === "dependency").length;
+  if (checkOnly) {
+    terminal.line(
+      count === 0
+        ? terminal.good("bitforbit.lock fits")
+        : terminal.bad("bitforbit.lock is out of date: run 'bitforbit lock'"),
+    );
+    return count === 0 ? 0 : 1;
+  }
+  await writeLock(folder, prepared.lock);
+  await recordLock(prepared);
+  terminal.line(`${grouped(pinned)} dependencies pinned in bitforbit.lock (${grouped(count)} changes)`);
+  terminal.line(terminal.dim("environment: host, not pinned"));
+  return 0;
+}
+
+const named = ({ name, version }: Material): string => `${name} ${version ?? ""}`.trimEnd();

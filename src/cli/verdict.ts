@@ -1,0 +1,129 @@
+import { neutralised } from "../bytes.ts";
+import type { Cause } from "../explain/cause.ts";
+import type { Verdict, WorldRun } from "../flow/check.ts";
+import type { Prepared } from "../flow/prepare.ts";
+import { duration, grouped, short, type Terminal } from "./terminal.ts";
+
+/** Shows what a build starts from. */
+export function showPrepared(terminal: Terminal, prepared: Prepared): void {
+  const { recipe, source, lock } = prepared;
+  terminal.line(terminal.strong(`bitforbit · ${recipe.name}`));
+  terminal.line();
+  const identity =
+    source.commit === undefined
+      ? `${source.kind} ${neutralised(source.uri)}\n${source.treeDigest}`
+      : `commit ${source.commit.slice(0, 12)}${source.tag === undefined ? "" : ` · tag ${neutralised(source.tag.name)} (signature: ${source.tag.signature})`}`;
+  terminal.step("source", identity);
+  if (source.dirty.length > 0) {
+    const shown = source.dirty.slice(0, 3).map(neutralised).join(", ");
+    terminal.step(
+      "",
+      terminal.bad(
+        `dirty: ${source.dirty.length} tracked files differ from the commit (${shown}${source.dirty.length > 3 ? ", …" : ""})`,
+      ),
+    );
+  }
+  const materials = lock.materials.filter((material) => material.kind === "dependency").length;
+  terminal.step(
+    "lock",
+    `${grouped(materials)} dependencies pinned by digest\n${terminal.dim("environment: host, not pinned")}`,
+  );
+}
+
+/** Shows the two builds and what came of comparing them. */
+export function showVerdict(terminal: Terminal, verdict: Verdict): void {
+  for (const [index, run] of verdict.worlds.entries()) {
+    terminal.step(index === 0 ? "build" : "", `${run.world.name.padEnd(12)} ${worldLine(terminal, run)}`);
+  }
+  for (const run of verdict.worlds) if (run.failure !== undefined) showFailure(terminal, run);
+  const ran = verdict.worlds.every((run) => run.failure === undefined);
+  if (ran) terminal.step("compare", compareLine(terminal, verdict));
+  showCauses(terminal, verdict.causes);
+  terminal.step("verdict", verdictLine(terminal, verdict));
+  for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
+}
+
+function worldLine(terminal: Terminal, run: WorldRun): string {
+  const { world } = run;
+  const sign = run.failure === undefined ? terminal.good("built") : terminal.bad("failed");
+  const zone = world.timezone.length > 20 ? `${world.timezone.slice(0, 20)}…` : world.timezone;
+  const about = `${world.user.name}@${world.hostname} ${world.buildPath} TZ=${zone} ${world.locale}${world.clockOffset === 0 ? "" : ` +${Math.floor(world.clockOffset / 86_400)} d`}`;
+  return `${sign} in ${duration(run.milliseconds).padEnd(7)} ${terminal.dim(about)}`;
+}
+
+function showFailure(terminal: Terminal, run: WorldRun): void {
+  terminal.step(
+    "failure",
+    `${terminal.bad(`in the ${run.world.name} world the build ${neutralised(run.failure?.reason ?? "")}`)}`,
+  );
+  for (const line of (run.failure?.tail ?? "").split("\n").slice(-12)) {
+    terminal.step("", terminal.dim(`│ ${neutralised(line).slice(0, terminal.width - 16)}`));
+  }
+}
+
+function compareLine(terminal: Terminal, verdict: Verdict): string {
+  const bytes = verdict.outputs.reduce((sum, output) => sum + output.size, 0);
+  const what = `${grouped(verdict.outputs.length)} ${verdict.outputs.length === 1 ? "output" : "outputs"}, ${grouped(bytes)} bytes`;
+  if (verdict.difference === undefined) return `${what}: ${terminal.good("identical, bit for bit")}`;
+  return `${what}: ${terminal.bad("they differ")}`;
+}
+
+const MAX_SHOWN = 8;
+
+/** Groups causes by name, the surest first, with the bytes in their place and what to do. */
+function showCauses(terminal: Terminal, causes: readonly Cause[]): void {
+  const byName = Map.groupBy(causes, (cause) => cause.name);
+  for (const [name, group] of byName) {
+    const [first] = group;
+    if (first === undefined) continue;
+    terminal.step(
+      "cause",
+      `${terminal.strong(name)} ${terminal.dim(`(${first.confidence}; ${group.length} ${group.length === 1 ? "place" : "places"})`)}`,
+    );
+    if (name === "consequence") continue;
+    for (const cause of group.slice(0, name === "unknown" ? MAX_SHOWN : 3)) {
+      const at = cause.offset === undefined ? "" : ` at byte ${grouped(cause.offset)}`;
+      terminal.step("", `${[cause.artifact, ...cause.leaf].map(neutralised).join(" → ")}${at}`);
+      terminal.step("", terminal.dim(`  ${clip(cause.evidence.a)}  ≠  ${clip(cause.evidence.b)}`));
+    }
+    if (first.remedy !== "") terminal.step("", `remedy: ${first.remedy}`);
+  }
+}
+
+const clip = (text: string): string => {
+  const shown = neutralised(text.replaceAll("\n", "⏎"));
+  return shown.length > 44 ? `${shown.slice(0, 43)}…` : shown;
+};
+
+function verdictLine(terminal: Terminal, verdict: Verdict): string {
+  const total = verdict.covered.length + new Set(verdict.lacks.flatMap((lack) => lack.causes)).size;
+  const coverage = terminal.dim(`${verdict.covered.length} of ${total} variations`);
+  switch (verdict.outcome) {
+    case "reproducible":
+      return `${terminal.good("reproducible")} in two worlds · ${coverage}`;
+    case "differs":
+      return `${terminal.bad("does not reproduce")}: ${namesOf(verdict.causes)} · ${coverage}`;
+    case "fails-in-adversarial":
+      return `${terminal.bad("fails in the adversarial world")}, which is not the same as differing`;
+    default:
+      return terminal.bad("the build failed");
+  }
+}
+
+const namesOf = (causes: readonly Cause[]): string =>
+  [...new Set(causes.map((cause) => cause.name))].filter((name) => name !== "consequence").join(", ");
+
+/** One line per artifact with its whole digest, as `sha256sum` prints it. */
+export function showArtifacts(
+  terminal: Terminal,
+  artifacts: readonly { path: string; digest: string; size: number }[],
+): void {
+  const width = Math.min(50, Math.max(...artifacts.map(({ path }) => path.length), 1));
+  for (const { path, digest, size } of artifacts.slice(0, 20)) {
+    terminal.line(
+      `  ${neutralised(path).padEnd(width)} ${grouped(size).padStart(12)} B  ${artifacts.length > 6 ? short(digest) : digest}`,
+    );
+  }
+  if (artifacts.length > 20)
+    terminal.line(terminal.dim(`  … and ${grouped(artifacts.length - 20)} more ('--json' lists all)`));
+}

@@ -1,0 +1,199 @@
+import { type Stats, lstatSync, readlinkSync } from "node:fs";
+import { showable } from "../bytes.ts";
+import { type ByteSource, type OpenSource, openSource } from "../bytesource.ts";
+import { BitforbitError, messageOf, systemCode } from "../errors.ts";
+import { nameBytesIn } from "../tree.ts";
+import { type Comparison, counted, isFull, onlyLeaf, shortened } from "./comparison.ts";
+import type { Difference, Leaf } from "./difference.ts";
+
+const MAX_DEPTH = 1000;
+const MAX_ENTRIES = 5_000_000;
+
+/** The same place below both roots. Paths are bytes, for names need not be UTF-8. */
+interface Place {
+  a: Buffer;
+  b: Buffer;
+  /** Relative to the roots, for showing. */
+  shown: string;
+}
+
+interface Walk {
+  comparison: Comparison;
+  path: string[];
+  children: (Difference | Leaf)[];
+  entries: number;
+}
+
+/**
+ * Compares two folders: names, kinds, permission bits, link targets and
+ * contents; not owners and times, which are the file system's and no build's.
+ * Links are not followed. What cannot be read becomes a leaf that says so.
+ */
+export async function diffDirectories(
+  comparison: Comparison,
+  a: Buffer,
+  b: Buffer,
+  path: string[],
+): Promise<Difference | undefined> {
+  const walk: Walk = { comparison, path, children: [], entries: 0 };
+  await diffFolder(walk, { a, b, shown: "" }, 0);
+  return walk.children.length === 0 ? undefined : { kind: "node", path, format: "directory", children: walk.children };
+}
+
+async function diffFolder(walk: Walk, place: Place, depth: number): Promise<void> {
+  if (depth > MAX_DEPTH) throw new BitforbitError("limit", `${place.shown}: deeper than ${MAX_DEPTH} folders`);
+  const names = await Promise.all([listed(walk, place, "a"), listed(walk, place, "b")]);
+  const [inA, inB] = names;
+  if (inA === undefined || inB === undefined) return;
+  const keysA = new Set(inA.map((name) => name.toString("latin1")));
+  const keysB = new Set(inB.map((name) => name.toString("latin1")));
+  const union = [...inA, ...inB.filter((name) => !keysA.has(name.toString("latin1")))];
+  for (const name of union.sort((one, other) => Buffer.compare(one, other))) {
+    if (++walk.entries > MAX_ENTRIES) throw new BitforbitError("limit", `more than ${MAX_ENTRIES} files`);
+    const key = name.toString("latin1");
+    const shown = `${place.shown === "" ? "" : `${place.shown}/`}${showable(name)}`;
+    if (walk.comparison.bounds.excluded(shown)) continue;
+    const inside = { a: joined(place.a, name), b: joined(place.b, name), shown };
+    if (isFull(walk.comparison)) {
+      walk.children.push(notLookedInto(walk, shown));
+      return;
+    }
+    if (!keysB.has(key)) walk.children.push(onlyHere(walk, "a", inside.a, shown));
+    else if (!keysA.has(key)) walk.children.push(onlyHere(walk, "b", inside.b, shown));
+    else await diffPlace(walk, inside, depth);
+  }
+}
+
+function notLookedInto(walk: Walk, shown: string): Leaf {
+  const note = `over ${walk.comparison.bounds.maxLeaves} differences: from here on nothing was looked into`;
+  return { kind: "leaf", path: [...walk.path, shown], what: "bytes", ranges: [], note };
+}
+
+function joined(folder: Buffer, name: Buffer): Buffer {
+  return Buffer.concat([folder, Buffer.from("/"), name]);
+}
+
+async function listed(walk: Walk, place: Place, side: "a" | "b"): Promise<Buffer[] | undefined> {
+  try {
+    return await nameBytesIn(place[side]);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    walk.children.push(unreadable(walk, place.shown, side, error));
+    return undefined;
+  }
+}
+
+/** Equal or not cannot be known: that is said, never guessed. */
+function unreadable(walk: Walk, shown: string, side: "a" | "b", error: unknown): Leaf {
+  const note = `cannot be read in ${side}, so it counts as different: ${messageOf(error)}`;
+  const path = shown === "" ? walk.path : [...walk.path, shown];
+  return counted(walk.comparison, { kind: "leaf", path, what: "bytes", ranges: [], note });
+}
+
+type Kind = "file" | "folder" | "link" | "FIFO" | "socket" | "device";
+
+function kindOf(stats: Stats): Kind {
+  if (stats.isFile()) return "file";
+  if (stats.isDirectory()) return "folder";
+  if (stats.isSymbolicLink()) return "link";
+  if (stats.isFIFO()) return "FIFO";
+  return stats.isSocket() ? "socket" : "device";
+}
+
+function onlyHere(walk: Walk, side: "a" | "b", at: Buffer, shown: string): Leaf {
+  const path = [...walk.path, shown];
+  let source: OpenSource | undefined;
+  try {
+    const stats = lstatSync(at);
+    const kind = kindOf(stats);
+    if (kind === "file") source = openSource(at, shown);
+    const text = kind === "link" ? `link to ${showable(readlinkSync(at, { encoding: "buffer" }))}` : kind;
+    const value = kind === "file" ? `file, ${stats.size} bytes` : text;
+    return onlyLeaf(walk.comparison, side, path, { shown: value, ...(source === undefined ? {} : { source }) });
+  } catch (error) {
+    return onlyLeaf(walk.comparison, side, path, { note: `cannot be read: ${messageOf(error)}` });
+  } finally {
+    source?.close();
+  }
+}
+
+async function diffPlace(walk: Walk, place: Place, depth: number): Promise<void> {
+  let statsA: Stats;
+  let statsB: Stats;
+  try {
+    statsA = lstatSync(place.a);
+    statsB = lstatSync(place.b);
+  } catch (error) {
+    walk.children.push(unreadable(walk, place.shown, "a", error));
+    return;
+  }
+  if (statsA.ino !== 0 && statsA.dev === statsB.dev && statsA.ino === statsB.ino) return;
+  const path = [...walk.path, place.shown];
+  const kind = kindOf(statsA);
+  if (kind !== kindOf(statsB)) {
+    walk.children.push(valueLeaf(walk, path, "type", undefined, kind, kindOf(statsB)));
+    return;
+  }
+  if (kind !== "link" && (statsA.mode & 0o7777) !== (statsB.mode & 0o7777)) {
+    walk.children.push(valueLeaf(walk, path, "field", "mode", octal(statsA), octal(statsB)));
+  }
+  if (kind === "folder") await diffFolder(walk, place, depth + 1);
+  else if (kind === "file") await diffFiles(walk, place, path);
+  else if (kind === "link") diffLinks(walk, place, path);
+  else if (kind === "device" && statsA.rdev !== statsB.rdev) {
+    walk.children.push(valueLeaf(walk, path, "field", "device", String(statsA.rdev), String(statsB.rdev)));
+  }
+}
+
+function octal(stats: Stats): string {
+  return (stats.mode & 0o7777).toString(8).padStart(4, "0");
+}
+
+function valueLeaf(
+  walk: Walk,
+  path: string[],
+  what: "type" | "field",
+  field: string | undefined,
+  a: string,
+  b: string,
+): Leaf {
+  const bytes = { bytesA: new Uint8Array(Buffer.from(a)), bytesB: new Uint8Array(Buffer.from(b)) };
+  return counted(walk.comparison, {
+    kind: "leaf",
+    path,
+    what,
+    ...(field === undefined ? {} : { field }),
+    a: shortened(a),
+    b: shortened(b),
+    ranges: [],
+    ...bytes,
+  });
+}
+
+function diffLinks(walk: Walk, place: Place, path: string[]): void {
+  const a = readlinkSync(place.a, { encoding: "buffer" });
+  const b = readlinkSync(place.b, { encoding: "buffer" });
+  if (!a.equals(b)) walk.children.push(valueLeaf(walk, path, "field", "link", showable(a), showable(b)));
+}
+
+async function diffFiles(walk: Walk, place: Place, path: string[]): Promise<void> {
+  const opened: OpenSource[] = [];
+  const open = (at: Buffer): ByteSource => {
+    const source = openSource(at, place.shown);
+    opened.push(source);
+    return source;
+  };
+  let side: "a" | "b" = "a";
+  try {
+    const a = open(place.a);
+    side = "b";
+    const b = open(place.b);
+    const difference = await walk.comparison.descend(a, b, path, 0);
+    if (difference !== undefined) walk.children.push(difference);
+  } catch (error) {
+    if (!(error instanceof BitforbitError) && systemCode(error) === undefined) throw error;
+    walk.children.push(unreadable(walk, place.shown, side, error));
+  } finally {
+    for (const source of opened) source.close();
+  }
+}

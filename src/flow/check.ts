@@ -1,0 +1,120 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Built, build, type Times } from "../build/build.ts";
+import type { Output } from "../build/outputs.ts";
+import { type Difference } from "../diff/difference.ts";
+import { diff } from "../diff/diff.ts";
+import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
+import type { Cause } from "../explain/cause.ts";
+import { explain, type Side } from "../explain/explain.ts";
+import { byteOrder } from "../order.ts";
+import type { HostAbilities } from "../sandbox/host.ts";
+import { adversarialWorld, canonicalWorld, variations } from "../vary/worlds.ts";
+import type { CauseName, Lack, World } from "../world.ts";
+import type { Prepared } from "./prepare.ts";
+
+/** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
+export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
+
+/** One world's build, as the verdict tells it. */
+export interface WorldRun {
+  world: World;
+  times: Times;
+  milliseconds: number;
+  peakMemory: number | undefined;
+  /** Empty when it failed. */
+  outputs: Output[];
+  failure: { reason: string; tail: string } | undefined;
+}
+
+export interface Verdict {
+  outcome: Outcome;
+  /** The canonical world first. */
+  worlds: WorldRun[];
+  /** Of the canonical world. */
+  outputs: Output[];
+  outputsFolder: string | undefined;
+  difference: Difference | undefined;
+  causes: Cause[];
+  /** Variations in which the two worlds really differed. */
+  covered: CauseName[];
+  /** What this machine could not do, and what is therefore not covered. */
+  lacks: Lack[];
+  /** What can't be pinned or varied yet, in words; part of every verdict. */
+  caveats: string[];
+}
+
+export interface CheckOptions {
+  host: HostAbilities;
+  scratch: string;
+  /** One build in the canonical world: the verdict then tells nothing about reproducing. */
+  once?: boolean;
+  entropy?: Entropy;
+  onProgress?: (world: string, line: string) => void;
+  signal?: AbortSignal;
+}
+
+/** The environment is the host's own file system until whole environments are locked. */
+export const HOST_NOT_PINNED = "environment: host, not pinned";
+
+/**
+ * The verdict on a project: builds it in the canonical and in the adversarial
+ * world side by side, compares the outputs to the last byte and names the
+ * causes. The caller removes `options.scratch` when it has read the outputs.
+ */
+export async function check(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
+  const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
+  const worlds = [canonicalWorld(prepared.recipe.name)];
+  if (options.once !== true) worlds.push(adversarialWorld(prepared.recipe.name));
+  const both = await Promise.all(worlds.map((world) => buildIn(prepared, world, options, name)));
+  const [canonical, adversarial] = both as [Built, Built | undefined];
+  const lacks = distinctLacks(both);
+  const uncovered = new Set(lacks.flatMap((lack) => lack.causes));
+  const verdict: Verdict = {
+    outcome: "reproducible",
+    worlds: both.map(worldRun),
+    outputs: canonical.result.ok ? canonical.result.outputs : [],
+    outputsFolder: canonical.result.ok ? canonical.result.folder : undefined,
+    difference: undefined,
+    causes: [],
+    covered: variations.map((variation) => variation.name).filter((cause) => !uncovered.has(cause)),
+    lacks,
+    caveats: [HOST_NOT_PINNED],
+  };
+  if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
+  if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
+  if (!adversarial.result.ok) return { ...verdict, outcome: "fails-in-adversarial" };
+  const difference = await diff(canonical.result.folder, adversarial.result.folder, {});
+  if (difference === undefined) return verdict;
+  const sides = [canonical, adversarial].map(({ world, times }) => ({ world, times })) as [Side, Side];
+  const causes = explain(difference, sides, variations);
+  return { ...verdict, outcome: "differs", difference, causes };
+}
+
+async function buildIn(prepared: Prepared, world: World, options: CheckOptions, name: string): Promise<Built> {
+  const scratch = join(options.scratch, `${name}-${world.name}`);
+  await mkdir(scratch, { recursive: true });
+  return await build({
+    recipe: prepared.recipe,
+    source: prepared.source,
+    folder: prepared.folder,
+    world,
+    host: options.host,
+    deps: prepared.deps,
+    scratch,
+    cache: prepared.home.cache,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    onOutput: (line) => options.onProgress?.(world.name, line),
+  });
+}
+
+function worldRun(built: Built): WorldRun {
+  const { world, times, milliseconds, peakMemory, result } = built;
+  const failure = result.ok ? undefined : { reason: result.reason, tail: result.tail };
+  return { world, times, milliseconds, peakMemory, outputs: result.ok ? result.outputs : [], failure };
+}
+
+function distinctLacks(runs: readonly Built[]): Lack[] {
+  const byWhat = new Map(runs.flatMap((run) => run.lacks).map((lack) => [lack.what, lack]));
+  return [...byWhat.values()].sort((a, b) => byteOrder(a.what, b.what));
+}

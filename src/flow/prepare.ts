@@ -1,0 +1,91 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Digest } from "../digest.ts";
+import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
+import { BitforbitError } from "../errors.ts";
+import { extractArchive } from "../format/extract.ts";
+import { readLock } from "../lock/lock-file.ts";
+import { checkLock, type Lock, makeLock } from "../lock/lock.ts";
+import { type Recipe, readRecipe } from "../recipe/recipe.ts";
+import type { HostAbilities } from "../sandbox/host.ts";
+import { readSource, type Source, stage } from "../source/source.ts";
+import { removeTree } from "../tree.ts";
+import { fetchInSandbox } from "./fetch.ts";
+import type { Home } from "./home.ts";
+
+/** What a build starts from: everything is known, nothing has run. */
+export interface Prepared {
+  folder: string;
+  home: Home;
+  recipe: Recipe;
+  recipeDigest: Digest;
+  source: Source;
+  lock: Lock;
+  /** Folder of the locked dependencies; undefined when there are none. */
+  deps: string | undefined;
+}
+
+export interface PrepareOptions {
+  host: HostAbilities;
+  /** Make the lock anew even when the one there fits. */
+  relock?: boolean;
+  entropy?: Entropy;
+  onProgress?: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Reads recipe and source and makes sure of the lock: one that is there must
+ * fit (`refused` says what does not), one that is not there is made.
+ */
+export async function prepare(
+  folder: string,
+  home: Home,
+  options: PrepareOptions,
+): Promise<Prepared & { lockMade: boolean }> {
+  const { recipe, digest: recipeDigest } = await requireRecipe(folder);
+  const source = await readSource(folder, recipe, { cache: home.cache, extract: extractArchive });
+  const existing = options.relock === true ? undefined : await readLock(folder);
+  const scratch = join(home.scratch, `lock-${uniqueName(options.entropy ?? systemEntropy).slice(0, 8)}`);
+  const staged = join(scratch, "tree");
+  await mkdir(staged, { recursive: true });
+  try {
+    await stage(source, folder, recipe, staged, { cache: home.cache, extract: extractArchive });
+    if (existing !== undefined) {
+      const stale = await checkLock(existing, { recipe, recipeDigest, stagedFolder: staged });
+      if (stale.length > 0) {
+        throw new BitforbitError("input", `bitforbit.lock is out of date: ${stale.join("; ")}`, {
+          hint: "run 'bitforbit lock' and review what changed",
+        });
+      }
+    }
+    const made = await makeLock({
+      recipe,
+      recipeDigest,
+      source,
+      stagedFolder: staged,
+      cache: home.cache,
+      fetchDeps: fetchInSandbox(options.host, scratch, options),
+    });
+    return {
+      folder,
+      home,
+      recipe,
+      recipeDigest,
+      source,
+      lock: made.lock,
+      deps: made.deps,
+      lockMade: existing === undefined,
+    };
+  } finally {
+    await removeTree(scratch);
+  }
+}
+
+export async function requireRecipe(folder: string): Promise<{ recipe: Recipe; digest: Digest; path: string }> {
+  const found = await readRecipe(folder);
+  if (found !== undefined) return found;
+  throw new BitforbitError("input", `no bitforbit.toml in ${folder}`, {
+    hint: "run 'bitforbit init' there to have one written",
+  });
+}

@@ -1,0 +1,318 @@
+import { mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { attestAll } from "../attest/sign.ts";
+import {
+  CYCLONEDX_BOM,
+  provenance,
+  PROVENANCE_V1,
+  REPRODUCTION_V1,
+  reproductionStatement,
+  sbomStatement,
+  type Statement,
+} from "../attest/statement.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import type { Output } from "../build/outputs.ts";
+import { digestOf, type Digest } from "../digest.ts";
+import { copyDurable, writeDurable } from "../durable.ts";
+import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
+import type { JsonObject } from "../json.ts";
+import { keysOf } from "./keys.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { openLog } from "../log/writer.ts";
+import type { Material } from "../material.ts";
+import { completeness, cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
+import { openStore } from "../store/store.ts";
+import { VERSION } from "../version.ts";
+import { BUILDER_ID } from "./builder.ts";
+import { HOST_NOT_PINNED, type Verdict } from "./check.ts";
+import type { Prepared } from "./prepare.ts";
+import { lockData, sourceData, withLedger } from "./record.ts";
+
+export interface ReleaseOptions {
+  /** Built by the rules; false for a local build, which is never promoted. */
+  canonical: boolean;
+  /** Folder that takes the artifacts and the evidence. */
+  output: string;
+  passphrase?: string;
+  clock?: Clock;
+  entropy?: Entropy;
+}
+
+export interface Released {
+  build: string;
+  artifacts: { path: string; digest: Digest; size: number; file: string; manifest: Digest }[];
+  bundles: { predicateType: string; file: string }[];
+  sbom: { components: number; completeness: number };
+  log: { origin: string; first: number; last: number };
+  keyId: string;
+}
+
+/** The bill of materials of a project. Its time is the source's, so the same source gives the same document. */
+export function sbomOf(prepared: Prepared, outputs: readonly Output[]): JsonObject {
+  return cycloneDx(
+    { name: prepared.recipe.name, outputs: outputs.map(({ path, digest }) => ({ path, digest })) },
+    prepared.lock.materials,
+    prepared.source.epoch * 1000,
+    VERSION,
+  );
+}
+
+/**
+ * Turns a verdict into evidence: SBOM, provenance and the account of the two
+ * worlds, signed, logged, stored beside the artifacts, and entered in the
+ * ledger. In that order: what the ledger tells of exists.
+ */
+export async function release(prepared: Prepared, verdict: Verdict, options: ReleaseOptions): Promise<Released> {
+  const clock = options.clock ?? systemClock;
+  const build = uniqueName(options.entropy ?? systemEntropy);
+  const { home } = prepared;
+  const keys = await keysOf(home, options.passphrase, clock);
+  const log = await openLog(join(home.root, "log"), keys.checkpoint);
+  const bom = sbomOf(prepared, verdict.outputs);
+  const statements = statementsOf(prepared, verdict, { build, canonical: options.canonical, bom });
+  const before = clock.now();
+  const bundles = await attestAll(statements, keys.artifact, log);
+  const signedIn = clock.now() - before;
+
+  const store = await openStore(home.store);
+  const artifacts: Released["artifacts"] = [];
+  const files = fileNames(verdict.outputs);
+  for (const [index, output] of verdict.outputs.entries()) {
+    const path = join(verdict.outputsFolder ?? "", output.path);
+    const stored = await store.putArtifact({ content: { path }, name: basename(output.path) });
+    for (const [at, bundle] of bundles.entries()) {
+      await store.attach(output.digest, bundle, statements[at]?.predicateType ?? "");
+    }
+    const file = join(options.output, files[index] ?? output.path);
+    await copyDurable(path, file, output.executable ? 0o755 : 0o644);
+    artifacts.push({ path: output.path, digest: output.digest, size: output.size, file, manifest: stored.manifest });
+  }
+  const written = await writeEvidence(prepared.recipe.name, options.output, statements, bundles, bom);
+  const components = (bom["components"] as JsonObject[]).length;
+  const indexes = bundles.map(logIndexOf);
+  const released: Released = {
+    build,
+    artifacts,
+    bundles: written,
+    sbom: { components, completeness: completeness(bom) },
+    log: { origin: log.identity.origin, first: Math.min(...indexes), last: Math.max(...indexes) },
+    keyId: keys.artifact.keyId,
+  };
+  await withLedger(home, async (ledger) => {
+    await recordRelease(ledger, prepared, verdict, released, {
+      canonical: options.canonical,
+      at: clock.now(),
+      signedIn,
+    });
+  });
+  return released;
+}
+
+interface About {
+  build: string;
+  canonical: boolean;
+  bom: JsonObject;
+}
+
+function statementsOf(prepared: Prepared, verdict: Verdict, about: About): Statement[] {
+  const subjects = verdict.outputs.map(({ path, digest }) => ({ name: path, digest }));
+  const times = verdict.worlds.map((run) => run.times);
+  const { recipe, source } = prepared;
+  const statements = [
+    provenance({
+      subjects,
+      source: {
+        uri: source.uri,
+        digest: source.digest,
+        ...(source.tag === undefined ? {} : { ref: `refs/tags/${source.tag.name}` }),
+      },
+      externalParameters: {
+        recipe: { digest: { sha256: prepared.recipeDigest.slice(7) } },
+        command: recipe.command,
+        outputs: [...recipe.outputs],
+        directory: recipe.directory,
+      },
+      internalParameters: {
+        environment: { type: "host", pinned: false, note: HOST_NOT_PINNED },
+        env: { ...recipe.env },
+        limits: { ...recipe.limits },
+        sourceDateEpoch: source.epoch,
+        worlds: verdict.worlds.map((run) => run.world.name),
+        notCovered: verdict.lacks.map((lack) => lack.what),
+      },
+      canonical: about.canonical,
+      materials: materialsOf(prepared),
+      builder: { id: BUILDER_ID, version: VERSION },
+      invocationId: about.build,
+      startedOn: Math.min(...times.map(({ start }) => start)),
+      finishedOn: Math.max(...times.map(({ end }) => end)),
+      byproducts: [
+        { name: "sbom.cdx.json", digest: digestOf(sbomBytes(about.bom)), mediaType: "application/vnd.cyclonedx+json" },
+      ],
+    }),
+    sbomStatement(subjects, about.bom),
+  ];
+  if (verdict.outcome === "built-once") return statements;
+  return [
+    ...statements,
+    reproductionStatement({
+      subjects,
+      invocationId: about.build,
+      verdict: verdict.outcome,
+      worlds: verdict.worlds.map((run) => ({
+        world: run.world,
+        outputs: run.outputs.map(({ path, digest }) => ({ name: path, digest })),
+      })),
+      causes: verdict.causes.map((cause) => ({ cause: cause.name, artifact: cause.artifact, leaf: cause.leaf })),
+      lacks: verdict.lacks,
+    }),
+  ];
+}
+
+/** SLSA resolvedDependencies: the source, the recipe, the lockfiles and all that they pin. */
+function materialsOf({ source, recipeDigest, lock }: Prepared): Material[] {
+  const commit = source.digest["gitCommit"];
+  return [
+    {
+      kind: "source",
+      name: source.name,
+      uri: source.uri,
+      checksums:
+        commit === undefined ? { sha256: source.digest["sha256"] ?? source.treeDigest.slice(7) } : { sha1: commit },
+    },
+    ...source.submodules.map((module): Material => ({
+      kind: "source",
+      name: module.path,
+      uri: module.uri,
+      checksums: { sha1: module.commit },
+    })),
+    { kind: "recipe", name: "bitforbit.toml", checksums: { sha256: recipeDigest.slice(7) } },
+    ...lock.lockfiles.map(({ path, sha256 }): Material => ({ kind: "lockfile", name: path, checksums: { sha256 } })),
+    ...lock.materials,
+  ];
+}
+
+const EVIDENCE_NAMES: Readonly<Record<string, string>> = {
+  [PROVENANCE_V1]: "provenance",
+  [CYCLONEDX_BOM]: "sbom",
+  [REPRODUCTION_V1]: "reproduction",
+};
+
+async function writeEvidence(
+  project: string,
+  folder: string,
+  statements: readonly Statement[],
+  bundles: readonly Uint8Array[],
+  bom: JsonObject,
+): Promise<Released["bundles"]> {
+  await mkdir(folder, { recursive: true });
+  const name = project.replaceAll(/[^A-Za-z0-9._+-]/g, "-");
+  const written: Released["bundles"] = [];
+  for (const [index, bundle] of bundles.entries()) {
+    const predicateType = statements[index]?.predicateType ?? "";
+    const file = join(folder, `${name}.${EVIDENCE_NAMES[predicateType] ?? "attestation"}.sigstore.json`);
+    await writeDurable(file, bundle);
+    written.push({ predicateType, file });
+  }
+  await writeDurable(join(folder, `${name}.cdx.json`), sbomBytes(bom));
+  return written;
+}
+
+/** Plain file names when they are distinct, else the paths without a leading `dist/`. */
+function fileNames(outputs: readonly Output[]): string[] {
+  const plain = outputs.map(({ path }) => basename(path));
+  return new Set(plain).size === plain.length ? plain : outputs.map(({ path }) => path.replace(/^dist\//, ""));
+}
+
+function logIndexOf(bundle: Uint8Array): number {
+  const parsed = JSON.parse(Buffer.from(bundle).toString()) as {
+    verificationMaterial: { tlogEntries: { logIndex: string }[] };
+  };
+  return Number(parsed.verificationMaterial.tlogEntries[0]?.logIndex);
+}
+
+/** A build's story as events, in the order in which it happened. */
+async function recordRelease(
+  ledger: Ledger,
+  prepared: Prepared,
+  verdict: Verdict,
+  released: Released,
+  about: { canonical: boolean; at: number; signedIn: number },
+): Promise<void> {
+  const common = { build: released.build, project: prepared.recipe.name, at: about.at };
+  const subjects = released.artifacts.map(({ digest }) => digest);
+  await recordBuild(ledger, prepared, verdict, { build: released.build, at: about.at, canonical: about.canonical });
+  await ledger.record({
+    ...common,
+    kind: "sbom",
+    ok: true,
+    data: {
+      canonical: about.canonical,
+      format: "CycloneDX 1.6",
+      components: released.sbom.components,
+      complete: released.sbom.completeness,
+      completeness: released.sbom.completeness,
+      subjects,
+    },
+  });
+  for (const { predicateType } of released.bundles) {
+    await ledger.record({
+      ...common,
+      kind: "attest",
+      ok: true,
+      milliseconds: about.signedIn,
+      data: { predicateType, keyId: released.keyId, subjects },
+    });
+  }
+  const { origin, first, last } = released.log;
+  await ledger.record({ ...common, kind: "log", ok: true, data: { origin, index: first, last, subjects } });
+  for (const { digest, path, size, manifest } of released.artifacts) {
+    await ledger.record({ ...common, kind: "store", ok: true, artifact: digest, data: { name: path, size, manifest } });
+  }
+}
+
+/** The events that every build leaves, attested or not: lock, worlds, verdict. */
+export async function recordBuild(
+  ledger: Ledger,
+  prepared: Prepared,
+  verdict: Verdict,
+  about: { build: string; at: number; canonical: boolean },
+): Promise<void> {
+  const common = { build: about.build, project: prepared.recipe.name };
+  await ledger.record({ ...common, kind: "lock", at: about.at, ok: true, data: lockData(prepared) });
+  for (const run of verdict.worlds) {
+    await ledger.record({
+      ...common,
+      kind: "world",
+      at: run.times.start,
+      ok: run.failure === undefined,
+      milliseconds: run.milliseconds,
+      data: {
+        world: JSON.parse(JSON.stringify(run.world)) as JsonObject,
+        outcome: run.failure === undefined ? "exited" : run.failure.reason,
+        ...(run.peakMemory === undefined ? {} : { peakMemory: run.peakMemory }),
+      },
+    });
+  }
+  await ledger.record({
+    ...common,
+    kind: "verdict",
+    at: about.at,
+    ok: verdict.outcome === "reproducible",
+    milliseconds: Math.max(...verdict.worlds.map((run) => run.milliseconds)),
+    data: {
+      verdict: verdict.outcome,
+      canonical: about.canonical,
+      source: sourceData(prepared),
+      recipe: prepared.recipeDigest,
+      environment: "host, not pinned",
+      outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
+      causes: verdict.causes.slice(0, 200).map(({ offset, ...cause }) => ({
+        ...cause,
+        evidence: { a: cause.evidence.a.slice(0, 500), b: cause.evidence.b.slice(0, 500) },
+        ...(offset === undefined ? {} : { offset }),
+      })),
+      lacks: verdict.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes })),
+    },
+  });
+}

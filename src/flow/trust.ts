@@ -1,0 +1,56 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { BitforbitError, systemCode } from "../errors.ts";
+import { publicKeys } from "../keys/keys.ts";
+import { parsePublicKey } from "../keys/verifier.ts";
+import { openLogReader } from "../log/reader.ts";
+import { defaultPolicy, parsePolicy, type Policy, policyToml } from "../policy/policy.ts";
+import type { Trust } from "../policy/trust.ts";
+import { BUILDER_ID } from "./builder.ts";
+import type { Home } from "./home.ts";
+
+export interface Rules {
+  policy: Policy;
+  trust: Trust;
+  /** Where they came from, for people. */
+  from: string;
+}
+
+/** The rules by which to decide: a policy file, or the home's own trust in itself. */
+export async function rulesFor(home: Home, policyFile: string | undefined): Promise<Rules> {
+  if (policyFile !== undefined) return { ...parsePolicy(await readText(policyFile), policyFile), from: policyFile };
+  const own = await ownTrust(home);
+  return { ...defaultPolicy({ ...own, builder: BUILDER_ID }), from: "this home's own key and log" };
+}
+
+async function ownTrust(home: Home) {
+  const keys = await publicKeys(home.root);
+  const reader = await openLogReader(join(home.root, "log"), keys.checkpoint.pem);
+  return { artifactKey: keys.artifact, log: { origin: reader.identity.origin, publicKeyPem: keys.checkpoint.pem } };
+}
+
+/** Rules that trust one key and one log that were handed over as PEM files. */
+export async function rulesForKeys(keyFile: string, logKeyFile: string, origin: string): Promise<Rules> {
+  const artifactKey = parsePublicKey(await readText(keyFile), keyFile);
+  const logKey = parsePublicKey(await readText(logKeyFile), logKeyFile);
+  const log = { origin, publicKeyPem: logKey.pem };
+  return { ...defaultPolicy({ artifactKey, log, builder: BUILDER_ID }), from: `${keyFile} and ${logKeyFile}` };
+}
+
+/** The home's own rules as a policy file, to hand to whoever verifies. */
+export async function ownPolicyFile(home: Home): Promise<string> {
+  const { artifactKey, log } = await ownTrust(home);
+  const { policy } = defaultPolicy({ artifactKey, log, builder: BUILDER_ID });
+  const keys = [{ name: "builder", publicKeyPem: artifactKey.pem }];
+  return policyToml(policy, { keys, logs: [log] });
+}
+
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    throw new BitforbitError("input", `cannot read ${path}: ${code}`, { cause: error });
+  }
+}

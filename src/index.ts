@@ -1,0 +1,21 @@
+/** bitforbit as a library: the functions that the command line and the server call. */
+export { parseRecipe, readRecipe, type Recipe } from "./recipe/recipe.ts";
+export { readSource, type Source } from "./source/source.ts";
+export type { Lock } from "./lock/lock.ts";
+export { parseLock } from "./lock/lock-file.ts";
+export { diff } from "./diff/diff.ts";
+export { type Difference, type Leaf, leavesOf, summaryOf } from "./diff/difference.ts";
+export { differenceJson } from "./diff/json.ts";
+export { explain } from "./explain/explain.ts";
+export type { Cause } from "./explain/cause.ts";
+export { completeness, cycloneDx, sbomBytes } from "./sbom/cyclonedx.ts";
+export { attest, attestAll } from "./attest/sign.ts";
+export { provenance, reproductionStatement, sbomStatement } from "./attest/statement.ts";
+export { openLogReader } from "./log/reader.ts";
+export { openStore, type Store } from "./store/store.ts";
+export { openLedger, type Ledger } from "./ledger/ledger.ts";
+export { parsePolicy, type Policy } from "./policy/policy.ts";
+export { verify } from "./policy/verify.ts";
+export type { Decision, Reason } from "./policy/decision.ts";
+export { metrics } from "./observe/metrics.ts";
+export { BitforbitError, type ErrorCode } from "./errors.ts";

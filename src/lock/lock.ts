@@ -1,0 +1,106 @@
+/** `bitforbit.lock`: every material that a build reads, by digest. */
+import { type Digest, hexOf } from "../digest.ts";
+import { BitforbitError } from "../errors.ts";
+import type { Material } from "../material.ts";
+import type { Recipe } from "../recipe/recipe.ts";
+import { type FetchDeps, fetchedDeps } from "./deps-cache.ts";
+import { materialsOfFolder } from "./fetched.ts";
+import { lockedMaterials, readLockfiles, staleLockfiles } from "./lockfiles.ts";
+
+export interface Lock {
+  version: 1;
+  name: string;
+  /** Digest of bitforbit.toml as it was. */
+  recipe: Digest;
+  /** Until environments are pinned: the machine's own, said plainly. */
+  environment: { type: "host"; pinned: false };
+  source?: { purl?: string; url?: string; sha256: string };
+  /**
+   * The project's files that say which dependencies there are, relative to the
+   * recipe's `directory`: its lockfiles or, where it has none, its manifests
+   * (pom.xml, pyproject.toml, …).
+   */
+  lockfiles: { path: string; sha256: string }[];
+  /** Dependencies, one a purl, in byte order of the purls. */
+  materials: Material[];
+  /** What was fetched, by content: the same at every fetch (deps-content.ts says what counts). */
+  deps?: { digest: Digest; files: number; bytes: number };
+}
+
+export interface LockContext {
+  recipe: Recipe;
+  recipeDigest: Digest;
+  /** `epoch`: seconds. */
+  source: { epoch: number; treeDigest: Digest };
+  /** The staged source tree; it is read, never written. */
+  stagedFolder: string;
+  /** `<home>/cache`. */
+  cache: string;
+  fetchDeps: FetchDeps;
+  /** Told in a line what takes time or was found odd. */
+  onProgress?: (line: string) => void;
+}
+
+/**
+ * Reads the project's lockfiles, fetches its dependencies (or takes them from
+ * the cache, checked), and gives the lock and the folder of what was fetched:
+ * undefined when the recipe fetches nothing. That folder is the cache's own:
+ * copy it before anything may write there. Throws `input` for lockfiles that
+ * are missing, broken or out of date, with the command that mends them.
+ */
+export async function makeLock(context: LockContext): Promise<{ lock: Lock; deps: string | undefined }> {
+  const { recipe, stagedFolder } = context;
+  const say = context.onProgress ?? (() => undefined);
+  const lockfiles = await readLockfiles(recipe, stagedFolder);
+  const [stale] = await staleLockfiles(recipe, stagedFolder, lockfiles);
+  if (stale !== undefined) throw new BitforbitError("input", stale.reason, { hint: stale.hint });
+  for (const { path, reader } of lockfiles) {
+    if (reader === undefined) say(`${path} is hashed, but its dependencies are not read: its format is not known`);
+  }
+  const fetched = await fetchedDeps(context, lockfiles, say);
+  const found = fetched === undefined ? [] : await materialsOfFolder(recipe, fetched.folder);
+  const lock: Lock = {
+    version: 1,
+    name: recipe.name,
+    recipe: context.recipeDigest,
+    environment: { type: "host", pinned: false },
+    ...(recipe.source === undefined ? {} : { source: { ...recipe.source } }),
+    lockfiles: lockfiles.map(({ path, digest }) => ({ path, sha256: hexOf(digest) })),
+    materials: lockedMaterials(lockfiles, found),
+    ...(fetched === undefined ? {} : { deps: fetched.content }),
+  };
+  return { lock, deps: fetched?.folder };
+}
+
+/**
+ * What of a lock no longer fits the project, in words; [] when it fits. Reads
+ * only the recipe and the lockfiles. Throws `input` for lockfiles that are
+ * missing or broken.
+ */
+export async function checkLock(
+  lock: Lock,
+  context: Pick<LockContext, "recipe" | "recipeDigest" | "stagedFolder">,
+): Promise<string[]> {
+  const { recipe, recipeDigest, stagedFolder } = context;
+  const reasons: string[] = [];
+  if (lock.name !== recipe.name) reasons.push(`the lock is for ${lock.name}, the recipe is for ${recipe.name}`);
+  if (lock.recipe !== recipeDigest) reasons.push(`the recipe has changed: ${recipeDigest}, locked ${lock.recipe}`);
+  for (const key of ["purl", "url", "sha256"] as const) {
+    const [now, then] = [recipe.source?.[key], lock.source?.[key]];
+    if (now !== then) reasons.push(`source.${key} is ${now ?? "not set"}, locked ${then ?? "none"}`);
+  }
+  if ((recipe.fetch === undefined) !== (lock.deps === undefined)) {
+    reasons.push(recipe.fetch === undefined ? "the recipe fetches nothing any more" : "nothing was fetched yet");
+  }
+  const lockfiles = await readLockfiles(recipe, stagedFolder);
+  const locked = new Map(lock.lockfiles.map(({ path, sha256 }) => [path, sha256]));
+  for (const { path, digest } of lockfiles) {
+    const then = locked.get(path);
+    locked.delete(path);
+    if (then === undefined) reasons.push(`${path} is not in the lock`);
+    else if (then !== hexOf(digest)) reasons.push(`${path} has changed: sha256 ${hexOf(digest)}, locked ${then}`);
+  }
+  for (const path of locked.keys()) reasons.push(`${path} is in the lock, and the project has it no more`);
+  const stale = await staleLockfiles(recipe, stagedFolder, lockfiles);
+  return reasons.concat(stale.map(({ reason }) => reason));
+}

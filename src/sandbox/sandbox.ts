@@ -1,0 +1,254 @@
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { join, posix } from "node:path";
+import { BitforbitError } from "../errors.ts";
+import type { Lack, World } from "../world.ts";
+import { makeCgroups } from "./cgroup.ts";
+import { freshBuildUid, type HostAbilities } from "./host.ts";
+import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
+import { BoundedLog } from "./log.ts";
+import { DiskWatch } from "./monitor.ts";
+import { networkConfiguration } from "./network.ts";
+import { givePipe, takePipe } from "./pipe.ts";
+import { placeInEtc, type SystemRoot, systemRoot, worldFiles } from "./rootfs.ts";
+import { scratchFolder } from "./scratch.ts";
+import { delay, type Resources, supervise } from "./supervise.ts";
+
+export interface Mount {
+  /** Absolute path on this machine. What is writable is given to the build's own uid when we are root. */
+  from: string;
+  /** Absolute path inside. */
+  to: string;
+  writable: boolean;
+}
+
+export interface SandboxLimits {
+  timeoutSeconds: number;
+  memoryBytes: number;
+  /** Processes and threads at one time. */
+  processes: number;
+  /** Growth of all writable mounts together; also the size of the largest file. */
+  diskBytes: number;
+  logBytes: number;
+}
+
+export interface SandboxSpec {
+  world: World;
+  command: readonly string[];
+  /** Working directory inside. */
+  directory: string;
+  mounts: readonly Mount[];
+  /** Further paths of this machine to show at their own place, read-only: toolchains. */
+  hostPaths?: readonly string[];
+  /** Complete, besides what the sandbox sets: HOME, USER, LOGNAME, SHELL, TZ, LANG, LC_ALL, TMPDIR, and PATH unless given. */
+  environment: Readonly<Record<string, string>>;
+  /** `host`: this machine's network, with the caller's proxies, certificates and registry configuration. */
+  network: "none" | "host";
+  limits: SandboxLimits;
+  /** File that takes stdout and stderr, together, bounded by `limits.logBytes`. */
+  log: string;
+  onOutput?: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+export type Outcome = "exited" | "signalled" | "timeout" | "memory" | "processes" | "disk" | "cancelled";
+
+export interface SandboxResult {
+  outcome: Outcome;
+  /** As a shell would say it: 128 and the signal's number when a signal ended the command. */
+  exitCode: number | undefined;
+  signal?: string;
+  milliseconds: number;
+  /** Bytes: as the control group counted, otherwise the highest that polling saw. */
+  peakMemory?: number;
+  logTruncated: boolean;
+  lacks: Lack[];
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * Runs one command in one world and waits until every process that it started
+ * has ended. The command's own failure is a value. Throws `input` for a spec
+ * that makes no sense, `lacking` when the sandbox itself does not start.
+ */
+export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Promise<SandboxResult> {
+  checkSpec(spec);
+  const lacks = [...host.lacks, ...lacksOf(spec.world, host)];
+  await delay(spec.world.startDelay, spec.signal);
+  if (spec.signal?.aborted === true) {
+    new BoundedLog(spec.log, 0).end();
+    return { outcome: "cancelled", exitCode: undefined, milliseconds: 0, logTruncated: false, lacks };
+  }
+  const scratch = await scratchFolder(host);
+  const runFolder = mkdtempSync(join(scratch, "run-"));
+  if (host.isolation !== "user") chmodSync(runFolder, 0o711);
+  const cgroups = makeCgroups(host.cgroups, spec.limits);
+  const pipe = await takePipe(join(scratch, "pipes"));
+  const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
+  try {
+    return { ...(await runIn(spec, host, { runFolder, cgroups, pipe, log })), lacks };
+  } finally {
+    givePipe(pipe);
+    await cgroups.remove();
+    rmSync(runFolder, { recursive: true, force: true });
+  }
+}
+
+function checkSpec(spec: SandboxSpec): void {
+  for (const path of [spec.directory, spec.world.buildPath, spec.world.user.home, ...spec.mounts.map(({ to }) => to)]) {
+    if (!posix.isAbsolute(path) || posix.normalize(path) !== path || path === "/") {
+      throw new BitforbitError("input", `not an absolute, plain path inside the sandbox: ${JSON.stringify(path)}`);
+    }
+  }
+  for (const { from } of spec.mounts) {
+    if (!existsSync(from)) throw new BitforbitError("input", `nothing to mount at ${JSON.stringify(from)}`);
+  }
+  for (const [name, value] of Object.entries(spec.environment)) {
+    if (!/^[^=\0]+$/.test(name) || value.includes("\0")) {
+      throw new BitforbitError("input", `not an environment variable: ${JSON.stringify(name)}`);
+    }
+  }
+  for (const [name, value] of Object.entries(spec.limits)) {
+    if (!Number.isSafeInteger(value) || value <= 0)
+      throw new BitforbitError("input", `not a limit: ${name} = ${value}`);
+  }
+  if (spec.command.length === 0) throw new BitforbitError("input", "no command to run");
+}
+
+function lacksOf(world: World, host: HostAbilities): Lack[] {
+  const lacks: Lack[] = [];
+  if (world.cpus !== undefined && world.cpus > host.cpus.length && host.cpus.length > 1) {
+    lacks.push({
+      what: `the world has ${world.cpus} CPUs and this machine ${host.cpus.length}`,
+      remedy: "run on a machine with more CPUs",
+      causes: ["cpu-count"],
+    });
+  }
+  return lacks;
+}
+
+let system: Promise<SystemRoot> | undefined;
+
+async function runIn(
+  spec: SandboxSpec,
+  host: HostAbilities,
+  resources: Resources,
+): Promise<Omit<SandboxResult, "lacks">> {
+  system ??= systemRoot(join(await scratchFolder(host), "etc"));
+  const uid = host.isolation === "dropped" ? freshBuildUid() : undefined;
+  const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
+  const owner = uid ?? (host.isolation === "root" ? spec.world.user.uid : undefined);
+  const disk = new DiskWatch(writable, spec.limits.diskBytes);
+  await disk.start(owner);
+  const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
+  const base = await system;
+
+  for (const path of network?.paths ?? []) if (path.startsWith("/etc/")) placeInEtc(base, path);
+  const files = network?.files ?? [];
+  const {
+    program,
+    args,
+    uid: startAs,
+  } = launch({
+    world: spec.world,
+    host,
+    uid,
+    runFolder: resources.runFolder,
+    shown: shownIn(spec, host, network?.paths ?? []),
+    before: [...base.args, ...skeleton(spec, host), ...worldFiles(spec.world, host, spec.network, resources.runFolder)],
+    after: [
+      ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
+      ...(spec.network === "none" ? ["--unshare-net"] : []),
+      "--remount-ro",
+      "/",
+      "--remount-ro",
+      "/dev",
+      "--chdir",
+      spec.directory,
+      "--clearenv",
+      ...Object.entries(environmentOf(spec, network?.environment ?? {})).flatMap(([name, value]) => [
+        "--setenv",
+        name,
+        value,
+      ]),
+    ],
+    command: spec.command,
+    waits: resources.cgroups.joinBy.length > 0,
+    firstFreeFd: FIRST_FILE_FD + files.length,
+    limits: spec.limits,
+    orderedAt: host.disorderfs ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
+  });
+  return await supervise(spec, resources, {
+    program,
+    args,
+    uid: startAs,
+    files: files.map(({ content }) => content),
+    disk,
+    writable,
+  });
+}
+
+/** Devices, /proc, and the writable folders that are fresh in every run. */
+function skeleton(spec: SandboxSpec, host: HostAbilities): string[] {
+  const size = String(Math.min(spec.limits.diskBytes, spec.limits.memoryBytes));
+  const fresh = (path: string, mode: string): string[] => ["--perms", mode, "--size", size, "--tmpfs", path];
+  const { home } = spec.world.user;
+  return [
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    ...(host.isolation === "root" ? ["--ro-bind", "/proc/sys", "/proc/sys"] : []),
+    ...fresh("/dev/shm", "1777"),
+    ...fresh("/tmp", "1777"),
+    ...foldersAbove([home, ...spec.mounts.map(({ to }) => to)]),
+    ...fresh(home, "0755"),
+    ...(host.locales === undefined ? [] : ["--ro-bind", host.locales.folder, "/usr/lib/locale"]),
+  ];
+}
+
+/** Folders that lead to mount points, open to all: those that bubblewrap makes by itself are closed. */
+function foldersAbove(paths: readonly string[]): string[] {
+  const folders: string[] = [];
+  for (const path of paths) {
+    const parts = path.split("/").slice(1, -1);
+    if (/^(?:usr|opt|bin|sbin|lib\w*|proc|dev|etc|sys|tmp)$/.test(parts[0] ?? "")) continue;
+    parts.forEach((_, index) => folders.push(`/${parts.slice(0, index + 1).join("/")}`));
+  }
+  return [...new Set(folders)].flatMap((path) => ["--perms", "0755", "--dir", path]);
+}
+
+function shownIn(spec: SandboxSpec, host: HostAbilities, networkPaths: readonly string[]): Shown[] {
+  const own = [...new Set([...(spec.hostPaths ?? []), ...networkPaths])].map((path) => ({
+    from: path,
+    to: path,
+    writable: false,
+  }));
+  const faketime =
+    host.faketime === undefined || host.faketime.startsWith("/usr/")
+      ? []
+      : [{ from: host.faketime, to: host.faketime, writable: false }];
+  return [...own.filter(({ from }) => existsSync(from)), ...faketime, ...spec.mounts];
+}
+
+function environmentOf(spec: SandboxSpec, network: Readonly<Record<string, string>>): Record<string, string> {
+  const { world } = spec;
+  return {
+    PATH: DEFAULT_PATH,
+    // libfaketime shall leave file times, timers and shared memory alone.
+    NO_FAKE_STAT: "1",
+    DONT_FAKE_MONOTONIC: "1",
+    FAKETIME_DISABLE_SHM: "1",
+    ...network,
+    ...world.environment,
+    ...spec.environment,
+    HOME: world.user.home,
+    USER: world.user.name,
+    LOGNAME: world.user.name,
+    SHELL: "/bin/sh",
+    TMPDIR: "/tmp",
+    TZ: world.timezone,
+    LANG: world.locale,
+    LC_ALL: world.locale,
+  };
+}

@@ -1,0 +1,283 @@
+import { spawn } from "node:child_process";
+import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { Socket } from "node:net";
+import { constants as osConstants } from "node:os";
+import type { Readable, Writable } from "node:stream";
+import { systemClock } from "../clock.ts";
+import { BitforbitError } from "../errors.ts";
+import type { RunCgroups } from "./cgroup.ts";
+import { BLOCK_FD, FIRST_FILE_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
+import type { BoundedLog } from "./log.ts";
+import { type DiskWatch, hasFileOfSize, treeUse } from "./monitor.ts";
+import type { Outcome, SandboxResult, SandboxSpec } from "./sandbox.ts";
+
+const OUR_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What a run holds and gives back at its end. */
+export interface Resources {
+  /** Private folder, removed afterwards. */
+  runFolder: string;
+  cgroups: RunCgroups;
+  /** Path of a named pipe for output. */
+  pipe: string;
+  log: BoundedLog;
+}
+
+export interface Started {
+  program: string;
+  args: string[];
+  uid: number | undefined;
+  files: readonly Buffer[];
+  disk: DiskWatch;
+  writable: readonly string[];
+}
+
+/**
+ * Starts the chain, drains its output, enforces the limits, and says how it
+ * ended. When it returns no process of the build is left.
+ */
+export async function supervise(
+  spec: SandboxSpec,
+  resources: Resources,
+  started: Started,
+): Promise<Omit<SandboxResult, "lacks">> {
+  const { log, cgroups } = resources;
+  const began = systemClock.elapsed();
+  const reading = openSync(resources.pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writing = openSync(resources.pipe, constants.O_WRONLY);
+  const child = spawn(started.program, started.args, {
+    cwd: "/",
+    env: { PATH: OUR_PATH, LC_ALL: "C" },
+    stdio: ["ignore", writing, writing, "pipe", "pipe", "pipe", ...started.files.map(() => "pipe" as const)],
+    detached: true,
+    ...(started.uid === undefined ? {} : { uid: started.uid, gid: started.uid }),
+  });
+  closeSync(writing);
+  const streams: readonly unknown[] = child.stdio;
+  const output = new Socket({ fd: reading, readable: true, writable: false });
+  output.on("data", (chunk: Buffer) => log.write(chunk));
+  const drained = new Promise<void>((resolve) => output.once("close", resolve));
+  const gate = streams[BLOCK_FD] as Writable;
+  gate.on("error", () => undefined);
+  let notJoined: Error | undefined;
+  const status = new StatusReader(streams[STATUS_FD] as Readable, (pid) => {
+    // bubblewrap sets up its root meanwhile: the kernel takes its time to move a process.
+    Promise.all(cgroups.joinBy.map((file) => writeFile(file, String(pid)))).then(
+      () => gate.end(),
+      (error: Error) => {
+        notJoined = error;
+        kill(pid, child.pid);
+      },
+    );
+  });
+  const lifeline = streams[LIFELINE_FD] as Writable & Readable;
+  lifeline.on("error", () => undefined);
+  const lifelineClosed = new Promise<void>((resolve) => lifeline.once("close", resolve));
+  lifeline.resume();
+  started.files.forEach((content, index) => {
+    const stream = streams[FIRST_FILE_FD + index] as Writable;
+    stream.on("error", () => undefined);
+    stream.end(content);
+  });
+
+  let ended: Outcome | undefined;
+  const end = (why: Outcome): void => {
+    ended ??= why;
+    kill(status.child, child.pid);
+  };
+  const watch = new Watch(spec, cgroups, started.disk, () => status.child ?? child.pid, end);
+  const timer = setTimeout(() => end("timeout"), spec.limits.timeoutSeconds * 1000);
+  const cancel = (): void => end("cancelled");
+  spec.signal?.addEventListener("abort", cancel);
+  watch.start();
+  const failed = await new Promise<Error | undefined>((resolve) => {
+    child.once("error", resolve);
+    child.once("exit", () => resolve(undefined));
+  });
+  const milliseconds = Math.round(systemClock.elapsed() - began);
+  clearTimeout(timer);
+  spec.signal?.removeEventListener("abort", cancel);
+  await watch.stop();
+  lifeline.end();
+  await within(drained, 5000);
+  await within(lifelineClosed, 5000);
+  output.destroy();
+  const { truncated } = log.end();
+  gate.destroy();
+  if (notJoined !== undefined && ended === undefined) {
+    throw new BitforbitError("lacking", "the build cannot be put into its control group", { cause: notJoined });
+  }
+  if (failed !== undefined) throw new BitforbitError("lacking", `cannot start ${started.program}`, { cause: failed });
+
+  const exitCode = status.exitCode;
+  if (ended === undefined && exitCode === undefined) throw notStarted(spec.log);
+  ended ??= await limitBehind(exitCode ?? 0, cgroups, spec, started.writable);
+  const peakMemory = cgroups.peakMemory() ?? watch.peakMemory;
+  const signal = ended === undefined ? signalOf(exitCode ?? 0) : undefined;
+  return {
+    outcome: ended ?? (signal === undefined ? "exited" : "signalled"),
+    exitCode,
+    ...(signal === undefined ? {} : { signal }),
+    milliseconds,
+    ...(peakMemory === undefined || peakMemory === 0 ? {} : { peakMemory }),
+    logTruncated: truncated,
+  };
+}
+
+/** Reads what bubblewrap writes to its `--json-status-fd`: one JSON object a line. */
+class StatusReader {
+  #text = "";
+
+  /** `onChild` is told the process id of the first process once. */
+  constructor(stream: Readable, onChild: (pid: number) => void) {
+    stream.on("error", () => undefined);
+    stream.on("data", (chunk: Buffer) => {
+      const before = this.child;
+      this.#text += chunk.toString();
+      if (before === undefined && this.child !== undefined) onChild(this.child);
+    });
+  }
+
+  /** Process id, as this machine counts, of the first process in the sandbox. */
+  get child(): number | undefined {
+    return this.#number("child-pid");
+  }
+
+  get exitCode(): number | undefined {
+    return this.#number("exit-code");
+  }
+
+  #number(name: string): number | undefined {
+    const found = new RegExp(`"${name}": (\\d+)[ ,}]`).exec(this.#text)?.[1];
+    return found === undefined ? undefined : Number(found);
+  }
+}
+
+/**
+ * Ends the sandbox: the kernel kills everything in a process namespace with
+ * its first process, and bubblewrap outside it then ends by itself.
+ */
+function kill(inner: number | undefined, outer: number | undefined): void {
+  for (const pid of inner === undefined ? [outer] : [inner]) {
+    if (pid === undefined) continue;
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It ended just now.
+    }
+  }
+}
+
+/** Polls what the kernel does not bound, or bounds without telling. */
+class Watch {
+  peakMemory: number | undefined;
+  #stopped = false;
+  #done: Promise<void> = Promise.resolve();
+  #wake: () => void = () => undefined;
+  readonly #spec: SandboxSpec;
+  readonly #cgroups: RunCgroups;
+  readonly #disk: DiskWatch;
+  readonly #pid: () => number | undefined;
+  readonly #end: (why: Outcome) => void;
+
+  constructor(
+    spec: SandboxSpec,
+    cgroups: RunCgroups,
+    disk: DiskWatch,
+    pid: () => number | undefined,
+    end: (why: Outcome) => void,
+  ) {
+    this.#spec = spec;
+    this.#cgroups = cgroups;
+    this.#disk = disk;
+    this.#pid = pid;
+    this.#end = end;
+  }
+
+  start(): void {
+    this.#done = this.#loop();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#done;
+  }
+
+  /** Often at first, since what runs away does so at once; then eight times a second. */
+  async #loop(): Promise<void> {
+    for (let pause = 25; !this.#stopped; pause = Math.min(pause * 1.5, 125)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        setTimeout(resolve, pause).unref();
+      });
+      if (this.#stopped) return;
+      const why = await this.#exceeded();
+      if (why !== undefined) {
+        this.#end(why);
+        return;
+      }
+    }
+  }
+
+  async #exceeded(): Promise<Outcome | undefined> {
+    const { limits } = this.#spec;
+    if (this.#cgroups.refusedForks() > 0) return "processes";
+    if (!this.#cgroups.countsMemory || !this.#cgroups.countsProcesses) {
+      const pid = this.#pid();
+      const use = pid === undefined ? { processes: 0, residentBytes: 0 } : await treeUse(pid);
+      this.peakMemory = Math.max(this.peakMemory ?? 0, use.residentBytes);
+      if (!this.#cgroups.countsMemory && use.residentBytes > limits.memoryBytes) return "memory";
+      if (!this.#cgroups.countsProcesses && use.processes > limits.processes) return "processes";
+    }
+    return (await this.#disk.isExceeded(systemClock.elapsed(), systemClock.elapsed)) ? "disk" : undefined;
+  }
+}
+
+/** The limit that a failed command ran into by itself, without our ending it. */
+async function limitBehind(
+  exitCode: number,
+  cgroups: RunCgroups,
+  spec: SandboxSpec,
+  writable: readonly string[],
+): Promise<Outcome | undefined> {
+  if (exitCode === 0) return undefined;
+  if (cgroups.memoryKills() > 0) return "memory";
+  if (cgroups.refusedForks() > 0) return "processes";
+  if (exitCode === 128 + osConstants.signals.SIGXFSZ) return "disk";
+  if (await hasFileOfSize(writable, spec.limits.diskBytes)) return "disk";
+  return undefined;
+}
+
+/** The signal that ended the command; a shell that says so for its child counts as well. */
+function signalOf(exitCode: number): string | undefined {
+  return Object.entries(osConstants.signals).find(([, number]) => number === exitCode - 128)?.[0];
+}
+
+function notStarted(log: string): BitforbitError {
+  const said = readFileSync(log, "utf8").trim().slice(-500);
+  return new BitforbitError("lacking", `the sandbox did not start: ${said === "" ? "it said nothing" : said}`);
+}
+
+/** Waits for `promise`, but not longer than that. */
+async function within(promise: Promise<void>, milliseconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)));
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
+/** Waits, unless `signal` is or becomes aborted. */
+export async function delay(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  if (milliseconds <= 0 || signal?.aborted === true) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(done, milliseconds);
+    function done(): void {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    }
+    signal?.addEventListener("abort", done);
+  });
+}

@@ -1,0 +1,17 @@
+import { instantWatermarks, shownSpan } from "./instants.ts";
+import { against, type Variation } from "./variation.ts";
+
+/** The wall clock: libfaketime adds the world's offset. Static programs and Go read the real clock, see `mtime`. */
+export const clock: Variation = {
+  name: "clock",
+  describe: (a, b) => against("clock", shift(a.clockOffset), shift(b.clockOffset)),
+  watermarks: (world, times) => instantWatermarks("clock", "build time", shownSpan(world, times), world),
+  remedy:
+    "take the time from SOURCE_DATE_EPOCH instead of the clock, or leave it out; for C: no __DATE__, __TIME__, __TIMESTAMP__ (-Werror=date-time finds them)",
+};
+
+function shift(seconds: number): string {
+  if (seconds === 0) return "as it is";
+  const days = Math.trunc(seconds / 86_400);
+  return `${seconds < 0 ? "" : "+"}${days} days ${Math.abs(seconds) % 86_400} s`;
+}

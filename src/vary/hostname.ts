@@ -1,0 +1,11 @@
+import { textWatermarks } from "./encodings.ts";
+import { against, type Variation } from "./variation.ts";
+
+/** The host's name, by a UTS namespace of its own. */
+export const hostname: Variation = {
+  name: "hostname",
+  describe: (a, b) => against("host name", a.hostname, b.hostname),
+  watermarks: (world) => textWatermarks("hostname", "host name", world.hostname),
+  remedy:
+    "leave the host name out (no hostname, uname -n or gethostname in what is generated), or write a fixed one when SOURCE_DATE_EPOCH is set",
+};

@@ -1,0 +1,14 @@
+import { instantWatermarks, realSpan } from "./instants.ts";
+import { against, type Variation } from "./variation.ts";
+
+/**
+ * Times that the kernel gives to files. Nothing shifts them: the second world
+ * starts later, by more than the two seconds that zip rounds to.
+ */
+export const mtime: Variation = {
+  name: "mtime",
+  describe: (a, b) => against("start", `after ${a.startDelay} ms`, `after ${b.startDelay} ms`),
+  watermarks: (world, times) => instantWatermarks("mtime", "file time", realSpan(times), world),
+  remedy:
+    "clamp file times to SOURCE_DATE_EPOCH when packing (tar --mtime=@$SOURCE_DATE_EPOCH --clamp-mtime, zip -X after touch), and do not compile files' times in",
+};

@@ -1,0 +1,10 @@
+import { against, type Variation } from "./variation.ts";
+
+/** Directory order, by disorderfs over the build path. It leaves no value: the same members in another order. */
+export const readdirOrder: Variation = {
+  name: "readdir-order",
+  describe: (a, b) => against("directory order", a.directoryOrder, b.directoryOrder),
+  watermarks: () => [],
+  remedy:
+    "sort what is read from a directory: tar --sort=name, sorted(glob(…)), $(sort $(wildcard …)), find | LC_ALL=C sort",
+};

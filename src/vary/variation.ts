@@ -1,0 +1,47 @@
+import type { CauseName, World } from "../world.ts";
+
+/** Real time during which a build ran, epoch milliseconds. */
+export interface BuildTimes {
+  start: number;
+  end: number;
+}
+
+/** `certain`: nothing else writes that; `likely`; `weak`: worth saying only when nothing better was found. */
+export type Confidence = "certain" | "likely" | "weak";
+
+export interface Match {
+  /** Into the bytes that were searched. */
+  offset: number;
+  length: number;
+  /** What was found, for showing. */
+  text: string;
+  confidence: Confidence;
+}
+
+/** A value of one world in one family of encodings, and how to find it in bytes. */
+export interface Watermark {
+  cause: CauseName;
+  /** "host name 'x' as UTF-8": what a person reads when it was found. */
+  label: string;
+  confidence: Confidence;
+  /** At most MAX_MATCHES matches in ascending order. Reads each byte a bounded number of times. */
+  find(bytes: Uint8Array): Match[];
+}
+
+/** One way in which worlds differ. Adding a way is adding one file with one of these. */
+export interface Variation {
+  name: CauseName;
+  /** "umask 0022 against 0002"; empty when the two worlds agree. */
+  describe(a: World, b: World): string;
+  /** What to look for in what was built in `world`. */
+  watermarks(world: World, times: BuildTimes): Watermark[];
+  /** What to change in the project, in one or two lines. */
+  remedy: string;
+}
+
+export const MAX_MATCHES = 64;
+
+/** The differing values, or nothing when they are the same. */
+export function against(what: string, a: string, b: string): string {
+  return a === b ? "" : `${what} ${a} against ${b}`;
+}

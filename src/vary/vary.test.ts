@@ -1,0 +1,184 @@
+import { strict as assert } from "node:assert";
+import test from "node:test";
+import * as fc from "fast-check";
+import { base64Inside } from "./encodings.ts";
+import { instantWatermarks } from "./instants.ts";
+import type { Confidence, Match, Watermark } from "./variation.ts";
+import { adversarialWorld, canonicalWorld, variations } from "./worlds.ts";
+import { civil, epochOf } from "./zone.ts";
+
+const canonical = canonicalWorld("thing");
+const adversarial = adversarialWorld("thing");
+const START = Date.UTC(2026, 2, 9, 5, 6, 7);
+const times = { start: START, end: START + 90_000 };
+
+function found(marks: readonly Watermark[], bytes: Uint8Array, least: Confidence = "likely"): Match[] {
+  const rank = { weak: 0, likely: 1, certain: 2 };
+  return marks.flatMap((mark) => mark.find(bytes)).filter((match) => rank[match.confidence] >= rank[least]);
+}
+
+const all = (world: typeof canonical): Watermark[] => variations.flatMap((one) => one.watermarks(world, times));
+
+test("the worlds differ in every way, and a world from itself in none", () => {
+  for (const variation of variations) {
+    assert.notEqual(variation.describe(canonical, adversarial), "", variation.name);
+    assert.equal(variation.describe(canonical, canonicalWorld("thing")), "", variation.name);
+    assert.ok(variation.remedy.length > 20, variation.name);
+  }
+  assert.equal(new Set(variations.map(({ name }) => name)).size, variations.length);
+});
+
+test("the adversarial path is longer, of odd length and of other content", () => {
+  assert.ok(adversarial.buildPath.length > canonical.buildPath.length + 8);
+  assert.equal(adversarial.buildPath.length % 2, 1, adversarial.buildPath);
+  assert.notEqual(adversarial.buildPath.split("/")[1], canonical.buildPath.split("/")[1]);
+  assert.equal(canonicalWorld("../a b/ü").buildPath, "/build/a-b--");
+  assert.equal(canonicalWorld("..").buildPath, "/build/project");
+});
+
+const weekday = (at: number): number => Math.floor(at / 86_400) % 7;
+
+test("the shifted clock differs in every field, whatever the day", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1.6e9, max: 4e9 }), (epoch) => {
+      const [a, b] = [civil(epoch, 0), civil(epoch + adversarial.clockOffset, 0)];
+      for (const key of ["year", "month", "hour", "minute", "second"] as const) assert.notEqual(a[key], b[key], key);
+      assert.notEqual(weekday(epoch), weekday(epoch + adversarial.clockOffset));
+      assert.equal(epochOf(a, 0), epoch);
+    }),
+  );
+});
+
+test("texts are found raw, in UTF-16LE, in hexadecimal, and in base64 wherever they stand", () => {
+  const padding = fc.uint8Array({ maxLength: 40 });
+  fc.assert(
+    fc.property(padding, padding, fc.constantFrom("raw", "utf16le", "hex", "HEX", "base64"), (before, after, how) => {
+      for (const [cause, value] of [
+        ["hostname", adversarial.hostname],
+        ["path", adversarial.buildPath],
+        ["user", adversarial.user.home],
+      ] as const) {
+        const plain = Buffer.concat([before, Buffer.from(value, how === "utf16le" ? "utf16le" : "utf8"), after]);
+        const bytes =
+          how === "raw" || how === "utf16le"
+            ? plain
+            : Buffer.from(
+                how === "HEX" ? plain.toString("hex").toUpperCase() : plain.toString(how as "hex" | "base64"),
+              );
+        const matches = found(all(adversarial), bytes, "certain").filter(({ text }) => text === value);
+        assert.ok(matches.length > 0, `${cause} in ${how}`);
+        assert.equal(found(all(canonical), bytes, "certain").length, 0, "the other world's are not found");
+      }
+    }),
+  );
+});
+
+test("base64 digits that depend on neighbours are left out", () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 4, maxLength: 30 }),
+      fc.uint8Array({ maxLength: 9 }),
+      fc.uint8Array({ maxLength: 9 }),
+      (raw, a, b) => {
+        const text = Buffer.concat([a, raw, b]).toString("base64");
+        assert.ok(text.includes(base64Inside(raw, a.length % 3)));
+      },
+    ),
+  );
+});
+
+/** Bytes of noise with a number among them. */
+const binary = (write: (bytes: Buffer) => void, size: number): Buffer => {
+  const bytes = Buffer.alloc(size, 0xa5);
+  write(bytes);
+  return bytes;
+};
+
+/** Written by means of their own, not by those that search. */
+function formats(epoch: number, offset: number): Record<string, Buffer> {
+  const local = new Date((epoch + offset * 60) * 1000);
+  const isoText = local.toISOString();
+  const [, day = "", month = "", year = "", clock = ""] =
+    /^\w+, (\d+) (\w+) (\d+) ([\d:]+)/.exec(local.toUTCString()) ?? [];
+  const dayName = local.toUTCString().slice(0, 3);
+  const sign = offset < 0 ? "-" : "+";
+  const zone = `${sign}${String(Math.floor(Math.abs(offset) / 60)).padStart(2, "0")}:${String(Math.abs(offset) % 60).padStart(2, "0")}`;
+  const dosTime = (local.getUTCHours() << 11) | (local.getUTCMinutes() << 5) | (local.getUTCSeconds() >> 1);
+  const dosDate = ((local.getUTCFullYear() - 1980) << 9) | ((local.getUTCMonth() + 1) << 5) | local.getUTCDate();
+  const texts: Record<string, string> = {
+    rfc3339: isoText.slice(0, 19) + zone,
+    "rfc3339 without zone": isoText.slice(0, 19),
+    "date and time": isoText.slice(0, 19).replace("T", " "),
+    rfc2822: `${dayName}, ${Number(day)} ${month} ${year} ${clock} ${zone.replace(":", "")}`,
+    ctime: `${dayName} ${month} ${day.replace(/^0/, " ")} ${clock} ${year}`,
+    "date(1)": `${dayName} ${month} ${day.replace(/^0/, " ")} ${clock} ${offset === 0 ? "UTC" : zone.replace(":", "")} ${year}`,
+    __DATE__: `${month} ${day.replace(/^0/, " ")} ${year}`,
+    "__DATE__ __TIME__": `${month} ${day.replace(/^0/, " ")} ${year} ${clock}`,
+    "day first": `${day}/${isoText.slice(5, 7)}/${year}`,
+    "month first": `${isoText.slice(5, 7)}/${day}/${year}`,
+    compact: isoText.slice(0, 10).replaceAll("-", ""),
+    "compact with time": `${isoText.slice(0, 10).replaceAll("-", "")}T${isoText.slice(11, 19).replaceAll(":", "")}`,
+    "date only": isoText.slice(0, 10),
+    decimal: String(epoch),
+    milliseconds: `${epoch}123`,
+    octal: epoch.toString(8).padStart(11, "0"),
+    hexadecimal: epoch.toString(16),
+  };
+  return {
+    ...Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, Buffer.from(`x = "${text}";\n`)])),
+    le32: binary((bytes) => bytes.writeUInt32LE(epoch, 3), 9),
+    be32: binary((bytes) => bytes.writeUInt32BE(epoch, 2), 9),
+    le64: binary((bytes) => bytes.writeBigUInt64LE(BigInt(epoch), 1), 12),
+    "le64 ms": binary((bytes) => bytes.writeBigUInt64LE(BigInt(epoch) * 1000n + 77n, 1), 12),
+    "be64 ms": binary((bytes) => bytes.writeBigUInt64BE(BigInt(epoch) * 1000n + 77n, 1), 12),
+    dos: binary((bytes) => (bytes.writeUInt16LE(dosTime, 3), bytes.writeUInt16LE(dosDate, 5)), 9),
+  };
+}
+
+test("a time of the build is found in every format, in UTC and in the world's zone; another month's is not", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1.6e9, max: 4e9 }), fc.nat(600), fc.boolean(), (from, length, local) => {
+      const span = { from, to: from + length };
+      const marks = instantWatermarks("clock", "time", span, adversarial);
+      const offset = local ? -570 : 0;
+      for (const [name, bytes] of Object.entries(formats(from + Math.floor(length / 2), offset))) {
+        assert.ok(found(marks, bytes).length > 0, `${name}: ${bytes.toString("latin1")}`);
+      }
+      for (const [name, bytes] of Object.entries(formats(from + 40 * 86_400, offset))) {
+        assert.deepEqual(found(marks, bytes), [], name);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("a match says where it is, and their number and the time taken are bounded", () => {
+  const bytes = Buffer.from(`built on ${adversarial.hostname}, ${adversarial.hostname}`);
+  const [first, second] = found(all(adversarial), bytes, "certain");
+  assert.deepEqual([first?.offset, second?.offset], [9, 9 + adversarial.hostname.length + 2]);
+  const started = process.cpuUsage();
+  for (const fill of [
+    "2026-03-09T05:06:08Z ",
+    "1773032767 ",
+    "Mar  9 2026 ",
+    ":::::",
+    "12:",
+    "+-+-09",
+    "7f",
+    "Mar ",
+    "000000",
+    "\t\t\t",
+  ]) {
+    const big = Buffer.alloc(64 << 10, fill);
+    for (const mark of all(adversarial)) assert.ok(mark.find(big).length <= 64, mark.label);
+  }
+  const spent = process.cpuUsage(started);
+  assert.ok(spent.user < 6_000_000, `${spent.user / 1000} ms for ten times 64 KiB`);
+});
+
+test("text without any trace of a world has no telling match", () => {
+  const prose = Buffer.from(
+    "The quick brown fox 1.2.3 (c) 1999-2003, port 8080, 0644 root:root /usr/lib/x86_64-linux-gnu, id 1234567890\n",
+  );
+  assert.deepEqual(found([...all(canonical), ...all(adversarial)], prose), []);
+});

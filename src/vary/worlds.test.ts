@@ -1,0 +1,104 @@
+import { strict as assert } from "node:assert";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { probeHost } from "../sandbox/host.ts";
+import { runSandboxed } from "../sandbox/sandbox.ts";
+import { systemClock } from "../clock.ts";
+import type { CauseName, World } from "../world.ts";
+import { adversarialWorld, canonicalWorld, variations } from "./worlds.ts";
+
+const own: string = mkdtempSync(join(tmpdir(), "worlds-test-"));
+after(() => rmSync(own, { recursive: true, force: true }));
+
+/** What a script sees of each variation. */
+const SEEN: Readonly<Partial<Record<CauseName, string>>> = {
+  clock: "date -u +%Y-%m; perl -e 'printf \"%.0f\\n\", time / 86400'",
+  mtime: "",
+  timezone: "date +%z; echo $TZ",
+  locale: "echo $LC_ALL; printf 'z\\ns\\nt\\n' | sort; locale decimal_point",
+  path: "pwd",
+  "readdir-order": 'ls -U; perl -e \'opendir(D, "."); print join(" ", readdir(D)), "\\n"\'',
+  user: "id; echo $HOME $USER $LOGNAME; getent passwd $(id -u)",
+  umask: "umask; : > made; stat -c %a made; rm made",
+  hostname: "hostname; uname -n; perl -MSys::Hostname -e 'print hostname, \"\\n\"'",
+  "cpu-count": "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo",
+  aslr: "grep -h stack /proc/self/maps",
+};
+
+async function seen(world: World, label: string): Promise<Record<string, string>> {
+  const folder = join(own, label);
+  mkdirSync(join(folder, "src"), { recursive: true });
+  for (const name of ["alpha", "beta", "gamma", "delta"]) writeFileSync(join(folder, "src", name), name);
+  const script = Object.entries(SEEN)
+    .map(([name, command]) => `echo "== ${name}"; ${command === "" ? ":" : command}`)
+    .join("\n");
+  const spec = {
+    world,
+    command: ["sh", "-c", script],
+    directory: world.buildPath,
+    mounts: [{ from: join(folder, "src"), to: world.buildPath, writable: true }],
+    environment: {},
+    network: "none" as const,
+    limits: { timeoutSeconds: 30, memoryBytes: 1 << 29, processes: 200, diskBytes: 1 << 26, logBytes: 1 << 20 },
+    log: join(folder, "log"),
+  };
+  const result = await runSandboxed(spec, await probeHost());
+  const log = readFileSync(spec.log, "latin1");
+  assert.equal(result.outcome, "exited", log);
+  const parts = log.split(/^== (.*)\n/m).slice(1);
+  return Object.fromEntries(
+    Array.from({ length: parts.length / 2 }, (_, index) => [parts[2 * index] ?? "", parts[2 * index + 1] ?? ""]),
+  );
+}
+
+test("a script sees the two worlds differ in every named way, and a canonical world stay the same", async (t) => {
+  const host = await probeHost();
+  const started = systemClock.elapsed();
+  const [a, again, b] = await Promise.all([
+    seen(canonicalWorld("thing"), "a"),
+    seen(canonicalWorld("thing"), "again"),
+    seen(adversarialWorld("thing", Math.max(1, host.cpus.length - 1)), "b"),
+  ]);
+  assert.ok(systemClock.elapsed() - started > 2000, "the adversarial world starts later");
+  assert.deepEqual(again, a);
+  const lacking = new Set(host.lacks.flatMap(({ causes }) => causes));
+  for (const { name } of variations) {
+    if (name === "mtime") continue;
+    if (lacking.has(name)) t.diagnostic(`${name} is not varied on this machine`);
+    else assert.notEqual(b[name], a[name], name);
+  }
+  if (!lacking.has("locale")) assert.match(b["locale"] ?? "", /s\nz\nt\n,/);
+  if (!lacking.has("timezone")) assert.match(b["timezone"] ?? "", /^-0930\n/);
+});
+
+test("without disorderfs, libfaketime, locales and control groups the sandbox still runs", async () => {
+  const full = await probeHost();
+  const bare = {
+    ...full,
+    disorderfs: false,
+    faketime: undefined,
+    locales: undefined,
+    aslrOff: false,
+    cgroups: { memory: undefined, pids: undefined },
+  };
+  const world = { ...adversarialWorld("thing"), startDelay: 0 };
+  const folder = join(own, "bare");
+  mkdirSync(folder);
+  const result = await runSandboxed(
+    {
+      world,
+      command: ["sh", "-c", "pwd; hostname; echo x > new"],
+      directory: world.buildPath,
+      mounts: [{ from: folder, to: world.buildPath, writable: true }],
+      environment: {},
+      network: "none",
+      limits: { timeoutSeconds: 30, memoryBytes: 1 << 29, processes: 200, diskBytes: 1 << 26, logBytes: 1 << 20 },
+      log: join(own, "bare.log"),
+    },
+    bare,
+  );
+  assert.equal(result.exitCode, 0, readFileSync(join(own, "bare.log"), "utf8"));
+  assert.equal(readFileSync(join(own, "bare.log"), "utf8"), `${world.buildPath}\n${world.hostname}\n`);
+});

@@ -1,0 +1,98 @@
+import type { World } from "../world.ts";
+import { aslr } from "./aslr.ts";
+import { clock } from "./clock.ts";
+import { cpuCount } from "./cpu-count.ts";
+import { hostname } from "./hostname.ts";
+import { locale } from "./locale.ts";
+import { mtime } from "./mtime.ts";
+import { path } from "./path.ts";
+import { readdirOrder } from "./readdir-order.ts";
+import { timezone } from "./timezone.ts";
+import { umask } from "./umask.ts";
+import { user } from "./user.ts";
+import type { Variation } from "./variation.ts";
+
+/** Every way in which the worlds differ. */
+export const variations: readonly Variation[] = [
+  clock,
+  mtime,
+  timezone,
+  locale,
+  path,
+  readdirOrder,
+  user,
+  umask,
+  hostname,
+  cpuCount,
+  aslr,
+];
+
+/** A path segment: what is not a letter, digit, dot, dash, plus or underscore becomes a dash. */
+function segment(name: string): string {
+  const plain = name.replace(/[^\w.+-]/g, "-").replace(/^[.-]+/, "");
+  return plain === "" ? "project" : plain.slice(0, 60);
+}
+
+/**
+ * The world in which artifacts are made that others shall be able to make
+ * again: every value is fixed and none is common enough to turn up in an
+ * artifact by chance. `project` is the last part of the build path.
+ */
+export function canonicalWorld(project: string): World {
+  return {
+    name: "canonical",
+    clockOffset: 0,
+    startDelay: 0,
+    buildPath: `/build/${segment(project)}`,
+    hostname: "bitforbit-canon",
+    user: {
+      name: "bfbuilder",
+      uid: 1000,
+      gid: 1000,
+      group: "bfbuilder",
+      fullName: "Bitforbit Builder",
+      home: "/home/bfbuilder",
+    },
+    timezone: "UTC",
+    locale: "C.UTF-8",
+    umask: 0o022,
+    cpus: undefined,
+    directoryOrder: "sorted",
+    aslr: false,
+    environment: {},
+  };
+}
+
+/** 400 days, 7 hours, 37 minutes and 11 seconds: another year, month, weekday, hour, minute and second. */
+const CLOCK_OFFSET = 400 * 86_400 + 7 * 3600 + 37 * 60 + 11;
+
+/**
+ * A world that differs from the canonical one in every way that we vary, by
+ * values that occur nowhere by chance: where one is found in an artifact, its
+ * cause is known. `cpus` is how many this build may have; one fewer than the
+ * canonical build had is enough, and slows it least.
+ */
+export function adversarialWorld(project: string, cpus = 1): World {
+  return {
+    name: "adversarial",
+    clockOffset: CLOCK_OFFSET,
+    startDelay: 2100,
+    buildPath: `/qelvarn/other-place.d/wuzmok-longer/${segment(project)}/tree`,
+    hostname: "vrompelzak-host",
+    user: {
+      name: "kworblezif",
+      uid: 64_923,
+      gid: 64_817,
+      group: "zufnadlik",
+      fullName: "Kworblezif Thrandolf",
+      home: "/ozmiquel/people/kworblezif",
+    },
+    timezone: "Pacific/Marquesas",
+    locale: "et_EE.UTF-8",
+    umask: 0o002,
+    cpus,
+    directoryOrder: "reversed",
+    aslr: true,
+    environment: {},
+  };
+}
