@@ -312,9 +312,12 @@ test("kill -9 at any moment: nothing acknowledged is lost, and the log audits", 
     const { stdout } = child;
     if (stdout === null) return assert.fail();
     let output = "";
-    // Killed some milliseconds after its first words, another number each round.
-    stdout.once("data", () => setTimeout(() => child.kill("SIGKILL"), (round * 37) % 71));
-    stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    // Killed after none to four acknowledgements and some milliseconds, other numbers each round.
+    let words = 0;
+    stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (++words === 1 + (round % 5)) setTimeout(() => child.kill("SIGKILL"), (round * 37) % 41);
+    });
     await new Promise((resolve) => child.on("close", resolve));
     if (existsSync(join(path, ".writing"))) unfinished++;
     const lines = output.split("\n");
