@@ -32,8 +32,16 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "init [dir]",
     summary: "look at a project, write bitforbit.toml, say what was assumed",
-    options: [["--force", "replace a bitforbit.toml that is there"]],
-    examples: ["bitforbit init", "bitforbit init path/to/project"],
+    options: [
+      ["--source <purl>", "write a recipe for a published source instead, pinned by digest"],
+      ["--force", "replace a bitforbit.toml that is there"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit init",
+      "bitforbit init path/to/project",
+      "bitforbit init tomli --source pkg:pypi/tomli@2.0.1",
+    ],
     load: async () => (await import("./verbs/init.ts")).init,
   },
   {

@@ -19,7 +19,13 @@ export interface Rules {
 /** The rules by which to decide: a policy file, or the home's own trust in itself. */
 export async function rulesFor(home: Home, policyFile: string | undefined): Promise<Rules> {
   if (policyFile !== undefined) return { ...parsePolicy(await readText(policyFile), policyFile), from: policyFile };
-  const own = await ownTrust(home);
+  const own = await ownTrust(home).catch((error: unknown) => {
+    if (!(error instanceof BitforbitError) || error.code !== "input") throw error;
+    throw new BitforbitError("input", `nobody to trust: ${error.message}`, {
+      cause: error,
+      hint: "run it in the project that built, or give --home, or the builder's --policy file ('bitforbit policy show')",
+    });
+  });
   return { ...defaultPolicy({ ...own, builder: BUILDER_ID }), from: "this home's own key and log" };
 }
 

@@ -6,9 +6,6 @@
  */
 import type { Metric, MetricId, Unit } from "./metrics.ts";
 
-/** What `/metrics` says its content is. */
-export const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
 /** The base unit of each unit: its suffix, and the number of it divided by the number of ours. */
 const BASE: Readonly<Record<Unit, { suffix: string; times: number; by: number }>> = {
   percent: { suffix: "_ratio", times: 1, by: 100 },

@@ -28,7 +28,7 @@ export const OCTETS_TYPE = "application/octet-stream";
 export const REF_NAME = "org.opencontainers.image.ref.name";
 export const TITLE = "org.opencontainers.image.title";
 export const CREATED = "org.opencontainers.image.created";
-export const BUNDLE_CONTENT = "dev.sigstore.bundle.content";
+const BUNDLE_CONTENT = "dev.sigstore.bundle.content";
 export const PREDICATE_TYPE = "dev.sigstore.bundle.predicateType";
 
 /** Registries take manifests of 4 MiB at least; larger ones cannot be pushed everywhere, so none is made or read. */

@@ -10,7 +10,7 @@ import { withScratch } from "../../flow/scratch.ts";
 import { writeLock } from "../../lock/lock-file.ts";
 import { canonicalObstacles } from "../../source/source.ts";
 import type { Options } from "../program.ts";
-import { homeFor, passphrase, projectFolder, text } from "../project.ts";
+import { homeFor, nearestHome, passphrase, projectFolder, text } from "../project.ts";
 import { short, type Terminal } from "../terminal.ts";
 import { showArtifacts, showVerdict } from "../verdict.ts";
 import { buildTwice, EXIT_OF } from "./check.ts";
@@ -42,7 +42,8 @@ export async function build(args: readonly string[], options: Options, terminal:
         output,
         ...(secret === undefined ? {} : { passphrase: secret }),
       });
-      showReleased(terminal, released, once);
+      const nearest = await nearestHome(".", options);
+      showReleased(terminal, released, once, nearest.root === home.root ? "" : ` --home ${shownPath(home.root)}`);
       terminal.document({ ...document, canonical: !once, ...releasedDocument(released) });
       return EXIT_OF[verdict.outcome];
     },
@@ -59,7 +60,7 @@ function requireCanonical({ source }: Prepared): void {
   });
 }
 
-function showReleased(terminal: Terminal, released: Released, once: boolean): void {
+function showReleased(terminal: Terminal, released: Released, once: boolean, homeOption: string): void {
   const { sbom, log } = released;
   const complete = `${Math.round(sbom.completeness * 100)} % of the minimum elements`;
   terminal.step("sbom", `CycloneDX 1.6, ${sbom.components} components, ${complete}`);
@@ -79,7 +80,7 @@ function showReleased(terminal: Terminal, released: Released, once: boolean): vo
   const [first] = released.artifacts;
   if (first !== undefined)
     terminal.line(
-      `  verify:  bitforbit verify ${shownPath(first.file)}   ${terminal.dim(`or ${short(first.digest)}`)}`,
+      `  verify:  bitforbit verify ${shownPath(first.file)}${homeOption}   ${terminal.dim(`or ${short(first.digest)}`)}`,
     );
 }
 
