@@ -1,9 +1,9 @@
 export interface Row {
-    what: string;
-    ours: number;
-    peer: number;
-    peerName: string;
-    unit: string;
-    goal: string;
-    met: boolean;
+  what: string;
+  ours: number;
+  peer: number;
+  peerName: string;
+  unit: string;
+  goal: string;
+  met: boolean;
 }

@@ -225,9 +225,10 @@ test("killed at any moment, nothing that was reported is lost and the next run w
   const main = resolve(import.meta.dirname, "../src/cli/main.ts");
   for (const moment of [200, 500, 900, 1500, 2600, 3200, 3600]) {
     const child = spawn(process.execPath, [main, "build"], { cwd: folder, stdio: "ignore" });
+    const closed = new Promise((done) => child.once("close", done));
     await new Promise((done) => setTimeout(done, moment));
     child.kill("SIGKILL");
-    await new Promise((done) => child.once("close", done));
+    await closed;
   }
   assert.equal((await bitforbit(folder, ["log", "audit"])).code, 0);
   assert.equal((await bitforbit(folder, ["store", "check"])).code, 0);
