@@ -1,5 +1,5 @@
 import { isatty } from "node:tty";
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 import { neutralised } from "../bytes.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { BitforbitError, type ExitCode, exitCodeOf, messageOf } from "../errors.ts";
@@ -62,7 +62,7 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
     colour,
     line: (text = "") => people(text),
     step: (label, text) => {
-      const [first = "", ...rest] = text.split("\n");
+      const [first = "", ...rest] = text.split("\n").flatMap((line) => wrapped(line, width - 13));
       people(`  ${paint("bold")(label.padEnd(10))} ${first}`);
       for (const line of rest) people(`  ${" ".repeat(10)} ${line}`);
     },
@@ -93,6 +93,22 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
     dim: paint("dim"),
     strong: paint("bold"),
   };
+}
+
+/** Breaks a line at spaces so that it fits; continuation lines keep its indent. Colours do not count. */
+export function wrapped(line: string, width: number): string[] {
+  const length = (text: string): number => stripVTControlCharacters(text).length;
+  if (length(line) <= width) return [line];
+  const indent = /^ */.exec(line)?.[0] ?? "";
+  const lines: string[] = [];
+  let current = "";
+  for (const word of line.slice(indent.length).split(" ")) {
+    if (current !== "" && length(indent) + length(current) + 1 + length(word) > width) {
+      lines.push(indent + current);
+      current = word;
+    } else current = current === "" ? word : `${current} ${word}`;
+  }
+  return [...lines, indent + current];
 }
 
 /** Prints an error in the one form that errors have, and gives the exit code. */

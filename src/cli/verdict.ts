@@ -46,10 +46,20 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
 function worldLine(terminal: Terminal, run: WorldRun): string {
   const { world } = run;
   const sign = run.failure === undefined ? terminal.good("built") : terminal.bad("failed");
-  const zone = world.timezone.length > 20 ? `${world.timezone.slice(0, 20)}…` : world.timezone;
-  const about = `${world.user.name}@${world.hostname} ${world.buildPath} TZ=${zone} ${world.locale}${world.clockOffset === 0 ? "" : ` +${Math.floor(world.clockOffset / 86_400)} d`}`;
-  return `${sign} in ${duration(run.milliseconds).padEnd(7)} ${terminal.dim(about)}`;
+  const about = [
+    `${world.user.name}@${world.hostname}`,
+    elided(world.buildPath),
+    world.timezone,
+    world.locale,
+    `umask ${world.umask.toString(8).padStart(3, "0")}`,
+    ...(world.cpus === undefined ? [] : [`${world.cpus} CPU`]),
+    ...(world.clockOffset === 0 ? [] : [`+${Math.floor(world.clockOffset / 86_400)} days`]),
+    `${world.directoryOrder} directories`,
+  ].join(" · ");
+  return `${sign} in ${duration(run.milliseconds)}\n${terminal.dim(`  ${about}`)}`;
 }
+
+const elided = (path: string): string => (path.length > 32 ? `${path.slice(0, 16)}…${path.slice(-15)}` : path);
 
 function showFailure(terminal: Terminal, run: WorldRun): void {
   terminal.step(
