@@ -95,9 +95,10 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
   };
 }
 
+const length = (text: string): number => stripVTControlCharacters(text).length;
+
 /** Breaks a line at spaces so that it fits; continuation lines keep its indent. Colours do not count. */
 export function wrapped(line: string, width: number): string[] {
-  const length = (text: string): number => stripVTControlCharacters(text).length;
   if (length(line) <= width) return [line];
   const indent = /^ */.exec(line)?.[0] ?? "";
   const lines: string[] = [];
