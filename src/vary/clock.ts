@@ -1,7 +1,7 @@
 import { instantWatermarks, shownSpan } from "./instants.ts";
 import { against, type Variation } from "./variation.ts";
 
-/** The wall clock: libfaketime adds the world's offset. Static programs and Go read the real clock, see `mtime`. */
+/** The wall clock: a preloaded library adds the world's offset. Static programs and Go read the real clock, see `mtime`. */
 export const clock: Variation = {
   name: "clock",
   describe: (a, b) => against("clock", shift(a.clockOffset), shift(b.clockOffset)),
