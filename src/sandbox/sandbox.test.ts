@@ -273,6 +273,21 @@ test("when our own process is killed, everything ends: the build, its daemons an
   assert.doesNotMatch(readFileSync("/proc/self/mountinfo", "utf8"), /bitforbit-sandbox-/);
 });
 
+test(
+  "as root where user namespaces are forbidden: no capability is left, and HOME and the source are writable",
+  { skip: process.getuid?.() === 0 ? false : "needs root" },
+  async () => {
+    const host: HostAbilities = { ...(await probeHost()), isolation: "root" };
+    const done = await sh(
+      "id -u; echo x > out; echo x > $HOME/y; grep -c '^Cap.*[1-9a-f]' /proc/self/status; (echo 1 > /proc/sys/kernel/panic) 2>/dev/null || echo refused; kill -9 1 2>/dev/null; echo alive",
+      {},
+      { host },
+    );
+    assert.equal(done.log, "1234\n0\nrefused\nalive\n");
+    assert.equal(readFileSync(join(done.folder, "out"), "utf8"), "x\n");
+  },
+);
+
 /** Command lines of processes on this machine that contain `text` and run `program`. */
 async function processesLike(text: string, program = "sleep"): Promise<string[]> {
   const listed = await run("ps", ["-eo", "args"]);

@@ -202,7 +202,8 @@ function skeleton(spec: SandboxSpec, host: HostAbilities): string[] {
     ...fresh("/dev/shm", "1777"),
     ...fresh("/tmp", "1777"),
     ...foldersAbove([home, ...spec.mounts.map(({ to }) => to)]),
-    ...fresh(home, "0755"),
+    // Without a user namespace these folders are root's, and the build is not.
+    ...fresh(home, host.isolation === "root" ? "0777" : "0755"),
     ...(host.locales === undefined ? [] : ["--ro-bind", host.locales.folder, "/usr/lib/locale"]),
   ];
 }
