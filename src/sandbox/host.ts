@@ -7,7 +7,7 @@ import { BitforbitError } from "../errors.ts";
 import { namesIn } from "../tree.ts";
 import type { Lack } from "../world.ts";
 import { type Cgroups, findCgroups } from "./cgroup.ts";
-import { clockLibrary } from "./clock-library.ts";
+import { clockShiftLibrary } from "./clock-shift.ts";
 import { type Locales, compiledLocales } from "./locale.ts";
 
 /**
@@ -25,7 +25,9 @@ export interface HostAbilities {
   cgroups: Cgroups;
   /** Whether disorderfs can be mounted: as root, or inside our own user namespace. */
   disorderfs: boolean;
-  /** Library that shifts the clock: our own where it can be compiled, else libfaketime; undefined without both. */
+  /** Our own library that shifts the wall clock; undefined without a C compiler. */
+  clockShift: string | undefined;
+  /** libfaketime's thread-safe library, for want of our own; undefined when it is not installed. */
   faketime: string | undefined;
   /** Whether setarch may switch address space randomisation off. */
   aslrOff: boolean;
@@ -73,12 +75,14 @@ export function probeHost(options: ProbeOptions = {}): Promise<HostAbilities> {
 async function probe(options: ProbeOptions): Promise<HostAbilities> {
   const lacks: Lack[] = [];
   const isolation = await findIsolation(lacks);
-  const [aslrOff, disorderfs, locales] = await Promise.all([
+  const cache = options.cache ?? defaultCache(isolation);
+  const [aslrOff, disorderfs, locales, clockShift] = await Promise.all([
     canSwitchAslrOff(lacks),
     findDisorderfs(isolation, lacks),
-    compiledLocales(options.cache ?? defaultCache(isolation), lacks),
+    compiledLocales(cache, lacks),
+    clockShiftLibrary(cache),
   ]);
-  const faketime = (await clockLibrary(options.cache ?? defaultCache(isolation))) ?? findFaketime(lacks);
+  const faketime = clockShift === undefined ? findFaketime(lacks) : undefined;
   const cgroups = findCgroups(lacks);
   const zones = existsSync("/usr/share/zoneinfo/Pacific/Marquesas");
   if (!zones) {
@@ -97,7 +101,7 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
     });
   }
   const inherited = await inheritedDescriptors(lacks);
-  return { isolation, cgroups, disorderfs, faketime, aslrOff, inherited, cpus, locales, zones, lacks };
+  return { isolation, cgroups, disorderfs, clockShift, faketime, aslrOff, inherited, cpus, locales, zones, lacks };
 }
 
 function defaultCache(isolation: Isolation): string {
@@ -198,11 +202,7 @@ function findFaketime(lacks: Lack[]): string | undefined {
     .flatMap((pattern) => globSync(pattern).sort())
     .filter((path) => isNative(path));
   if (found[0] !== undefined) return found[0];
-  lacks.push({
-    what: "neither a C compiler nor libfaketime is installed, so the clock is not varied",
-    remedy: "apt-get install gcc libc6-dev, or libfaketime",
-    causes: ["clock"],
-  });
+  lacks.push({ what: "the clock cannot be shifted", remedy: "apt-get install gcc, or libfaketime", causes: ["clock"] });
   return undefined;
 }
 

@@ -94,7 +94,7 @@ function staged(plan: LaunchPlan): {
   let ordered: { from: string; mount: string } | undefined;
   const shown = plan.shown.map((one, index): Shown => {
     let { from } = one;
-    if (plan.uid !== undefined && !isReachable(from)) {
+    if (plan.host.isolation !== "user" && !isReachable(from)) {
       const mount = join(plan.runFolder, `m${index}`);
       if (statSync(from).isDirectory()) mkdirSync(mount);
       else writeFileSync(mount, "");

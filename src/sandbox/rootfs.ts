@@ -1,4 +1,5 @@
 import {
+  copyFileSync,
   existsSync,
   lstatSync,
   readFileSync,
@@ -182,13 +183,25 @@ export function worldFiles(world: World, host: HostAbilities, network: "none" | 
       put(name, hostFile(join("/etc", name)));
     }
   }
-  if (host.faketime !== undefined && world.clockOffset !== 0) {
+  const library = clockLibrary(world, host, network);
+  if (library !== undefined) {
     // The library and the offset come by files and not by variables: so the
     // environment is the same in every world, and `env -i` does not lose the clock.
-    put("ld.so.preload", `${host.faketime}\n`);
+    if (library === host.clockShift) copyFileSync(library, join(etc, "clock.so"));
+    put("ld.so.preload", `${library === host.clockShift ? `${WORLD_FOLDER}/clock.so` : library}\n`);
     put("faketimerc", `${world.clockOffset < 0 ? "-" : "+"}${Math.abs(world.clockOffset)}\n`);
   }
   return ["--ro-bind", etc, WORLD_FOLDER, ...processors(world, host, folder)];
+}
+
+/**
+ * A library enters only where the clock is shifted: a canonical artifact must
+ * not depend on it. Nor does it enter where the network is, whose certificates
+ * are valid now.
+ */
+function clockLibrary(world: World, host: HostAbilities, network: "none" | "host"): string | undefined {
+  if (world.clockOffset === 0 || network === "host") return undefined;
+  return host.clockShift ?? host.faketime;
 }
 
 function hostFile(path: string): string {

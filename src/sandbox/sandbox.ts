@@ -166,7 +166,7 @@ async function runIn(
       "--chdir",
       spec.directory,
       "--clearenv",
-      ...Object.entries(environmentOf(spec, network?.environment ?? {})).flatMap(([name, value]) => [
+      ...Object.entries(environmentOf(spec, host, network?.environment ?? {})).flatMap(([name, value]) => [
         "--setenv",
         name,
         value,
@@ -202,7 +202,8 @@ function skeleton(spec: SandboxSpec, host: HostAbilities): string[] {
     ...fresh("/dev/shm", "1777"),
     ...fresh("/tmp", "1777"),
     ...foldersAbove([home, ...spec.mounts.map(({ to }) => to)]),
-    ...fresh(home, "0755"),
+    // Without a user namespace these folders are root's, and the build is not.
+    ...fresh(home, host.isolation === "root" ? "0777" : "0755"),
     ...(host.locales === undefined ? [] : ["--ro-bind", host.locales.folder, "/usr/lib/locale"]),
   ];
 }
@@ -231,14 +232,16 @@ function shownIn(spec: SandboxSpec, host: HostAbilities, networkPaths: readonly 
   return [...own.filter(({ from }) => existsSync(from)), ...faketime, ...spec.mounts];
 }
 
-function environmentOf(spec: SandboxSpec, network: Readonly<Record<string, string>>): Record<string, string> {
+function environmentOf(
+  spec: SandboxSpec,
+  host: HostAbilities,
+  network: Readonly<Record<string, string>>,
+): Record<string, string> {
   const { world } = spec;
   return {
     PATH: DEFAULT_PATH,
-    // libfaketime shall leave file times, timers and shared memory alone.
-    NO_FAKE_STAT: "1",
-    DONT_FAKE_MONOTONIC: "1",
-    FAKETIME_DISABLE_SHM: "1",
+    // libfaketime, where it stands in for our own library, shall leave file times and timers alone.
+    ...(host.faketime === undefined ? {} : { NO_FAKE_STAT: "1", DONT_FAKE_MONOTONIC: "1" }),
     ...network,
     ...world.environment,
     ...spec.environment,
