@@ -14,19 +14,19 @@ export function purl(
   qualifiers: Readonly<Record<string, string | undefined>> = {},
 ): string {
   const spaces = (namespace ?? "").split("/").filter((part) => part !== "");
-  const path = [type.toLowerCase(), ...spaces.map(encoded), encoded(name)].join("/");
-  const at = version === undefined || version === "" ? "" : `@${encoded(version)}`;
+  const path = [type.toLowerCase(), ...spaces.map(purlPart), purlPart(name)].join("/");
+  const at = version === undefined || version === "" ? "" : `@${purlPart(version)}`;
   const pairs = Object.keys(qualifiers)
     .sort()
     .flatMap((key) => {
       const value = qualifiers[key];
-      return value === undefined || value === "" ? [] : [`${key.toLowerCase()}=${encoded(value)}`];
+      return value === undefined || value === "" ? [] : [`${key.toLowerCase()}=${purlPart(value)}`];
     });
   return `pkg:${path}${at}${pairs.length === 0 ? "" : `?${pairs.join("&")}`}`;
 }
 
-/** Lone surrogates become U+FFFD: a name from a hostile file must not throw. */
-function encoded(part: string): string {
+/** One part, percent-encoded (ECMA-427, "Character encoding"). Lone surrogates become U+FFFD: a name from a hostile file must not throw. */
+export function purlPart(part: string): string {
   return encodeURIComponent(part.toWellFormed())
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll("%3A", ":");

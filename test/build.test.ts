@@ -28,7 +28,7 @@ test("init, build, verify, promote: a C program goes all the way", async (t) => 
     caveats: string[];
   };
   assert.equal(document.verdict, "reproducible");
-  assert.deepEqual(document.caveats, ["environment: host, not pinned"]);
+  assert.ok(document.caveats.includes("environment: host, not pinned"));
   const [artifact] = document.artifacts;
   assert.ok(artifact !== undefined);
 

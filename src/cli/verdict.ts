@@ -24,10 +24,7 @@ export function showPrepared(terminal: Terminal, prepared: Prepared): void {
     );
   }
   const materials = lock.materials.filter((material) => material.kind === "dependency").length;
-  terminal.step(
-    "lock",
-    `${grouped(materials)} dependencies pinned by digest\n${terminal.dim("environment: host, not pinned")}`,
-  );
+  terminal.step("lock", `${grouped(materials)} dependencies pinned by digest`);
 }
 
 /** Shows the two builds and what came of comparing them. */
@@ -41,6 +38,7 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
   showCauses(terminal, verdict.causes);
   terminal.step("verdict", verdictLine(terminal, verdict));
   for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
+  for (const caveat of verdict.caveats) terminal.step("", terminal.dim(caveat));
 }
 
 function worldLine(terminal: Terminal, run: WorldRun): string {

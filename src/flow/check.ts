@@ -57,6 +57,9 @@ export interface CheckOptions {
 /** The environment is the host's own file system until whole environments are locked. */
 export const HOST_NOT_PINNED = "environment: host, not pinned";
 
+/** What the shifted clock cannot reach, said in every verdict that rests on it. */
+export const CLOCK_REACH = "clock: programs that do not use the C library (static ones, Go) were under the real clock";
+
 /**
  * The verdict on a project: builds it in the canonical and in the adversarial
  * world side by side, compares the outputs to the last byte and names the
@@ -79,7 +82,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     causes: [],
     covered: variations.map((variation) => variation.name).filter((cause) => !uncovered.has(cause)),
     lacks,
-    caveats: [HOST_NOT_PINNED],
+    caveats: options.once === true ? [HOST_NOT_PINNED] : [HOST_NOT_PINNED, CLOCK_REACH],
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };

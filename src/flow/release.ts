@@ -139,6 +139,7 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
         sourceDateEpoch: source.epoch,
         worlds: verdict.worlds.map((run) => run.world.name),
         notCovered: verdict.lacks.map((lack) => lack.what),
+        caveats: [...verdict.caveats],
       },
       canonical: about.canonical,
       materials: materialsOf(prepared),

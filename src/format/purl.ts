@@ -1,5 +1,5 @@
 import { BitforbitError } from "../errors.ts";
-import { byteOrder } from "../order.ts";
+import { purl, purlPart } from "../purl.ts";
 
 /** A package URL in parts, decoded (ECMA-427, "Package-URL components"). */
 export interface Purl {
@@ -11,32 +11,14 @@ export interface Purl {
   subpath?: string;
 }
 
-/** Percent-encoding of purl: letters, digits, `.-_~` stay, and `:` stays (ECMA-427, "Character encoding"). */
-function encoded(text: string): string {
-  return encodeURIComponent(text)
-    .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
-    .replaceAll("%3A", ":");
-}
-
 /** Canonical text of a package URL; pypi, npm, deb and github names in lower case. Go module paths keep theirs: two that differ in case are two modules. */
-export function formatPurl(purl: Purl): string {
-  const type = purl.type.toLowerCase();
-  const name = normalisedName(type, purl.name);
-  const namespace = (purl.namespace ?? "").split("/").filter((part) => part !== "");
+export function formatPurl(parts: Purl): string {
+  const type = parts.type.toLowerCase();
   const lower = type === "github" || type === "deb" || type === "npm";
-  const parts = namespace.map((part) => encoded(lower ? part.toLowerCase() : part));
-  const qualifiers = Object.entries(purl.qualifiers ?? {})
-    .filter(([, value]) => value !== "")
-    .sort(([a], [b]) => byteOrder(a, b))
-    .map(([key, value]) => `${key.toLowerCase()}=${encoded(value)}`);
-  const subpath = (purl.subpath ?? "").split("/").filter((part) => part !== "" && part !== "." && part !== "..");
-  return [
-    `pkg:${type}/`,
-    [...parts, encoded(name)].join("/"),
-    purl.version === undefined || purl.version === "" ? "" : `@${encoded(purl.version)}`,
-    qualifiers.length === 0 ? "" : `?${qualifiers.join("&")}`,
-    subpath.length === 0 ? "" : `#${subpath.map(encoded).join("/")}`,
-  ].join("");
+  const namespace = lower ? parts.namespace?.toLowerCase() : parts.namespace;
+  const text = purl(type, namespace, normalisedName(type, parts.name), parts.version, parts.qualifiers);
+  const subpath = (parts.subpath ?? "").split("/").filter((part) => part !== "" && part !== "." && part !== "..");
+  return subpath.length === 0 ? text : `${text}#${subpath.map(purlPart).join("/")}`;
 }
 
 function normalisedName(type: string, name: string): string {
