@@ -4,6 +4,7 @@ import { type Digest } from "../digest.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError } from "../errors.ts";
 import { extractArchive } from "../format/extract.ts";
+import { lockChanges } from "../lock/changes.ts";
 import { readLock } from "../lock/lock-file.ts";
 import { checkLock, type Lock, makeLock } from "../lock/lock.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
@@ -67,6 +68,7 @@ export async function prepare(
       cache: home.cache,
       fetchDeps: fetchInSandbox(options.host, scratch, options),
     });
+    if (existing !== undefined) requireSameMaterials(existing, made.lock);
     return {
       folder,
       home,
@@ -81,6 +83,29 @@ export async function prepare(
     await removeTree(scratch);
   }
 }
+
+/** What was fetched now must be what was locked then: an upstream that changed is named, never used. */
+function requireSameMaterials(locked: Lock, now: Lock): void {
+  const { added, removed, changed } = lockChanges(locked, now);
+  const wrong = [
+    ...added.map(({ name, version }) => `${name} ${version ?? ""} is not in the lock`),
+    ...removed.map(({ name, version }) => `${name} ${version ?? ""} is locked and was not fetched`),
+    ...changed
+      .filter(({ what }) => !NOT_MATERIALS.has(what))
+      .map(({ what, before, after }) => `${what} was ${before.slice(0, 24)}… and is ${after.slice(0, 24)}…`),
+  ];
+  if (wrong.length === 0) return;
+  throw new BitforbitError(
+    "refused",
+    `the dependencies are not those of bitforbit.lock: ${wrong.slice(0, 5).join("; ")}`,
+    {
+      hint: "if the change is wanted, run 'bitforbit lock' and review it; if not, somebody changed what a registry serves",
+    },
+  );
+}
+
+/** Parts of a lock that checkLock judges, or that follow from the client's own version. */
+const NOT_MATERIALS = new Set(["recipe", "source", "deps"]);
 
 export async function requireRecipe(folder: string): Promise<{ recipe: Recipe; digest: Digest; path: string }> {
   const found = await readRecipe(folder);
