@@ -15,6 +15,11 @@ if (!supported) {
 } else if (process.argv.length === 3 && (process.argv[2] === "--version" || process.argv[2] === "-V")) {
   process.stdout.write(`${VERSION}\n`);
 } else {
+  // Who reads has seen enough ('| head'): that is no fault of ours.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
   const { main } = await import("./program.ts");
   process.exitCode = await main(process.argv.slice(2));
 }

@@ -90,7 +90,7 @@ const VERBS: readonly VerbEntry[] = [
     options: [...POLICY_OPTIONS, HOME_OPTION],
     examples: [
       "bitforbit verify dist/hello",
-      "bitforbit verify --key release.pub hello --bundle hello.provenance.json",
+      "bitforbit verify hello --policy policy.toml --bundle hello.*.sigstore.json",
       "bitforbit verify sha256:9f86d0…",
     ],
     load: async () => (await import("./verbs/verify.ts")).verify,
@@ -128,10 +128,10 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/store.ts")).store,
   },
   {
-    usage: "policy <action>",
+    usage: "policy <action> [artifact]",
     summary: "what is demanded of an artifact: show | explain ARTIFACT",
     options: [["--policy <file>", "this policy file"], HOME_OPTION],
-    examples: ["bitforbit policy show > policy.toml"],
+    examples: ["bitforbit policy show > policy.toml", "bitforbit policy explain dist/hello"],
     load: async () => (await import("./verbs/policy.ts")).policy,
   },
   {

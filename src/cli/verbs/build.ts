@@ -55,8 +55,9 @@ function requireCanonical({ source }: Prepared): void {
   const [first, ...rest] = canonicalObstacles(source);
   if (first === undefined) return;
   const others = rest.length === 0 ? "" : ` (and ${rest.length} more)`;
+  const local = first.remedy.includes("--once") ? "" : "; or 'bitforbit build --once' for a local build";
   throw new BitforbitError("input", `not a canonical build: ${first.what}${others}`, {
-    hint: `${first.remedy}; or 'bitforbit build --once' for a local build`,
+    hint: `${first.remedy}${local}`,
   });
 }
 
