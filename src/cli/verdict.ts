@@ -52,10 +52,10 @@ function worldLine(terminal: Terminal, run: WorldRun): string {
 }
 
 function showFailure(terminal: Terminal, run: WorldRun): void {
-  terminal.step(
-    "failure",
-    `${terminal.bad(`in the ${run.world.name} world the build ${neutralised(run.failure?.reason ?? "")}`)}`,
-  );
+  const reason = neutralised(run.failure?.reason ?? "");
+  const said = /^(?:the|an) /.test(reason) ? `: ${reason}` : ` the build ${reason}`;
+  terminal.step("failure", terminal.bad(`in the ${run.world.name} world${said}`));
+  if ((run.failure?.tail ?? "") === "") return;
   for (const line of (run.failure?.tail ?? "").split("\n").slice(-12)) {
     terminal.step("", terminal.dim(`│ ${neutralised(line).slice(0, terminal.width - 16)}`));
   }
@@ -105,6 +105,8 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
       return `${terminal.bad("does not reproduce")}: ${namesOf(verdict.causes)} · ${coverage}`;
     case "fails-in-adversarial":
       return `${terminal.bad("fails in the adversarial world")}, which is not the same as differing`;
+    case "built-once":
+      return "built once: says nothing about reproducing";
     default:
       return terminal.bad("the build failed");
   }

@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../child.ts";
 import { sha256Hex } from "../digest.ts";
+import { systemCode } from "../errors.ts";
 
 /**
  * A library of our own that shifts the wall clock of programs that use the C
@@ -136,8 +137,20 @@ int timerfd_settime(int file, int flags, const struct itimerspec *value, struct 
 }
 `;
 
-/** Compiles the library once a machine into `cache`; undefined where there is no C compiler. */
+/**
+ * Compiles the library once a machine into `cache`; undefined where there is no
+ * C compiler, or nowhere to keep it: the time is then not varied, and the verdict says so.
+ */
 export async function clockLibrary(cache: string): Promise<string | undefined> {
+  try {
+    return await compiled(cache);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+async function compiled(cache: string): Promise<string | undefined> {
   const path = join(cache, `clock-${sha256Hex(SOURCE).slice(0, 16)}.so`);
   if (existsSync(path)) return path;
   const compiler = ["/usr/bin/cc", "/usr/bin/gcc", "/usr/bin/clang"].find((file) => existsSync(file));
@@ -147,8 +160,8 @@ export async function clockLibrary(cache: string): Promise<string | undefined> {
   try {
     await writeFile(join(work, "clock.c"), SOURCE);
     const built = join(work, "clock.so");
-    const compiled = await run(compiler, ["-O2", "-fPIC", "-shared", "-w", "-o", built, join(work, "clock.c")]);
-    if (compiled.exitCode !== 0 || !existsSync(built)) return undefined;
+    const ran = await run(compiler, ["-O2", "-fPIC", "-shared", "-w", "-o", built, join(work, "clock.c")]);
+    if (ran.exitCode !== 0 || !existsSync(built)) return undefined;
     await chmod(built, 0o755);
     await rename(built, path);
     return path;
