@@ -85,6 +85,8 @@ export async function copyDurable(from: string, path: string, mode = 0o644): Pro
     await chmod(temporary, mode);
     const file = await open(temporary, constants.O_RDONLY);
     try {
+      // A copy keeps its owner when root makes it; a build's own user shall not own what is published.
+      await file.chown(process.geteuid?.() ?? -1, process.getegid?.() ?? -1);
       await file.sync();
     } finally {
       await file.close();

@@ -1,5 +1,5 @@
 import type { Stats } from "node:fs";
-import { chmod, lstat, readdir, readlink, rm } from "node:fs/promises";
+import { chmod, lstat, readdir, readlink, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, digestOf, digestOfFile } from "./digest.ts";
 import { BitforbitError, systemCode } from "./errors.ts";
@@ -36,7 +36,7 @@ export async function* walkTree(root: string, maxEntries = 2_000_000): AsyncGene
     for (const name of await namesIn(join(root, folder))) {
       if (++count > maxEntries) throw new BitforbitError("limit", `${root}: more than ${maxEntries} entries`);
       const path = folder === "" ? name : `${folder}/${name}`;
-      const stats = await lstat(join(root, path));
+      const stats = await statsOf(join(root, path));
       if (stats.isDirectory()) {
         yield { path, type: "directory", stats };
         subfolders.push(path);
@@ -47,6 +47,19 @@ export async function* walkTree(root: string, maxEntries = 2_000_000): AsyncGene
       }
     }
     pending.push(...subfolders.reverse());
+  }
+}
+
+async function statsOf(path: string): Promise<Stats> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === "ENAMETOOLONG" || (code === "ENOENT" && path.includes("\ufffd"))) {
+      const what = code === "ENOENT" ? "has a name that is not UTF-8" : "has a path that is too long";
+      throw new BitforbitError("input", `${JSON.stringify(path.slice(-200))} ${what}`, { cause: error });
+    }
+    throw error;
   }
 }
 
@@ -83,21 +96,43 @@ export function digestOfTreeLines(lines: { path: string; line: string }[]): Dige
   );
 }
 
-/** Removes a tree, read-only folders included; links are removed, not followed. */
+/** Removes a tree, read-only folders and paths beyond PATH_MAX included; links are removed, not followed. */
 export async function removeTree(root: string): Promise<void> {
   try {
     await rm(root, { recursive: true, force: true });
     return;
   } catch (error) {
-    if (systemCode(error) !== "EACCES" && systemCode(error) !== "EPERM") throw error;
+    if (!["EACCES", "EPERM", "ENAMETOOLONG"].includes(systemCode(error) ?? "")) throw error;
   }
-  await makeFoldersWritable(root);
+  await openFolders(root, true);
   await rm(root, { recursive: true, force: true });
 }
 
-async function makeFoldersWritable(folder: string): Promise<void> {
-  await chmod(folder, 0o700);
-  for (const name of await namesIn(folder)) {
-    if ((await lstat(join(folder, name))).isDirectory()) await makeFoldersWritable(join(folder, name));
+/** A path longer than this may hide others that the kernel refuses to take: PATH_MAX is 4096. */
+const LONG_PATH = 2048;
+
+/**
+ * Gives every folder of a tree of ours back to its owner (rwx), which a build
+ * may have taken away. Folders too deep to be named are passed over; with
+ * `flatten` they are moved up to where they can be.
+ */
+export async function openFolders(root: string, flatten = false): Promise<void> {
+  const separator = Buffer.from("/");
+  const pending = [Buffer.from(root)];
+  let moved = 0;
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    const { mode } = await lstat(folder);
+    if ((mode & 0o700) !== 0o700) await chmod(folder, 0o700 | (mode & 0o777));
+    for (const name of await nameBytesIn(folder)) {
+      let path = Buffer.concat([folder, separator, name]);
+      if (path.length > LONG_PATH && !flatten) continue;
+      if (!(await lstat(path)).isDirectory()) continue;
+      if (flatten && path.length > LONG_PATH) {
+        const shallow = Buffer.from(join(root, `.deep-${moved++}`));
+        await rename(path, shallow);
+        path = shallow;
+      }
+      pending.push(path);
+    }
   }
 }

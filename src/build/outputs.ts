@@ -4,7 +4,7 @@ import { dirname, join, matchesGlob, relative, sep } from "node:path";
 import { type Digest, digestOfFile } from "../digest.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { byteOrder } from "../order.ts";
-import { walkTree } from "../tree.ts";
+import { openFolders, walkTree } from "../tree.ts";
 
 /** A file that the recipe asked for and the build made. */
 export interface Output {
@@ -31,12 +31,15 @@ export async function collectOutputs(
   maxBytes: number,
 ): Promise<Output[]> {
   const root = await realpath(tree);
+  await openFolders(root);
   const paths = await matching(root, wanted);
   const outputs: Output[] = [];
   let total = 0;
   for (const path of paths) {
+    requirePrintable(path);
     const from = await insideFile(root, path);
     const { size, mode } = await stat(from);
+    if ((mode & 0o400) === 0) await chmod(from, mode | 0o400);
     total += size;
     if (total > maxBytes) {
       throw new BitforbitError("build", `the outputs are larger than ${maxBytes} bytes (at ${path})`, {
@@ -51,6 +54,18 @@ export async function collectOutputs(
     outputs.push({ path, digest: await digestOfFile(to), size, executable });
   }
   return outputs;
+}
+
+/** Names go into statements, stores and terminals: UTF-8 without control characters, backslashes or what was no UTF-8. */
+function requirePrintable(path: string): void {
+  if (!/[\u0000-\u001f\u007f-\u009f\\\ufffd]/.test(path)) return;
+  throw new BitforbitError(
+    "build",
+    `the output ${JSON.stringify(path)} has a name with control characters, backslashes or no UTF-8`,
+    {
+      hint: "have the build name it otherwise, or leave it out of outputs",
+    },
+  );
 }
 
 async function matching(root: string, wanted: readonly string[]): Promise<string[]> {

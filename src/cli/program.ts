@@ -165,6 +165,9 @@ Exit codes: 0 yes (reproducible, same, allowed, done) · 1 no (differs, denied) 
 Completion: source <(bitforbit complete bash)   (also zsh, fish, powershell)
 `;
 
+/** Verbs whose answer "no" is a verdict on the outputs: input that a rule forbids is bad input there. */
+const JUDGING = new Set(["build", "check", "diff", "init", "sbom"]);
+
 /** Runs the command line on `words` and gives its exit code; never throws. */
 export async function main(words: readonly string[]): Promise<ExitCode> {
   const json = words.includes("--json");
@@ -190,7 +193,8 @@ export async function main(words: readonly string[]): Promise<ExitCode> {
       const message = error.message.replace(/^error: /, "").replace(/\.$/, "");
       return reportError(new BitforbitError("usage", message, { hint: "run 'bitforbit --help'", cause: error }), json);
     }
-    return reportError(error, json);
+    const exit = reportError(error, json);
+    return exit === 1 && JUDGING.has(words[0] ?? "") ? 2 : exit;
   }
 }
 

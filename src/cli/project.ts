@@ -1,3 +1,4 @@
+import { lstatSync } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { BitforbitError, systemCode } from "../errors.ts";
@@ -19,7 +20,33 @@ export async function projectFolder(argument: string | undefined): Promise<strin
 /** Where state lives: `--home`, else $BITFORBIT_HOME, else `.bitforbit` in the project. */
 export function homeFor(folder: string, options: Options): Home {
   const chosen = text(options, "home") ?? process.env["BITFORBIT_HOME"];
-  return homeAt(chosen === undefined || chosen === "" ? join(folder, ".bitforbit") : resolve(chosen));
+  if (chosen !== undefined && chosen !== "") return homeAt(resolve(chosen));
+  const home = homeAt(join(folder, ".bitforbit"));
+  requireOwn(home);
+  return home;
+}
+
+/**
+ * A `.bitforbit` that came with a project is the project's, not the user's:
+ * links in it would have us write to, and tidy up, folders elsewhere, and one
+ * of another user's holds that user's keys. Root may work for others.
+ */
+function requireOwn(home: Home): void {
+  for (const path of [home.root, home.scratch, home.cache, home.store, home.keys, home.log, home.ledger]) {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) continue;
+    const user = process.geteuid?.() ?? stats.uid;
+    if (stats.isSymbolicLink()) {
+      throw new BitforbitError("input", `${path} is a link: state that came with a project is not trusted`, {
+        hint: "remove it, or name a folder of your own with --home",
+      });
+    }
+    if (user !== 0 && stats.uid !== user && stats.uid !== 0) {
+      throw new BitforbitError("input", `${path} belongs to another user (${stats.uid}), whose keys it would trust`, {
+        hint: "name a folder of your own with --home",
+      });
+    }
+  }
 }
 
 /**

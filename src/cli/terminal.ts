@@ -2,7 +2,7 @@ import { isatty } from "node:tty";
 import { stripVTControlCharacters, styleText } from "node:util";
 import { neutralised } from "../bytes.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import { BitforbitError, type ExitCode, exitCodeOf, messageOf } from "../errors.ts";
+import { BitforbitError, type ExitCode, exitCodeOf, messageOf, systemCode } from "../errors.ts";
 
 /**
  * The voice of the command line, fixed in one file: what is asked for goes to
@@ -113,7 +113,8 @@ export function wrapped(line: string, width: number): string[] {
 }
 
 /** Prints an error in the one form that errors have, and gives the exit code. */
-export function reportError(error: unknown, json: boolean): ExitCode {
+export function reportError(thrown: unknown, json: boolean): ExitCode {
+  const error = explained(thrown);
   const known = error instanceof BitforbitError;
   const message = messageOf(error);
   process.stderr.write(`bitforbit: ${neutralised(message)}\n`);
@@ -132,6 +133,25 @@ export function reportError(error: unknown, json: boolean): ExitCode {
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   }
   return exitCodeOf(error);
+}
+
+/** Errors of the file system that no room foresaw, with what a person can do about them. */
+function explained(error: unknown): unknown {
+  const cause = error;
+  switch (systemCode(error)) {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new BitforbitError("input", messageOf(error), {
+        hint: "may you read and write there? --home DIR keeps the state elsewhere, --output DIR the results",
+        cause,
+      });
+    case "ENOSPC":
+    case "EDQUOT":
+      return new BitforbitError("outside", messageOf(error), { hint: "free disk space, then run again", cause });
+    default:
+      return error;
+  }
 }
 
 /** `1,234,567`: digits in groups of three, the same in every locale. */

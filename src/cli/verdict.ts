@@ -60,10 +60,10 @@ function worldLine(terminal: Terminal, run: WorldRun): string {
 const elided = (path: string): string => (path.length > 32 ? `${path.slice(0, 16)}…${path.slice(-15)}` : path);
 
 function showFailure(terminal: Terminal, run: WorldRun): void {
-  terminal.step(
-    "failure",
-    `${terminal.bad(`in the ${run.world.name} world the build ${neutralised(run.failure?.reason ?? "")}`)}`,
-  );
+  const reason = neutralised(run.failure?.reason ?? "");
+  const said = /^(?:the|an) /.test(reason) ? `: ${reason}` : ` the build ${reason}`;
+  terminal.step("failure", terminal.bad(`in the ${run.world.name} world${said}`));
+  if ((run.failure?.tail ?? "") === "") return;
   for (const line of (run.failure?.tail ?? "").split("\n").slice(-12)) {
     terminal.step("", terminal.dim(`│ ${neutralised(line).slice(0, terminal.width - 16)}`));
   }

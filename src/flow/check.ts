@@ -69,7 +69,9 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
   const worlds = [canonicalWorld(prepared.recipe.name)];
   if (options.once !== true) worlds.push(adversarialWorld(prepared.recipe.name));
-  const both = await Promise.all(worlds.map((world) => buildIn(prepared, world, options, name)));
+  const both = await allOrFirstError(options.signal, (signal) =>
+    worlds.map((world) => buildIn(prepared, world, { ...options, signal }, name)),
+  );
   const [canonical, adversarial] = both as [Built, Built | undefined];
   const lacks = distinctLacks(both);
   const uncovered = new Set(lacks.flatMap((lack) => lack.causes));
@@ -92,6 +94,26 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   const sides = [canonical, adversarial].map(({ world, times }) => ({ world, times })) as [Side, Side];
   const causes = explain(difference, sides, variations);
   return { ...verdict, outcome: "differs", difference, causes };
+}
+
+/**
+ * The values of all, or the first error: then the others are told to stop, and
+ * waited for, so that nothing still runs in folders that are about to go.
+ */
+async function allOrFirstError<T>(
+  outer: AbortSignal | undefined,
+  start: (signal: AbortSignal) => Promise<T>[],
+): Promise<T[]> {
+  const stop = new AbortController();
+  const signal = outer === undefined ? stop.signal : AbortSignal.any([outer, stop.signal]);
+  const works = start(signal);
+  try {
+    return await Promise.all(works);
+  } catch (error) {
+    stop.abort();
+    await Promise.allSettled(works);
+    throw error;
+  }
 }
 
 async function buildIn(prepared: Prepared, world: World, options: CheckOptions, name: string): Promise<Built> {

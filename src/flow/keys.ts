@@ -1,11 +1,12 @@
 import { type Clock, systemClock } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
 import { type Keys, openKeys, publicKeys } from "../keys/keys.ts";
-import type { Home } from "./home.ts";
+import { type Home, makeHome } from "./home.ts";
 import { withLedger } from "./record.ts";
 
 /** The home's signing keys, made at first use; the ledger knows when. */
 export async function keysOf(home: Home, passphrase: string | undefined, clock: Clock = systemClock): Promise<Keys> {
+  await makeHome(home);
   const fresh = !(await haveKeys(home));
   const keys = await openKeys(home.root, passphrase === undefined ? {} : { passphrase });
   if (fresh) {
@@ -23,7 +24,7 @@ export async function keysOf(home: Home, passphrase: string | undefined, clock: 
   return keys;
 }
 
-async function haveKeys(home: Home): Promise<boolean> {
+export async function haveKeys(home: Home): Promise<boolean> {
   try {
     await publicKeys(home.root);
     return true;

@@ -26,6 +26,7 @@ import { VERSION } from "../version.ts";
 import { BUILDER_ID } from "./builder.ts";
 import { HOST_NOT_PINNED, type Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
+import { evidenceName, publishedNames, requirePlainPlaces } from "./publish.ts";
 import { lockData, sourceData, withLedger } from "./record.ts";
 
 export interface ReleaseOptions {
@@ -66,6 +67,8 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
   const clock = options.clock ?? systemClock;
   const build = uniqueName(options.entropy ?? systemEntropy);
   const { home } = prepared;
+  const files = publishedNames(verdict.outputs, prepared.recipe.name);
+  await requirePlainPlaces(prepared.folder, options.output, files);
   const keys = await keysOf(home, options.passphrase, clock);
   const log = await openLog(join(home.root, "log"), keys.checkpoint);
   const bom = sbomOf(prepared, verdict.outputs);
@@ -76,7 +79,6 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
 
   const store = await openStore(home.store);
   const artifacts: Released["artifacts"] = [];
-  const files = fileNames(verdict.outputs);
   for (const [index, output] of verdict.outputs.entries()) {
     const path = join(verdict.outputsFolder ?? "", output.path);
     const stored = await store.putArtifact({ content: { path }, name: basename(output.path) });
@@ -207,7 +209,7 @@ async function writeEvidence(
   bom: JsonObject,
 ): Promise<Released["bundles"]> {
   await mkdir(folder, { recursive: true });
-  const name = project.replaceAll(/[^A-Za-z0-9._+-]/g, "-");
+  const name = evidenceName(project);
   const written: Released["bundles"] = [];
   for (const [index, bundle] of bundles.entries()) {
     const predicateType = statements[index]?.predicateType ?? "";
@@ -217,12 +219,6 @@ async function writeEvidence(
   }
   await writeDurable(join(folder, `${name}.cdx.json`), sbomBytes(bom));
   return written;
-}
-
-/** Plain file names when they are distinct, else the paths without a leading `dist/`. */
-function fileNames(outputs: readonly Output[]): string[] {
-  const plain = outputs.map(({ path }) => basename(path));
-  return new Set(plain).size === plain.length ? plain : outputs.map(({ path }) => path.replace(/^dist\//, ""));
 }
 
 function logIndexOf(bundle: Uint8Array): number {

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import { systemCode } from "../errors.ts";
 import { namesIn, removeTree } from "../tree.ts";
-import type { Home } from "./home.ts";
+import { type Home, makeHome } from "./home.ts";
 
 const ABANDONED_AFTER = 24 * 60 * 60 * 1000;
 
@@ -17,6 +17,7 @@ export async function withScratch<T>(
   options: { keep?: boolean; say?: (line: string) => void; clock?: Clock; entropy?: Entropy },
   work: (folder: string) => Promise<T>,
 ): Promise<T> {
+  await makeHome(home);
   await mkdir(home.scratch, { recursive: true });
   await removeAbandoned(home.scratch, options.clock ?? systemClock);
   const folder = join(home.scratch, uniqueName(options.entropy ?? systemEntropy).slice(0, 12));

@@ -3,7 +3,8 @@ import { base64, equalBytes } from "../bytes.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import { type NoteVerifier, noteVerifier } from "../format/note.ts";
 import { type Checkpoint, openCheckpoint, parseCheckpoint } from "./checkpoint.ts";
-import { LogFolder } from "./folder.ts";
+import { LogFolder, damaged, readIfThere } from "./folder.ts";
+import { verifyConsistency } from "./proof.ts";
 import {
   TILE_WIDTH,
   type TileRows,
@@ -70,9 +71,19 @@ export async function openLogReader(folder: string, publicKeyPem: string, origin
   const files = new LogFolder(folder);
   const note = await files.checkpointNote();
   if (note === undefined) {
+    if ((await readIfThere(`${folder}.last`)) !== undefined) throw damaged(`${folder}/checkpoint`, "is missing");
     throw new BitforbitError("input", `there is no log in ${folder}`, { hint: "'bitforbit build' starts one" });
   }
-  return logReader(files, noteVerifier(origin ?? parseCheckpoint(noteText(note)).origin, publicKeyPem), publicKeyPem);
+  return logReader(files, noteVerifier(origin ?? originOf(note, folder), publicKeyPem), publicKeyPem);
+}
+
+/** The origin that a checkpoint claims. Throws `input`, naming the file, for one that was cut off. */
+export function originOf(note: string, folder: string): string {
+  try {
+    return parseCheckpoint(noteText(note)).origin;
+  } catch (error) {
+    throw damaged(`${folder}/checkpoint`, `cannot be read: ${messageOf(error)}`);
+  }
 }
 
 export function logReader(files: LogFolder, verifier: NoteVerifier, publicKeyPem: string): LogReader {
@@ -116,12 +127,40 @@ export function logReader(files: LogFolder, verifier: NoteVerifier, publicKeyPem
         const checkpoint = await newest();
         size = checkpoint.size;
         await auditTree(files, checkpoint, problems);
+        await checkAgainstLast(files, verifier, size, checkpoint.root);
       } catch (error) {
         problems.push(messageOf(error));
       }
       return { ok: problems.length === 0, origin: verifier.name, size, problems };
     },
   };
+}
+
+/**
+ * Holds the log against the last checkpoint that was signed, which lies beside
+ * it. Throws `refused` for a log that shrank or was rewritten since.
+ */
+export async function checkAgainstLast(
+  files: LogFolder,
+  verifier: NoteVerifier,
+  size: number,
+  root: Uint8Array,
+): Promise<void> {
+  const note = await readIfThere(`${files.path}.last`);
+  if (note === undefined) return;
+  const last = openCheckpoint(note, verifier);
+  if (last.size > size) {
+    throw new BitforbitError("refused", `the log in ${files.path} has ${size} entries, but ${last.size} were signed`, {
+      hint: "an older copy was restored: restore a newer one. Signing a smaller tree would contradict the proofs given out",
+    });
+  }
+  if (last.size === 0) return;
+  const proof = await files.compute(size, (node) => consistencyProof(last.size, size, node));
+  if (!verifyConsistency(last.size, size, last.root, root, proof)) {
+    throw new BitforbitError("refused", `the log in ${files.path} contradicts the checkpoint in ${files.path}.last`, {
+      hint: "the log was rewritten: restore it from a copy",
+    });
+  }
 }
 
 /** Everything before the signatures of a note, unverified. */

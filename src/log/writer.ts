@@ -24,15 +24,13 @@ import { type Entropy, systemEntropy } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { type NoteVerifier, noteVerifier, signNote } from "../format/note.ts";
-import { checkpointText, openCheckpoint, parseCheckpoint } from "./checkpoint.ts";
+import { checkpointText, openCheckpoint } from "./checkpoint.ts";
 import { LogFolder, damaged, namesIfThere, readIfThere } from "./folder.ts";
-import { verifyConsistency } from "./proof.ts";
-import { type LeafProof, type LogReader, logReader, noteText } from "./reader.ts";
+import { type LeafProof, type LogReader, checkAgainstLast, logReader, originOf } from "./reader.ts";
 import {
   TILE_WIDTH,
   type Ragged,
   type TileRows,
-  consistencyProof,
   edgeTiles,
   emptyRoot,
   growRows,
@@ -95,10 +93,7 @@ export async function openLog(
   const files = new LogFolder(folder);
   const tree = await exclusively(join(folder, ".lock"), async () => {
     await startLog(folder, signer, entropy);
-    const verifier = noteVerifier(
-      parseCheckpoint(noteText((await files.checkpointNote()) ?? "")).origin,
-      signer.publicKeyPem,
-    );
+    const verifier = noteVerifier(originOf((await files.checkpointNote()) ?? "", folder), signer.publicKeyPem);
     return { verifier, state: await loadTree(files, verifier) };
   });
   const writer = new LogWriter(files, signer, tree.verifier, tree.state);
@@ -149,29 +144,6 @@ async function loadTree(files: LogFolder, verifier: NoteVerifier): Promise<Tree>
   await sweep(files.path, size);
   for (let level = 0; level < 8; level++) edge[level] ??= [[]];
   return { size, note, edge, entries };
-}
-
-async function checkAgainstLast(
-  files: LogFolder,
-  verifier: NoteVerifier,
-  size: number,
-  root: Uint8Array,
-): Promise<void> {
-  const note = await readIfThere(`${files.path}.last`);
-  if (note === undefined) return;
-  const last = openCheckpoint(note, verifier);
-  if (last.size > size) {
-    throw new BitforbitError("refused", `the log in ${files.path} has ${size} entries, but ${last.size} were signed`, {
-      hint: "an older copy was restored: restore a newer one. Signing a smaller tree would contradict the proofs given out",
-    });
-  }
-  if (last.size === 0) return;
-  const proof = await files.compute(size, (node) => consistencyProof(last.size, size, node));
-  if (!verifyConsistency(last.size, size, last.root, root, proof)) {
-    throw new BitforbitError("refused", `the log in ${files.path} contradicts the checkpoint in ${files.path}.last`, {
-      hint: "the log was rewritten: restore it from a copy",
-    });
-  }
 }
 
 /** Removes tiles beyond the checkpoint, and partial tiles that a wider one replaced. */

@@ -42,11 +42,12 @@ export class BoundedLog {
     }
   }
 
-  /** Lines longer than 8 KiB are handed on in pieces. */
+  /** Lines longer than 8 KiB are handed on in pieces; of a log beyond its bound, one line a chunk. */
   #lines(chunk: Buffer, onLine: (line: string) => void): void {
-    const lines = (this.#partial + chunk.toString("utf8")).split("\n");
+    const shown = this.#dropped === 0 ? chunk : chunk.subarray(-512);
+    const lines = (this.#partial + shown.toString("utf8")).split("\n");
     this.#partial = lines.pop() ?? "";
-    for (const line of lines) onLine(line);
+    for (const line of this.#dropped === 0 ? lines : lines.slice(-1)) onLine(line);
     if (this.#partial.length > 8192) {
       onLine(this.#partial);
       this.#partial = "";

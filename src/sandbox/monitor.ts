@@ -1,6 +1,6 @@
 import { lchownSync, lstatSync, readFileSync, type Stats, statfsSync } from "node:fs";
-import { join } from "node:path";
-import { namesIn, walkTree } from "../tree.ts";
+import { systemCode } from "../errors.ts";
+import { nameBytesIn, namesIn, walkTree } from "../tree.ts";
 
 /** What a process tree uses, as /proc tells it. */
 export interface TreeUse {
@@ -45,28 +45,41 @@ export async function treeUse(root: number): Promise<TreeUse> {
  * Bytes of a tree on disk, where every entry costs at least an inode; links
  * are not followed. Gives the tree to `owner` on the way, when one is named.
  */
-async function bytesOnDisk(root: string, owner?: number): Promise<number> {
-  const visit = (path: string): Stats => {
+async function bytesOnDisk(root: string, owner?: number): Promise<{ bytes: number; hidden: boolean }> {
+  const visit = (path: Buffer): Stats => {
     const stats = lstatSync(path);
     if (owner !== undefined) lchownSync(path, owner, owner);
     bytes += stats.blocks * 512 + 256;
     return stats;
   };
   let bytes = 0;
-  const pending = [root];
-  visit(root);
-  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+  let hidden = false;
+  const separator = Buffer.from("/");
+  const pending: Buffer[] = [];
+  const look = async (work: () => void | Promise<void>): Promise<void> => {
     try {
-      for (const name of await namesIn(folder)) {
-        const path = join(folder, name);
-        if (visit(path).isDirectory()) pending.push(path);
-      }
+      await work();
     } catch (error) {
-      // While the build goes on, folders vanish or are closed to us; before it, nothing may be missed.
+      // While the build goes on, entries vanish; before it, nothing may be missed.
       if (owner !== undefined) throw error;
+      if (systemCode(error) !== "ENOENT") hidden = true;
     }
+  };
+  visit(Buffer.from(root));
+  pending.push(Buffer.from(root));
+  // Names are bytes: a build may choose some that are no text, so as not to be counted.
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    const above = folder;
+    await look(async () => {
+      for (const name of await nameBytesIn(above)) {
+        const path = Buffer.concat([above, separator, name]);
+        await look(() => {
+          if (visit(path).isDirectory()) pending.push(path);
+        });
+      }
+    });
   }
-  return bytes;
+  return { bytes, hidden };
 }
 
 /**
@@ -79,6 +92,7 @@ export class DiskWatch {
   readonly #folders: readonly string[];
   readonly #limit: number;
   #startBytes = 0;
+  #startFree = 0;
   #grown = 0;
   #freeAtWalk = 0;
   #nextWalk = 0;
@@ -91,8 +105,8 @@ export class DiskWatch {
 
   /** Measures the folders, and gives them to `owner`, the build's own uid, when one is named. */
   async start(owner: number | undefined): Promise<void> {
-    for (const folder of this.#folders) this.#startBytes += await bytesOnDisk(folder, owner);
-    this.#freeAtWalk = this.#free();
+    for (const folder of this.#folders) this.#startBytes += (await bytesOnDisk(folder, owner)).bytes;
+    this.#startFree = this.#freeAtWalk = this.#free();
   }
 
   /** Whether the folders have grown by more than the limit. `now` is in milliseconds of any steady clock. */
@@ -102,9 +116,15 @@ export class DiskWatch {
     if (this.#grown + gone <= this.#limit && now < this.#nextWalk) return false;
     const began = elapsed();
     this.#freeAtWalk = this.#free();
-    let bytes = 0;
-    for (const folder of this.#folders) bytes += await bytesOnDisk(folder);
+    let [bytes, hidden] = [0, false];
+    for (const folder of this.#folders) {
+      const found = await bytesOnDisk(folder);
+      bytes += found.bytes;
+      hidden ||= found.hidden;
+    }
     this.#grown = bytes - this.#startBytes;
+    // What the build keeps from our eyes (mode 0300, paths beyond PATH_MAX) counts as the file system counts it.
+    if (hidden) this.#grown = Math.max(this.#grown, this.#startFree - this.#freeAtWalk);
     const ended = elapsed();
     this.#nextWalk = ended + Math.max(2000, 20 * (ended - began));
     return this.#grown > this.#limit;

@@ -3,7 +3,9 @@ import { systemClock } from "../../clock.ts";
 import { uniqueName, systemEntropy } from "../../entropy.ts";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { verdictDocument } from "../../flow/document.ts";
+import { preflight } from "../../flow/preflight.ts";
 import type { Prepared } from "../../flow/prepare.ts";
+import { requirePlainPlaces } from "../../flow/publish.ts";
 import { withLedger } from "../../flow/record.ts";
 import { recordBuild, release, type Released } from "../../flow/release.ts";
 import { withScratch } from "../../flow/scratch.ts";
@@ -26,6 +28,9 @@ export async function build(args: readonly string[], options: Options, terminal:
     { keep: options["keep"] === true, say: (line) => terminal.say(line) },
     async (scratch) => {
       const accept = (prepared: Prepared): void => (once ? undefined : requireCanonical(prepared));
+      const secret = passphrase();
+      await preflight(home, secret);
+      await requirePlainPlaces(folder, output, []);
       const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal, { once, accept });
       if (prepared.lockMade) await writeLock(folder, prepared.lock);
       showVerdict(terminal, verdict);
@@ -36,7 +41,6 @@ export async function build(args: readonly string[], options: Options, terminal:
         terminal.document({ ...document, canonical: !once, build: about.build });
         return EXIT_OF[verdict.outcome];
       }
-      const secret = passphrase();
       const released = await release(prepared, verdict, {
         canonical: !once,
         output,
