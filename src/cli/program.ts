@@ -120,10 +120,10 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/store.ts")).store,
   },
   {
-    usage: "policy <action>",
+    usage: "policy <action> [artifact]",
     summary: "what is demanded of an artifact: show | explain ARTIFACT",
     options: [["--policy <file>", "this policy file"], HOME_OPTION],
-    examples: ["bitforbit policy show > policy.toml"],
+    examples: ["bitforbit policy show > policy.toml", "bitforbit policy explain dist/hello"],
     load: async () => (await import("./verbs/policy.ts")).policy,
   },
   {

@@ -37,7 +37,7 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
   }
   for (const run of verdict.worlds) if (run.failure !== undefined) showFailure(terminal, run);
   const ran = verdict.worlds.every((run) => run.failure === undefined);
-  if (ran) terminal.step("compare", compareLine(terminal, verdict));
+  if (ran && verdict.outcome !== "built-once") terminal.step("compare", compareLine(terminal, verdict));
   showCauses(terminal, verdict.causes);
   terminal.step("verdict", verdictLine(terminal, verdict));
   for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
@@ -105,7 +105,9 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
       return `${terminal.bad("does not reproduce")}: ${namesOf(verdict.causes)} · ${coverage}`;
     case "fails-in-adversarial":
       return `${terminal.bad("fails in the adversarial world")}, which is not the same as differing`;
-    default:
+    case "built-once":
+      return "built once: that says nothing about whether it reproduces";
+    case "failed":
       return terminal.bad("the build failed");
   }
 }
