@@ -72,7 +72,7 @@ test("diff answers 0, 1 and 2, and prints one JSON document", async (t) => {
   assert.equal((await bitforbit(folder, ["diff", "a", "c"])).code, 1);
   assert.equal((await bitforbit(folder, ["diff", "a", "nothing"])).code, 2);
   const json = await bitforbit(folder, ["diff", "a", "c", "--json"]);
-  assert.equal((JSON.parse(json.stdout) as { same: boolean }).same, false);
+  assert.equal((JSON.parse(json.stdout) as { equal: boolean }).equal, false);
 });
 
 test("completion is offered for the shells", async (t) => {

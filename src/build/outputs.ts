@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, realpath, stat } from "node:fs/promises";
 import { dirname, join, matchesGlob, relative, sep } from "node:path";
 import { type Digest, digestOfFile } from "../digest.ts";
-import { BitforbitError, systemCode } from "../errors.ts";
+import { BitforbitError, messageOf, systemCode } from "../errors.ts";
 import { byteOrder } from "../order.ts";
 import { openFolders, walkTree } from "../tree.ts";
 
@@ -32,7 +32,9 @@ export async function collectOutputs(
 ): Promise<Output[]> {
   const root = await realpath(tree);
   await openFolders(root);
-  const paths = await matching(root, wanted);
+  const paths = await matching(root, wanted).catch((error: unknown) => {
+    throw unreadable("", error);
+  });
   const outputs: Output[] = [];
   let total = 0;
   for (const path of paths) {
@@ -48,7 +50,9 @@ export async function collectOutputs(
     }
     const to = join(into, path);
     await mkdir(dirname(to), { recursive: true });
-    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE).catch((error: unknown) => {
+      throw unreadable(path, error);
+    });
     const executable = (mode & 0o100) !== 0;
     await chmod(to, executable ? 0o755 : 0o644); // an artifact is its bytes; the umask of the build is not part of it
     outputs.push({ path, digest: await digestOfFile(to), size, executable });
@@ -66,6 +70,15 @@ function requirePrintable(path: string): void {
       hint: "have the build name it otherwise, or leave it out of outputs",
     },
   );
+}
+
+function unreadable(path: string, error: unknown): unknown {
+  if (systemCode(error) !== "EACCES") return error;
+  const what = path === "" ? "a folder of the build tree" : `the output ${JSON.stringify(path)}`;
+  return new BitforbitError("build", `${what} cannot be read: ${messageOf(error)}`, {
+    cause: error,
+    hint: "let the build leave what it makes readable by its owner (chmod -R u+rX)",
+  });
 }
 
 async function matching(root: string, wanted: readonly string[]): Promise<string[]> {

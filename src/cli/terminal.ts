@@ -22,8 +22,8 @@ export interface Terminal {
   say(text: string): void;
   /** A warning, to people only. */
   warn(text: string, remedy?: string): void;
-  /** The one JSON document of this run, printed when `--json` was given. */
-  document(value: unknown): void;
+  /** The one JSON document of this run, printed when `--json` was given; its form has version 1: schemas/. */
+  document(value: object): void;
   /** Shows a line that is replaced by the next one, on terminals only; undefined clears it. */
   progress(text: string | undefined): void;
   good(text: string): string;
@@ -31,6 +31,9 @@ export interface Terminal {
   dim(text: string): string;
   strong(text: string): string;
 }
+
+/** Of the documents that `--json` prints: what was there stays, in name, type and unit, until this changes. */
+const DOCUMENT_VERSION = 1;
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -77,7 +80,7 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
     },
     document: (value) => {
       clear();
-      if (options.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+      if (options.json) process.stdout.write(`${JSON.stringify({ version: DOCUMENT_VERSION, ...value }, null, 2)}\n`);
     },
     progress: (text) => {
       if (!live) return;
@@ -124,6 +127,7 @@ export function reportError(thrown: unknown, json: boolean): ExitCode {
   }
   if (json) {
     const document = {
+      version: DOCUMENT_VERSION,
       error: {
         code: known ? error.code : "input",
         message,

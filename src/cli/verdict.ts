@@ -114,8 +114,8 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
     case "fails-in-adversarial":
       return `${terminal.bad("fails in the adversarial world")}, which is not the same as differing`;
     case "built-once":
-      return "built once: nothing to compare with";
-    default:
+      return "built once: that says nothing about whether it reproduces";
+    case "failed":
       return terminal.bad("the build failed");
   }
 }

@@ -24,9 +24,12 @@ export function explain(
   sides: readonly [Side, Side],
   variations: readonly Variation[],
 ): Cause[] {
-  const causes: Cause[] = [];
-  for (const leaf of leavesOf(difference)) causes.push(...causesOf(leaf, sides, variations));
-  return withConsequences(causes).sort(
+  const found: Explained[] = [];
+  for (const leaf of leavesOf(difference)) {
+    const follows = leaf.what === "field" && FOLLOWING.has(leaf.field ?? "");
+    for (const cause of causesOf(leaf, sides, variations)) found.push({ cause, follows });
+  }
+  return withConsequences(found).sort(
     (a, b) =>
       LAST.indexOf(a.name) - LAST.indexOf(b.name) ||
       RANK[a.confidence] - RANK[b.confidence] ||
@@ -38,17 +41,20 @@ export function explain(
 /** Fields that only follow from other differences: checksums, sizes, the compressor's stream. */
 const FOLLOWING = new Set(["derived", "compressed"]);
 
+interface Explained {
+  cause: Cause;
+  follows: boolean;
+}
+
 /** What merely follows from another difference of the same artifact is told as that. */
-function withConsequences(causes: Cause[]): Cause[] {
-  const primary = new Set(causes.filter((cause) => !isFollowing(cause)).map((cause) => cause.artifact));
-  return causes.map((cause) =>
-    isFollowing(cause) && primary.has(cause.artifact)
+function withConsequences(found: readonly Explained[]): Cause[] {
+  const primary = new Set(found.filter(({ follows }) => !follows).map(({ cause }) => cause.artifact));
+  return found.map(({ cause, follows }) =>
+    follows && primary.has(cause.artifact)
       ? { ...cause, name: "consequence", confidence: "certain", remedy: "" }
       : cause,
   );
 }
-
-const isFollowing = (cause: Cause): boolean => FOLLOWING.has(cause.leaf.at(-1) ?? "");
 
 const RANK = { certain: 0, likely: 1, possible: 2 } as const;
 
@@ -77,7 +83,7 @@ function placeOf(leaf: Leaf): { artifact: string; leaf: string[] } {
 }
 
 function contentCauses(leaf: Leaf, sides: readonly [Side, Side], variations: readonly Variation[]): Found[] {
-  if (leaf.what === "order") return [orderCause(leaf, variations)];
+  if (leaf.what === "order") return orderCauses(leaf, sides, variations);
   const a = leaf.bytesA ?? utf8(leaf.a ?? "");
   const b = leaf.bytesB ?? utf8(leaf.b ?? "");
   const seen = variations.flatMap((variation) => {
@@ -150,8 +156,7 @@ function fieldCauses(leaf: Leaf, sides: readonly [Side, Side], variations: reado
     case "gid":
     case "uname":
     case "gname":
-      if ([userA.uid, userA.gid, userA.name, userA.group].map(String).includes(a)) return of("user", "certain");
-      return [userB.uid, userB.gid, userB.name, userB.group].map(String).includes(b) ? of("user", "likely") : [];
+      return ownerCauses(namesOf(userA).includes(a), namesOf(userB).includes(b), of);
     case "mode":
       return onlyUmask(a, b, sides) ? of("umask", "likely") : [];
     default:
@@ -161,22 +166,28 @@ function fieldCauses(leaf: Leaf, sides: readonly [Side, Side], variations: reado
   return shifted.map((cause) => ({ ...cause, evidence: { a, b } }));
 }
 
-/** True when two octal modes differ in no bit but those on which the two umasks differ. */
+const namesOf = ({ uid, gid, name, group }: World["user"]): string[] => [uid, gid, name, group].map(String);
+
+function ownerCauses(inA: boolean, inB: boolean, of: (name: "user", sure: Cause["confidence"]) => Found[]): Found[] {
+  if (inA && inB) return of("user", "certain");
+  return inA || inB ? of("user", "likely") : [];
+}
+
+/** True when two octal modes differ in no bit but those on which the two umasks differ, each as its own umask leaves it. */
 function onlyUmask(a: string, b: string, sides: readonly [Side, Side]): boolean {
   const [left, right] = [Number.parseInt(a, 8), Number.parseInt(b, 8)];
   const masks = sides[0].world.umask ^ sides[1].world.umask;
-  return Number.isInteger(left) && Number.isInteger(right) && ((left ^ right) & ~masks) === 0;
+  if (!Number.isInteger(left) || !Number.isInteger(right) || ((left ^ right) & ~masks) !== 0) return false;
+  const changed = left ^ right;
+  return (left & changed & sides[0].world.umask) === 0 && (right & changed & sides[1].world.umask) === 0;
 }
 
-function orderCause(leaf: Leaf, variations: readonly Variation[]): Found {
+/** Another order is the folders' only where the worlds list folders differently. */
+function orderCauses(leaf: Leaf, sides: readonly [Side, Side], variations: readonly Variation[]): Found[] {
+  if (sides[0].world.directoryOrder === sides[1].world.directoryOrder) return [];
   const remedy = variations.find((variation) => variation.name === "readdir-order")?.remedy ?? "";
-  return {
-    name: "readdir-order",
-    offset: leaf.ranges[0]?.a.offset,
-    evidence: { a: leaf.a ?? "one order", b: leaf.b ?? "another order" },
-    confidence: "likely",
-    remedy,
-  };
+  const evidence = { a: leaf.a ?? "one order", b: leaf.b ?? "another order" };
+  return [{ name: "readdir-order", offset: leaf.ranges[0]?.a.offset, evidence, confidence: "likely", remedy }];
 }
 
 /** What stands where the other side bears a watermark. */

@@ -82,7 +82,10 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     outputsFolder: canonical.result.ok ? canonical.result.folder : undefined,
     difference: undefined,
     causes: [],
-    covered: variations.map((variation) => variation.name).filter((cause) => !uncovered.has(cause)),
+    covered:
+      adversarial === undefined
+        ? []
+        : variations.map(({ name: cause }) => cause).filter((cause) => !uncovered.has(cause)),
     lacks,
     caveats: options.once === true ? [HOST_NOT_PINNED] : [HOST_NOT_PINNED, CLOCK_REACH],
   };

@@ -47,5 +47,8 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
 
 /** How `b` differs from `a`, a line for each variation. */
 export function worldDifferences(a: World, b: World): string[] {
-  return variations.map((variation) => `${variation.name}: ${variation.describe(a, b)}`);
+  return variations.flatMap((variation) => {
+    const difference = variation.describe(a, b);
+    return difference === "" ? [] : [`${variation.name}: ${difference}`];
+  });
 }

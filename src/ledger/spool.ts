@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
-import { systemCode } from "../errors.ts";
+import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { isObject, parseJson } from "../json.ts";
 import { namesIn } from "../tree.ts";
@@ -17,8 +17,12 @@ import type { Ledger } from "./ledger.ts";
 export async function spool(ledgerPath: string, event: LedgerEvent, entropy: Entropy = systemEntropy): Promise<void> {
   const path = spoolPath(ledgerPath);
   await mkdir(dirname(path), { recursive: true });
-  const line = JSON.stringify({ ...event, data: { ...event.data, spooled: uniqueName(entropy) } });
-  await appendFile(path, `${line}\n`, { flush: true });
+  const data = { ...event.data, spooled: uniqueName(entropy) };
+  const line = JSON.stringify({ ...event, data }, (_key, value: unknown) =>
+    typeof value === "string" ? value.toWellFormed() : value,
+  );
+  // A line of its own, even after one that a crash cut off.
+  await appendFile(path, `\n${line}\n`, { flush: true });
 }
 
 const spoolPath = (ledgerPath: string): string => `${ledgerPath}.spool`;
@@ -60,9 +64,31 @@ async function enter(ledger: Ledger, events: readonly LedgerEvent[]): Promise<nu
   const recent = await ledger.events({ kinds: ["verify"], last: 10_000 });
   const known = new Set(recent.map((event) => event.data["spooled"]));
   const fresh = events.filter((event) => !known.has(event.data["spooled"]));
-  await ledger.recordAll(fresh);
-  return fresh.length;
+  try {
+    await ledger.recordAll(fresh);
+    return fresh.length;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+  }
+  return await enterEach(ledger, fresh);
 }
+
+/** One event that the ledger does not take must not keep it shut for ever: it is left out, the others are entered. */
+async function enterEach(ledger: Ledger, events: readonly LedgerEvent[]): Promise<number> {
+  let entered = 0;
+  for (const event of events) {
+    try {
+      await ledger.record(event);
+      entered++;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+    }
+  }
+  return entered;
+}
+
+const isRefusal = (error: unknown): boolean =>
+  error instanceof BitforbitError && (error.code === "input" || error.code === "limit");
 
 function linesOf(text: string): LedgerEvent[] {
   const events: LedgerEvent[] = [];

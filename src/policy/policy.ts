@@ -2,7 +2,7 @@
 import { parse, stringify } from "smol-toml";
 import * as v from "valibot";
 import { BitforbitError } from "../errors.ts";
-import { parseJson } from "../json.ts";
+import { type JsonObject, parseJson } from "../json.ts";
 import type { PublicKey } from "../keys/verifier.ts";
 import { type Trust, type TrustInput, makeTrust } from "./trust.ts";
 
@@ -45,19 +45,10 @@ const Shape = v.strictObject({
 
 /** Parses a policy. Throws `input`, naming `path` and the field (for TOML that cannot be read, line and column). */
 export function parsePolicy(source: string, path: string): { policy: Policy; trust: Trust } {
-  if (source.length > MAX_TEXT) throw new BitforbitError("limit", `${path} is larger than a policy`);
-  const parsed = v.safeParse(
-    Shape,
-    source.trimStart().startsWith("{") ? parseJson(source, path) : readToml(source, path),
+  const { keys, logs, expires, builders, sources, requireCanonical, requireSbom, requireReproduced } = read(
+    source,
+    path,
   );
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const field = v.getDotPath(issue) ?? "the policy";
-    throw new BitforbitError("input", `${path}: ${field}: ${issue.message}`, {
-      hint: "a policy has version, builders, sources, keys and logs; 'bitforbit policy' prints one to start from",
-    });
-  }
-  const { keys, logs, expires, builders, sources, requireCanonical, requireSbom, requireReproduced } = parsed.output;
   const input: TrustInput = {
     keys: keys.map(({ name, publicKey, validUntil, revoked }) => ({
       name,
@@ -69,6 +60,39 @@ export function parsePolicy(source: string, path: string): { policy: Policy; tru
     ...(expires === undefined ? {} : { expires: instant(expires, path, "expires") }),
   };
   return { policy: { builders, sources, requireCanonical, requireSbom, requireReproduced }, trust: makeTrust(input) };
+}
+
+/**
+ * The policy that `source` says, with what it leaves unsaid, as JSON that
+ * `parsePolicy` reads as the same policy: schemas/policy.schema.json. Throws as `parsePolicy` does.
+ */
+export function policyDocument(source: string, path: string): JsonObject {
+  parsePolicy(source, path);
+  const { expires, keys, ...rest } = read(source, path);
+  return {
+    ...rest,
+    ...(expires === undefined ? {} : { expires: time(expires) }),
+    keys: keys.map(({ validUntil, ...key }) => ({
+      ...key,
+      ...(validUntil === undefined ? {} : { validUntil: time(validUntil) }),
+    })),
+  };
+}
+
+const time = (value: string | Date): string => new Date(value).toISOString();
+
+function read(source: string, path: string): v.InferOutput<typeof Shape> {
+  if (source.length > MAX_TEXT) throw new BitforbitError("limit", `${path} is larger than a policy`);
+  const parsed = v.safeParse(
+    Shape,
+    source.trimStart().startsWith("{") ? parseJson(source, path) : readToml(source, path),
+  );
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const field = v.getDotPath(issue) ?? "the policy";
+  throw new BitforbitError("input", `${path}: ${field}: ${issue.message}`, {
+    hint: "a policy has version, builders, sources, keys and logs; 'bitforbit policy show' prints one to start from",
+  });
 }
 
 /** The policy of a home that trusts itself only: its key, its log, its builder; everything is demanded. */

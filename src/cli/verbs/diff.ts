@@ -15,12 +15,7 @@ export async function diff(args: readonly string[], options: Options, terminal: 
   const exclude = texts(options, "exclude");
   const excluded = (path: string): boolean => exclude.some((pattern) => matchesGlob(path, pattern));
   const difference = await compare(a, b, { excluded });
-  terminal.document({
-    version: 1,
-    same: difference === undefined,
-    ...(difference === undefined ? {} : { difference: differenceJson(difference) }),
-    excluded: exclude,
-  });
+  terminal.document({ ...differenceJson(difference), excluded: exclude });
   if (exclude.length > 0) terminal.say(`not compared: ${exclude.join(", ")}`);
   if (difference === undefined) {
     terminal.line(terminal.good("the same"));

@@ -53,8 +53,8 @@ export async function init(args: readonly string[], options: Options, terminal: 
   terminal.line(`wrote ${RECIPE_FILE}; next: bitforbit build`);
   terminal.document({
     written: path,
-    name: found.recipe.name,
-    ecosystem: found.recipe.ecosystem ?? null,
+    project: found.recipe.name,
+    ...(found.recipe.ecosystem === undefined ? {} : { ecosystem: found.recipe.ecosystem }),
     assumed: found.assumed,
   });
   return 0;

@@ -21,6 +21,7 @@ export async function keys(args: readonly string[], options: Options, terminal: 
     case "list":
       return await list(home, terminal);
     case "export":
+      if (terminal.json && text(options, "output") === undefined) return await list(home, terminal);
       return await give(await exportPublic(home.root, "artifact"), options, terminal);
     case "trusted-root": {
       const { checkpoint } = await publicKeys(home.root);

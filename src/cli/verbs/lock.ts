@@ -1,9 +1,10 @@
+import { join } from "node:path";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { prepare } from "../../flow/prepare.ts";
 import { recordLock } from "../../flow/record.ts";
 import type { Material } from "../../material.ts";
 import { lockChanges } from "../../lock/changes.ts";
-import { readLock, writeLock } from "../../lock/lock-file.ts";
+import { LOCK_FILE, readLock, writeLock } from "../../lock/lock-file.ts";
 import { probeHost } from "../../sandbox/host.ts";
 import { onInterrupt } from "../interrupt.ts";
 import type { Options } from "../program.ts";
@@ -32,7 +33,14 @@ export async function lock(args: readonly string[], options: Options, terminal: 
   terminal.progress(undefined);
   const changes = lockChanges(before, prepared.lock);
   const count = changes.added.length + changes.removed.length + changes.changed.length;
-  terminal.document({ checked: checkOnly, changes, materials: prepared.lock.materials.length });
+  const document = {
+    project: prepared.recipe.name,
+    fits: count === 0,
+    environment: "host, not pinned",
+    materials: prepared.lock.materials.length,
+    lockfiles: prepared.lock.lockfiles.map(({ path, sha256 }) => ({ path, digest: `sha256:${sha256}` })),
+    changes,
+  };
   for (const material of changes.added.slice(0, MOST)) terminal.line(`${terminal.good("+")} ${named(material)}`);
   if (changes.added.length > MOST) terminal.line(`${terminal.good("+")} … and ${changes.added.length - MOST} more`);
   for (const material of changes.removed.slice(0, MOST)) terminal.line(`${terminal.bad("-")} ${named(material)}`);
@@ -46,10 +54,12 @@ export async function lock(args: readonly string[], options: Options, terminal: 
         ? terminal.good("bitforbit.lock fits")
         : terminal.bad("bitforbit.lock is out of date: run 'bitforbit lock'"),
     );
+    terminal.document(document);
     return count === 0 ? 0 : 1;
   }
   await writeLock(folder, prepared.lock);
   await recordLock(prepared);
+  terminal.document({ ...document, written: join(folder, LOCK_FILE) });
   terminal.line(`${grouped(pinned)} dependencies pinned in bitforbit.lock (${grouped(count)} changes)`);
   terminal.line(terminal.dim("environment: host, not pinned"));
   return 0;

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { base64 } from "../../bytes.ts";
+import { rfc3339 } from "../../clock.ts";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { withLedger } from "../../flow/record.ts";
 import { publicKeys } from "../../keys/keys.ts";
@@ -50,10 +51,10 @@ export async function log(args: readonly string[], options: Options, terminal: T
     }
     case "list": {
       const events = await withLedger(home, async (ledger) => ledger.events({ kinds: ["attest", "log"], last: 100 }));
-      terminal.document({ events });
+      terminal.document({ events: events.map((event) => ({ ...event, at: rfc3339(event.at) })) });
       for (const event of events)
         terminal.line(
-          `${new Date(event.at).toISOString()}  ${event.kind.padEnd(7)} ${event.project ?? ""}  ${JSON.stringify(event.data["predicateType"] ?? event.data["index"] ?? "")}`,
+          `${rfc3339(event.at)}  ${event.kind.padEnd(7)} ${event.project ?? ""}  ${JSON.stringify(event.data["predicateType"] ?? event.data["index"] ?? "")}`,
         );
       return 0;
     }

@@ -2,11 +2,12 @@ import { systemClock } from "../../clock.ts";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { gatherBundles, resolveArtifact } from "../../flow/evidence.ts";
 import { ownPolicyFile, readText, rulesFor } from "../../flow/trust.ts";
+import { policyDocument } from "../../policy/policy.ts";
 import { verify as decide } from "../../policy/verify.ts";
 import type { Options } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
 import type { Terminal } from "../terminal.ts";
-import { showDecision } from "./verify.ts";
+import { decisionDocument, showDecision } from "./verify.ts";
 
 /** `bitforbit policy show | explain ARTIFACT`. */
 export async function policy(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
@@ -14,9 +15,9 @@ export async function policy(args: readonly string[], options: Options, terminal
   const home = await nearestHome(".", options);
   const file = text(options, "policy");
   if (action === "show") {
-    const rules = await rulesFor(home, file);
     const written = file === undefined ? await ownPolicyFile(home) : await readText(file);
-    if (terminal.json) terminal.document({ ...rules.policy, trust: rules.trust.digest });
+    const document = policyDocument(written, file ?? "this home's own policy");
+    if (terminal.json) terminal.document(document);
     else process.stdout.write(written);
     return 0;
   }
@@ -34,10 +35,9 @@ export async function policy(args: readonly string[], options: Options, terminal
       `  decided by: ${decisive.check}${decisive.hint === undefined ? "" : `; to change it: ${decisive.hint}`}`,
     );
   terminal.document({
-    allowed: decision.ok,
-    decidedBy: decisive ?? null,
+    ...decisionDocument(artifact, decision, rules),
+    ...(decisive === undefined ? {} : { decidedBy: decisive.check }),
     demands: rules.policy,
-    reasons: decision.reasons,
   });
   return decision.ok ? 0 : 1;
 }

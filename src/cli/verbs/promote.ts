@@ -5,7 +5,7 @@ import { rulesFor } from "../../flow/trust.ts";
 import type { Options } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
 import type { Terminal } from "../terminal.ts";
-import { showDecision } from "./verify.ts";
+import { decisionDocument, showDecision } from "./verify.ts";
 
 /** `bitforbit promote DIGEST ENV`: after verification only. */
 export async function promote(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
@@ -19,6 +19,6 @@ export async function promote(args: readonly string[], options: Options, termina
   const decision = await promoteArtifact(home, artifact, environment, rules);
   showDecision(terminal, artifact, decision, rules);
   terminal.line(decision.ok ? `  promoted to ${environment}` : `  not promoted to ${environment}`);
-  terminal.document({ artifact: artifact.digest, environment, promoted: decision.ok, reasons: decision.reasons });
+  terminal.document({ ...decisionDocument(artifact, decision, rules), environment });
   return decision.ok ? 0 : 1;
 }

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { digestOf } from "../../digest.ts";
 import { writeDurable } from "../../durable.ts";
 import type { ExitCode } from "../../errors.ts";
 import { prepare } from "../../flow/prepare.ts";
@@ -7,7 +8,7 @@ import { probeHost } from "../../sandbox/host.ts";
 import { sbomBytes } from "../../sbom/cyclonedx.ts";
 import type { Options } from "../program.ts";
 import { homeFor, projectFolder, text } from "../project.ts";
-import type { Terminal } from "../terminal.ts";
+import { grouped, type Terminal } from "../terminal.ts";
 
 /** `bitforbit sbom [DIR]`: the CycloneDX document of what the lock pins. */
 export async function sbom(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
@@ -17,14 +18,15 @@ export async function sbom(args: readonly string[], options: Options, terminal: 
     onProgress: (line) => terminal.progress(`fetch · ${line}`),
   });
   terminal.progress(undefined);
-  const document = sbomOf(prepared, []);
+  const bytes = sbomBytes(sbomOf(prepared, []));
   const output = text(options, "output");
   if (output === undefined) {
-    process.stdout.write(sbomBytes(document));
+    process.stdout.write(bytes);
     return 0;
   }
-  await writeDurable(resolve(output), sbomBytes(document));
-  terminal.line(`wrote ${output}: ${prepared.lock.materials.length} components`);
-  terminal.document({ written: resolve(output), components: prepared.lock.materials.length });
+  await writeDurable(resolve(output), bytes);
+  const components = prepared.lock.materials.length;
+  terminal.line(`wrote ${output}: ${grouped(components)} components`);
+  terminal.document({ written: resolve(output), digest: digestOf(bytes), size: bytes.length, components });
   return 0;
 }

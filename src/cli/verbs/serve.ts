@@ -24,7 +24,7 @@ export async function serve(_args: readonly string[], options: Options, terminal
       host: text(options, "host") ?? "127.0.0.1",
       port,
     });
-    terminal.document({ url: server.url });
+    terminal.document({ url: server.url, home: home.root });
     terminal.line(`serving ${home.root}`);
     terminal.line(`  ${server.url}   (Ctrl-C ends it)`);
     await new Promise<void>((resolve) => {

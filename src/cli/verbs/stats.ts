@@ -1,4 +1,4 @@
-import { systemClock } from "../../clock.ts";
+import { rfc3339, systemClock } from "../../clock.ts";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { withLedger } from "../../flow/record.ts";
 import { type Metric, metrics } from "../../observe/metrics.ts";
@@ -23,20 +23,10 @@ export async function stats(_args: readonly string[], options: Options, terminal
     process.stdout.write(prometheus(computed));
     return 0;
   }
-  terminal.document({ days, metrics: computed.map(metricDocument) });
+  terminal.document({ days, from: rfc3339(now - days * DAY), to: rfc3339(now), metrics: computed });
   terminal.line(terminal.strong(`the last ${days} days`));
   for (const metric of computed) terminal.line(metricLine(metric, terminal));
   return 0;
-}
-
-function metricDocument({ value, numerator, denominator, meets, ...rest }: Metric): Record<string, unknown> {
-  return {
-    ...rest,
-    value: value ?? null,
-    numerator: numerator ?? null,
-    denominator: denominator ?? null,
-    meets: meets ?? null,
-  };
 }
 
 function metricLine(metric: Metric, terminal: Terminal): string {

@@ -22,14 +22,7 @@ export async function verify(args: readonly string[], options: Options, terminal
   const decision = decide({ artifact, bundles, policy: rules.policy, trust: rules.trust, now: systemClock.now() });
   await recordVerification(home, artifact, decision, systemClock.elapsed() - started, terminal);
   showDecision(terminal, artifact, decision, rules);
-  terminal.document({
-    artifact: { digest: artifact.digest, name: artifact.name },
-    allowed: decision.ok,
-    rules: rules.from,
-    reasons: decision.reasons,
-    setAside: decision.setAside,
-    facts: decision.facts,
-  });
+  terminal.document(decisionDocument(artifact, decision, rules));
   return decision.ok ? 0 : 1;
 }
 
@@ -74,6 +67,19 @@ async function recordVerification(
   } catch (error) {
     terminal.warn(`the decision could not be recorded: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** A decision as `verify`, `promote` and `policy explain` print it with `--json`. */
+export function decisionDocument(artifact: Artifact, decision: Decision, rules: Rules): object {
+  const { rules: digest, digest: _digest, name: _name, ...facts } = decision.facts;
+  return {
+    artifact: { digest: artifact.digest, name: artifact.name },
+    allowed: decision.ok,
+    rules: { from: rules.from, digest },
+    reasons: decision.reasons,
+    setAside: decision.setAside,
+    facts,
+  };
 }
 
 /** Shows each check in order, then what the evidence says, then the decision. */

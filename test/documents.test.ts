@@ -1,0 +1,248 @@
+/** Every verb's `--json` document is what its published schema says, on real projects and in all its outcomes. */
+import { strict as assert } from "node:assert";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { type TestContext, describe, test } from "node:test";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { isObject, type JsonObject } from "../src/json.ts";
+import { bitforbit, project, type Ran, scratchFolder, writeFiles } from "./command.ts";
+
+const ajv = new Ajv2020({
+  strict: true,
+  strictRequired: false,
+  strictTypes: false,
+  allErrors: true,
+  validateFormats: false,
+});
+for (const file of globSync("schemas/*.schema.json")) {
+  const schema = JSON.parse(readFileSync(file, "utf8")) as { $schema: string };
+  if (schema.$schema.includes("2020-12")) ajv.addSchema(schema);
+}
+
+/** The run's one document, held to the schema of `name`. */
+function document(name: string, ran: Ran, code: number): JsonObject {
+  assert.equal(ran.code, code, `${name}: ${ran.stderr}${ran.stdout.slice(0, 2000)}`);
+  const value: unknown = JSON.parse(ran.stdout);
+  const validate = ajv.getSchema(`https://bitforbit.dev/schemas/${name}.schema.json`);
+  assert.ok(validate !== undefined, `schemas/${name}.schema.json`);
+  assert.ok(validate(value), `${name}: ${JSON.stringify(validate.errors, null, 1)}\n${ran.stdout.slice(0, 3000)}`);
+  assert.ok(isObject(value));
+  assertTerms(value, name);
+  return value;
+}
+
+/** What holds for every field of every document, whatever its schema says. */
+function assertTerms(value: unknown, path: string): void {
+  assert.notEqual(value, null, `${path} is null: what is not there is left out`);
+  if (Array.isArray(value)) return value.forEach((item, at) => assertTerms(item, `${path}[${at}]`));
+  if (!isObject(value)) return;
+  for (const [key, item] of Object.entries(value)) {
+    const at = `${path}.${key}`;
+    if (key === "size" || key === "milliseconds") assert.ok(typeof item === "number" && item >= 0, at);
+    if (/^(?:at|.*At)$/.test(key)) assert.match(String(item), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, at);
+    if (key === "digest" && typeof item === "string") assert.match(item, /^sha256:[0-9a-f]{64}$/, at);
+    if (key !== "data") assertTerms(item, at);
+  }
+}
+
+const refuses = (name: string, value: unknown): void => {
+  assert.equal(ajv.getSchema(`https://bitforbit.dev/schemas/${name}.schema.json`)?.(value), false, name);
+};
+
+const lengthOf = (list: unknown): number => (Array.isArray(list) ? list.length : -1);
+
+const recipe = (command: string, outputs: string): string =>
+  `name = "thing"\ncommand = '''${command}'''\noutputs = [${outputs}]\n`;
+
+const json = async (folder: string, ...args: string[]): Promise<Ran> => await bitforbit(folder, [...args, "--json"]);
+
+function made(t: TestContext, command: string, outputs = '"out"'): string {
+  return project(t, { "bitforbit.toml": recipe(command, outputs) });
+}
+
+describe("documents", { concurrency: 3 }, () => {
+  test("all schemas are sound, titled, and of one draft; each verb has one", () => {
+    const verbs = /usage: "(\w+)/g;
+    const program = readFileSync("src/cli/program.ts", "utf8");
+    const names = globSync("schemas/*.schema.json").map((file) => basename(file, ".schema.json"));
+    for (const [, verb] of program.matchAll(verbs)) assert.ok(names.includes(verb ?? ""), `no schema for ${verb}`);
+    for (const name of names.filter((one) => one !== "recipe")) {
+      const schema = JSON.parse(readFileSync(`schemas/${name}.schema.json`, "utf8")) as JsonObject;
+      assert.equal(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", name);
+      assert.equal(schema["$id"], `https://bitforbit.dev/schemas/${name}.schema.json`);
+      assert.equal(typeof schema["title"], "string", name);
+      assert.ok(ajv.getSchema(String(schema["$id"])) !== undefined, name);
+    }
+  });
+
+  test("the schemas refuse what is not theirs", () => {
+    refuses("error", { version: 1, error: { code: "input", message: "x", stack: "…" } });
+    refuses("error", { error: { code: "input", message: "x" } });
+    refuses("init", { version: 1, written: "/x", project: "x", assumed: [], ecosystem: "perl" });
+    refuses("store", { version: 1, artifacts: [{ digest: "sha256:1" }] });
+    refuses("diff", { version: 1, equal: true, difference: {} });
+    refuses("verify", { version: 1, allowed: true });
+  });
+
+  test("a project that reproduces: every verb's document", async (t) => {
+    const folder = project(t, {
+      "hello.sh": "echo hello\n",
+      Makefile: "all:\n\tcp hello.sh hello\ninstall: all\n\tinstall -D hello $(DESTDIR)/usr/bin/hello\n",
+    });
+    const initialised = document("init", await json(folder, "init"), 0);
+    assert.equal(initialised["ecosystem"], "make");
+    writeFileSync(
+      join(folder, "bitforbit.toml"),
+      recipe("cp hello.sh hello; mkdir d; echo 2 > d/two", '"hello", "d/*"'),
+    );
+
+    const locked = document("lock", await json(folder, "lock"), 0);
+    assert.equal(locked["written"], join(folder, "bitforbit.lock"));
+    assert.equal(document("lock", await json(folder, "lock", "--check"), 0)["fits"], true);
+    const built = document("build", await json(folder, "build"), 0);
+    assert.equal(built["verdict"], "reproducible");
+    assert.equal(built["canonical"], true);
+    const [artifact] = built["artifacts"] as { digest: string; file: string }[];
+    assert.ok(artifact !== undefined);
+
+    const verified = document("verify", await json(folder, "verify", artifact.file), 0);
+    assert.equal((verified["artifact"] as JsonObject)["digest"], artifact.digest);
+    assert.equal(document("promote", await json(folder, "promote", artifact.digest, "staging"), 0)["allowed"], true);
+    document("policy", await json(folder, "policy", "explain", artifact.digest), 0);
+    writeFileSync(join(folder, "policy.json"), (await json(folder, "policy", "show")).stdout);
+    document("policy", await json(folder, "policy", "show", "--policy", "policy.json"), 0);
+    document("verify", await json(folder, "verify", artifact.file, "--policy", "policy.json"), 0);
+
+    const [, listed, , , shown, proven, audited, events, artifacts, attested, checked] = await Promise.all([
+      json(folder, "keys", "create").then((ran) => document("keys", ran, 0)),
+      json(folder, "keys", "list").then((ran) => document("keys", ran, 0)),
+      json(folder, "keys", "export", "-o", "key.pem").then((ran) => document("keys", ran, 0)),
+      json(folder, "keys", "trusted-root").then((ran) => document("keys", ran, 0)),
+      json(folder, "log", "show").then((ran) => document("log", ran, 0)),
+      json(folder, "log", "prove", "1").then((ran) => document("log", ran, 0)),
+      json(folder, "log", "audit").then((ran) => document("log", ran, 0)),
+      json(folder, "log", "list").then((ran) => document("log", ran, 0)),
+      json(folder, "store", "list").then((ran) => document("store", ran, 0)),
+      json(folder, "store", "show", artifact.digest).then((ran) => document("store", ran, 0)),
+      json(folder, "store", "check").then((ran) => document("store", ran, 0)),
+      json(folder, "store", "get", artifact.digest, "-o", "got").then((ran) => document("store", ran, 0)),
+      json(folder, "stats").then((ran) => document("stats", ran, 0)),
+      json(folder, "sbom").then((ran) => document("sbom", ran, 0)),
+      json(folder, "sbom", "-o", "sbom.json").then((ran) => document("sbom", ran, 0)),
+    ]);
+    assert.deepEqual(document("keys", await json(folder, "keys", "export"), 0), listed, "export prints what list does");
+    assert.equal(shown?.["root"], proven?.["root"]);
+    assert.equal(audited?.["ok"], true);
+    assert.equal(lengthOf(events?.["events"]), 4);
+    assert.equal(lengthOf(artifacts?.["artifacts"]), 2);
+    assert.equal(lengthOf(attested?.["attestations"]), 3);
+    assert.equal(checked?.["ok"], true);
+    assert.ok(readFileSync(join(folder, "got")).equals(readFileSync(artifact.file)));
+  });
+
+  test("a project that differs: the difference, the causes, the denial", async (t) => {
+    const folder = made(
+      t,
+      "mkdir out; hostname > out/who; date > out/when; umask > out/mask; od -An -N8 -tx1 /dev/urandom > out/r",
+      '"out/*"',
+    );
+    const checked = document("check", await json(folder, "check"), 1);
+    assert.equal(checked["verdict"], "differs");
+    const built = document("build", await json(folder, "build"), 1);
+    assert.equal(built["verdict"], "differs");
+    const denied = document("verify", await json(folder, "verify", "dist/who"), 1);
+    assert.equal(denied["allowed"], false);
+    const [artifact] = built["artifacts"] as { digest: string }[];
+    const explained = document("policy", await json(folder, "policy", "explain", artifact?.digest ?? ""), 1);
+    assert.equal(explained["decidedBy"], "reproduced");
+    assert.equal(
+      document("promote", await json(folder, "promote", artifact?.digest ?? "", "prod"), 1)["allowed"],
+      false,
+    );
+    document("stats", await json(folder, "stats", "--days", "7"), 0);
+  });
+
+  test("builds that fail, in one world or in both, and a build of one world only", async (t) => {
+    const fails = made(t, "echo broken >&2; exit 3");
+    const [failed, checked] = await Promise.all([json(fails, "build"), json(fails, "check")]);
+    assert.equal(document("build", failed, 3)["verdict"], "failed");
+    document("check", checked, 3);
+    const halves = made(t, 'test "$(umask)" = 0022; echo x > out');
+    const half = document("build", await json(halves, "build"), 1);
+    assert.equal(half["verdict"], "fails-in-adversarial");
+
+    const single = made(t, "echo x > out");
+    appendFileSync(join(single, "bitforbit.toml"), "# dirty\n");
+    const local = document("build", await json(single, "build", "--once"), 0);
+    assert.deepEqual([local["verdict"], local["canonical"], local["covered"]], ["built-once", false, []]);
+    const people = await bitforbit(single, ["build", "--once"]);
+    assert.doesNotMatch(people.stdout, /identical|failed/, "one build says nothing about reproducing");
+    assert.match(people.stdout, /built once/);
+    const denied = document("verify", await json(single, "verify", "dist/out"), 1);
+    assert.equal(denied["allowed"], false);
+  });
+
+  test("an artifact that nobody attested is denied in the same form", async (t) => {
+    const folder = made(t, "echo x > out");
+    document("build", await json(folder, "build"), 0);
+    writeFiles(folder, { stranger: "other bytes\n" });
+    const denied = document("verify", await json(folder, "verify", "stranger"), 1);
+    assert.deepEqual(denied["facts"], { signedBy: [] });
+    appendFileSync(join(folder, ".bitforbit", "store", "index.json"), " ");
+    const [blob] = globSync(join(folder, ".bitforbit/store/blobs/sha256/*")).sort();
+    assert.ok(blob !== undefined);
+    writeFileSync(`${blob}x`, "stray");
+    const damaged = document("store", await json(folder, "store", "check"), 1);
+    assert.equal(damaged["ok"], false);
+  });
+
+  test("where nothing was built yet: empty documents or errors, never half a document", async (t) => {
+    const folder = scratchFolder(t);
+    assert.deepEqual(document("store", await json(folder, "store", "list"), 0), { version: 1, artifacts: [] });
+    document("store", await json(folder, "store", "check"), 0);
+    document("stats", await json(folder, "stats"), 0);
+    const zeros = `sha256:${"0".repeat(64)}`;
+    const cases: [number, ...string[]][] = [
+      [2, "keys", "list"],
+      [2, "log", "show"],
+      [2, "verify", zeros],
+      [2, "build"],
+      [2, "init"],
+      [1, "lock", "--check"],
+      [2, "frobnicate"],
+    ];
+    await Promise.all(cases.map(async ([code, ...args]) => document("error", await json(folder, ...args), code)));
+  });
+
+  test("diff: equal, different, left out", async (t) => {
+    const folder = scratchFolder(t);
+    writeFiles(folder, { "a/x": "1\n", "a/y": "1\n", "b/x": "2\n", "b/y": "1\n" });
+    assert.deepEqual(document("diff", await json(folder, "diff", "a", "a"), 0), {
+      version: 1,
+      equal: true,
+      excluded: [],
+    });
+    assert.equal(document("diff", await json(folder, "diff", "a", "b"), 1)["equal"], false);
+    const without = document("diff", await json(folder, "diff", "a", "b", "--exclude", "x"), 0);
+    assert.deepEqual(without["excluded"], ["x"]);
+    document("error", await json(folder, "diff", "a", "nothing"), 2);
+  });
+
+  test("serve says where it answers, once", { timeout: 20_000 }, async (t) => {
+    const folder = scratchFolder(t);
+    const main = resolve(import.meta.dirname, "../src/cli/main.ts");
+    const child = spawn(process.execPath, [main, "serve", "--port", "0", "--json"], { cwd: folder });
+    t.after(() => child.kill("SIGKILL"));
+    let [stdout, stderr] = ["", ""];
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    while (!stdout.endsWith("}\n")) {
+      const [chunk] = (await once(child.stdout, "data")) as [Buffer];
+      stdout += chunk.toString();
+    }
+    child.kill("SIGTERM");
+    const [code] = (await once(child, "close")) as [number];
+    assert.match(String(document("serve", { code, stdout, stderr }, 0)["url"]), /^http:\/\/127\.0\.0\.1:\d+/);
+  });
+});
