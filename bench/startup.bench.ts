@@ -5,7 +5,7 @@ import type { Row } from "./run.ts";
 export async function bench(): Promise<Row[]> {
   const node = process.execPath;
   const rows: Row[] = [];
-  const version = paired([node, "dist/bitforbit.js", "--version"], [node, "-e", "0"]);
+  const version = paired([node, "dist/bitforbit.cjs", "--version"], [node, "-e", "0"]);
   rows.push({
     what: "bitforbit --version",
     ours: version.a,
@@ -15,7 +15,7 @@ export async function bench(): Promise<Row[]> {
     goal: "at most 1.5",
     met: version.ratio <= 1.5,
   });
-  const help = paired([node, "dist/bitforbit.js", "--help"], [node, "-e", "0"]);
+  const help = paired([node, "dist/bitforbit.cjs", "--help"], [node, "-e", "0"]);
   rows.push({
     what: "bitforbit --help",
     ours: help.a,

@@ -1,5 +1,5 @@
-import { createHash, hash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createHash, type Hash, hash } from "node:crypto";
+import { closeSync, createReadStream, openSync, readSync } from "node:fs";
 import { BitforbitError } from "./errors.ts";
 
 /** `sha256:` and 64 lower-case hexadecimal digits, as OCI image-spec "Digests" writes it. */
@@ -18,11 +18,39 @@ export function digestOf(bytes: Uint8Array | string): Digest {
   return `sha256:${sha256Hex(bytes)}`;
 }
 
-/** Digest of a file's content, streamed; memory does not grow with its size. */
+/**
+ * Digest of a file's content; memory does not grow with its size. Small files
+ * are read at once: trees consist of them, and a stream costs many times what
+ * reading and hashing do.
+ */
 export async function digestOfFile(path: string): Promise<Digest> {
   const hasher = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hasher.update(chunk as Buffer);
+  const file = openSync(path, "r");
+  let rest = false;
+  try {
+    rest = hashStart(file, hasher);
+  } finally {
+    if (!rest) closeSync(file);
+  }
+  // The same descriptor, so that it is the same file whatever happens to its name.
+  const stream = rest ? createReadStream(path, { fd: file, highWaterMark: 1 << 20, start: AT_ONCE }) : [];
+  for await (const chunk of stream) hasher.update(chunk as Buffer);
   return `sha256:${hasher.digest("hex")}`;
+}
+
+const AT_ONCE = 4 << 20;
+let buffer: Buffer | undefined;
+
+/** Hashes the first `AT_ONCE` bytes and says whether there may be more. */
+function hashStart(file: number, hasher: Hash): boolean {
+  buffer ??= Buffer.allocUnsafeSlow(256 << 10);
+  for (let left = AT_ONCE; left > 0;) {
+    const count = readSync(file, buffer, 0, Math.min(left, buffer.length), null);
+    if (count === 0) return false;
+    hasher.update(buffer.subarray(0, count));
+    left -= count;
+  }
+  return true;
 }
 
 export function isDigest(text: string): text is Digest {

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { systemClock } from "./clock.ts";
 import { BitforbitError } from "./errors.ts";
 
 /**
@@ -11,7 +12,7 @@ import { BitforbitError } from "./errors.ts";
 export async function exclusively<T>(path: string, work: () => Promise<T>, waitMilliseconds = 120_000): Promise<T> {
   const { DatabaseSync } = await import("node:sqlite");
   await mkdir(dirname(path), { recursive: true });
-  const deadline = performance.now() + waitMilliseconds;
+  const deadline = systemClock.elapsed() + waitMilliseconds;
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     for (let pause = 2; ; pause = Math.min(pause * 2, 100)) {
@@ -20,7 +21,7 @@ export async function exclusively<T>(path: string, work: () => Promise<T>, waitM
         break;
       } catch (error) {
         if (!(error as Error).message.includes("locked")) throw error;
-        if (performance.now() > deadline) {
+        if (systemClock.elapsed() > deadline) {
           throw new BitforbitError("conflict", `another process holds ${path}`, {
             cause: error,
             hint: "wait for the other bitforbit to end, or end it",

@@ -41,7 +41,7 @@ function checkKeysAndDepth(text: string, what: string): void {
       stack.pop();
     } else if (character === '"') {
       const start = at;
-      for (at++; text[at] !== '"'; at++) if (text[at] === "\\") at++;
+      at = endOfString(text, start);
       let next = at + 1;
       while (text[next] === " " || text[next] === "\n" || text[next] === "\r" || text[next] === "\t") next++;
       const keys = stack.at(-1);
@@ -51,6 +51,15 @@ function checkKeysAndDepth(text: string, what: string): void {
         keys.add(key);
       }
     }
+  }
+}
+
+/** Where the string that starts at `start` ends: the next quote after an even number of backslashes. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); ; at = text.indexOf('"', at + 1)) {
+    let slashes = 0;
+    while (text[at - 1 - slashes] === "\\") slashes++;
+    if (slashes % 2 === 0) return at;
   }
 }
 

@@ -1,0 +1,71 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { homeAt } from "../src/flow/home.ts";
+import { prepare } from "../src/flow/prepare.ts";
+import { extractArchive } from "../src/format/extract.ts";
+import { probeHost } from "../src/sandbox/host.ts";
+import { toolPaths } from "../src/sandbox/toolchain.ts";
+import { stage } from "../src/source/source.ts";
+import { medians, time } from "./paired.ts";
+import type { Row } from "./run.ts";
+
+const RUNS = 3;
+const PROJECTS = ["hello-debian", "noble-hashes-npm"];
+
+/**
+ * `bitforbit build`, two worlds and all the evidence, against the recipe's
+ * command run once, without a sandbox, in a plain copy of the same source.
+ */
+export async function bench(): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const project of PROJECTS) rows.push(await measured(project));
+  return rows;
+}
+
+async function measured(project: string): Promise<Row> {
+  const folder = mkdtempSync(join(tmpdir(), "bitforbit-bench-"));
+  try {
+    const from = join(folder, "project");
+    cpSync(join("examples", project), from, { recursive: true });
+    rmSync(join(from, ".bitforbit"), { recursive: true, force: true });
+    const home = join(folder, "home");
+    const program = resolve("dist/bitforbit.cjs");
+    const env = { ...process.env, BITFORBIT_HOME: home };
+    const ours = (): number => time([process.execPath, program, "build", from, "--quiet"], { env });
+    ours(); // fetches source and dependencies
+    const bare = await bareBuild(from, folder, home);
+    const times = Array.from({ length: RUNS }, (_, run) => ({ a: ours(), b: bare(run) }));
+    const { a, b, ratio } = medians(times);
+    const what = `build ${project}, two worlds`;
+    const row = { what, ours: a / 1000, peer: b / 1000, peerName: "its command alone, once", unit: "s" };
+    return { ...row, goal: "at most 1.6", met: ratio <= 1.6 };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A function that runs the recipe's command in a fresh copy of source and dependencies; copying is not timed. */
+async function bareBuild(from: string, folder: string, home: string): Promise<(run: number) => number> {
+  const at = homeAt(home);
+  const { recipe, source, deps } = await prepare(from, at, { host: await probeHost() });
+  const staged = join(folder, "staged");
+  await stage(source, from, recipe, staged, { cache: at.cache, extract: extractArchive });
+  const tools = await toolPaths(recipe.environment.tools);
+  return (run) => {
+    const tree = join(folder, `bare-${run}`);
+    const dependencies = join(folder, `deps-${run}`);
+    cpSync(staged, tree, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    if (deps !== undefined) cpSync(deps, dependencies, { recursive: true });
+    mkdirSync(join(folder, `home-${run}`));
+    const env = {
+      ...recipe.env,
+      PATH: tools.path,
+      HOME: join(folder, `home-${run}`),
+      LC_ALL: "C.UTF-8",
+      SOURCE_DATE_EPOCH: String(source.epoch),
+      BITFORBIT_DEPS: dependencies,
+    };
+    return time(["/bin/sh", "-eu", "-c", recipe.command], { cwd: join(tree, recipe.directory), env });
+  };
+}
