@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { hex, utf8 } from "../bytes.ts";
-import type { Digest } from "../digest.ts";
+import { type Digest, digestOf } from "../digest.ts";
 import { systemCode } from "../errors.ts";
 import { gatherBundles } from "../flow/evidence.ts";
 import type { Home } from "../flow/home.ts";
@@ -181,7 +181,9 @@ function storeView(home: Home): StoreView {
 
 async function referrersOf(home: Home, digest: Digest): ReturnType<StoreView["referrers"]> {
   const referrers = await (await openStore(home.store)).referrers(digest);
-  return referrers.map(({ digest: id, predicateType, bundle }) => ({ digest: id, predicateType, bundle }));
+  return await Promise.all(
+    referrers.map(async ({ predicateType, bundle }) => ({ digest: digestOf(await bundle()), predicateType, bundle })),
+  );
 }
 
 function logView(home: Home): LogView {

@@ -17,7 +17,6 @@ import { copyDurable, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import type { JsonObject } from "../json.ts";
 import { keysOf } from "./keys.ts";
-import type { Ledger } from "../ledger/ledger.ts";
 import { openLog } from "../log/writer.ts";
 import type { Material } from "../material.ts";
 import { completeness, cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
@@ -27,7 +26,8 @@ import { BUILDER_ID } from "./builder.ts";
 import { HOST_NOT_PINNED, type Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
 import { evidenceName, publishedNames, requirePlainPlaces } from "./publish.ts";
-import { lockData, sourceData, withLedger } from "./record.ts";
+import { releaseEvents } from "./events.ts";
+import { withLedger } from "./record.ts";
 
 export interface ReleaseOptions {
   /** Built by the rules; false for a local build, which is never promoted. */
@@ -42,7 +42,7 @@ export interface ReleaseOptions {
 export interface Released {
   build: string;
   artifacts: { path: string; digest: Digest; size: number; file: string; manifest: Digest }[];
-  bundles: { predicateType: string; file: string }[];
+  bundles: { predicateType: string; file: string; digest: Digest }[];
   sbom: { components: number; completeness: number };
   log: { origin: string; first: number; last: number };
   keyId: string;
@@ -100,13 +100,8 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
     log: { origin: log.identity.origin, first: Math.min(...indexes), last: Math.max(...indexes) },
     keyId: keys.artifact.keyId,
   };
-  await withLedger(home, async (ledger) => {
-    await recordRelease(ledger, prepared, verdict, released, {
-      canonical: options.canonical,
-      at: clock.now(),
-      signedIn,
-    });
-  });
+  const about = { canonical: options.canonical, at: clock.now(), signedIn };
+  await withLedger(home, async (ledger) => ledger.recordAll(releaseEvents(prepared, verdict, released, about)));
   return released;
 }
 
@@ -215,7 +210,7 @@ async function writeEvidence(
     const predicateType = statements[index]?.predicateType ?? "";
     const file = join(folder, `${name}.${EVIDENCE_NAMES[predicateType] ?? "attestation"}.sigstore.json`);
     await writeDurable(file, bundle);
-    written.push({ predicateType, file });
+    written.push({ predicateType, file, digest: digestOf(bundle) });
   }
   await writeDurable(join(folder, `${name}.cdx.json`), sbomBytes(bom));
   return written;
@@ -226,90 +221,4 @@ function logIndexOf(bundle: Uint8Array): number {
     verificationMaterial: { tlogEntries: { logIndex: string }[] };
   };
   return Number(parsed.verificationMaterial.tlogEntries[0]?.logIndex);
-}
-
-/** A build's story as events, in the order in which it happened. */
-async function recordRelease(
-  ledger: Ledger,
-  prepared: Prepared,
-  verdict: Verdict,
-  released: Released,
-  about: { canonical: boolean; at: number; signedIn: number },
-): Promise<void> {
-  const common = { build: released.build, project: prepared.recipe.name, at: about.at };
-  const subjects = released.artifacts.map(({ digest }) => digest);
-  await recordBuild(ledger, prepared, verdict, { build: released.build, at: about.at, canonical: about.canonical });
-  await ledger.record({
-    ...common,
-    kind: "sbom",
-    ok: true,
-    data: {
-      canonical: about.canonical,
-      format: "CycloneDX 1.6",
-      components: released.sbom.components,
-      complete: released.sbom.completeness,
-      completeness: released.sbom.completeness,
-      subjects,
-    },
-  });
-  for (const { predicateType } of released.bundles) {
-    await ledger.record({
-      ...common,
-      kind: "attest",
-      ok: true,
-      milliseconds: about.signedIn,
-      data: { predicateType, keyId: released.keyId, subjects },
-    });
-  }
-  const { origin, first, last } = released.log;
-  await ledger.record({ ...common, kind: "log", ok: true, data: { origin, index: first, last, subjects } });
-  for (const { digest, path, size, manifest } of released.artifacts) {
-    await ledger.record({ ...common, kind: "store", ok: true, artifact: digest, data: { name: path, size, manifest } });
-  }
-}
-
-/** The events that every build leaves, attested or not: lock, worlds, verdict. */
-export async function recordBuild(
-  ledger: Ledger,
-  prepared: Prepared,
-  verdict: Verdict,
-  about: { build: string; at: number; canonical: boolean },
-): Promise<void> {
-  const common = { build: about.build, project: prepared.recipe.name };
-  await ledger.record({ ...common, kind: "lock", at: about.at, ok: true, data: lockData(prepared) });
-  for (const run of verdict.worlds) {
-    await ledger.record({
-      ...common,
-      kind: "world",
-      at: run.times.start,
-      ok: run.failure === undefined,
-      milliseconds: run.milliseconds,
-      data: {
-        world: JSON.parse(JSON.stringify(run.world)) as JsonObject,
-        outcome: run.failure === undefined ? "exited" : run.failure.reason,
-        ...(run.peakMemory === undefined ? {} : { peakMemory: run.peakMemory }),
-      },
-    });
-  }
-  await ledger.record({
-    ...common,
-    kind: "verdict",
-    at: about.at,
-    ok: verdict.outcome === "reproducible",
-    milliseconds: Math.max(...verdict.worlds.map((run) => run.milliseconds)),
-    data: {
-      verdict: verdict.outcome,
-      canonical: about.canonical,
-      source: sourceData(prepared),
-      recipe: prepared.recipeDigest,
-      environment: "host, not pinned",
-      outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
-      causes: verdict.causes.slice(0, 200).map(({ offset, ...cause }) => ({
-        ...cause,
-        evidence: { a: cause.evidence.a.slice(0, 500), b: cause.evidence.b.slice(0, 500) },
-        ...(offset === undefined ? {} : { offset }),
-      })),
-      lacks: verdict.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes })),
-    },
-  });
 }

@@ -6,8 +6,9 @@ import { verdictDocument } from "../../flow/document.ts";
 import { preflight } from "../../flow/preflight.ts";
 import type { Prepared } from "../../flow/prepare.ts";
 import { requirePlainPlaces } from "../../flow/publish.ts";
+import { buildEvents } from "../../flow/events.ts";
 import { withLedger } from "../../flow/record.ts";
-import { recordBuild, release, type Released } from "../../flow/release.ts";
+import { release, type Released } from "../../flow/release.ts";
 import { withScratch } from "../../flow/scratch.ts";
 import { writeLock } from "../../lock/lock-file.ts";
 import { canonicalObstacles } from "../../source/source.ts";
@@ -37,7 +38,7 @@ export async function build(args: readonly string[], options: Options, terminal:
       const document = verdictDocument(prepared, verdict);
       if (verdict.outputsFolder === undefined || verdict.outcome === "failed") {
         const about = { build: uniqueName(systemEntropy), at: systemClock.now(), canonical: !once };
-        await withLedger(home, async (ledger) => recordBuild(ledger, prepared, verdict, about));
+        await withLedger(home, async (ledger) => ledger.recordAll(buildEvents(prepared, verdict, about)));
         terminal.document({ ...document, canonical: !once, build: about.build });
         return EXIT_OF[verdict.outcome];
       }
