@@ -1,0 +1,103 @@
+/** The documentation says what the program does: every verb and option is in it, every link leads to a file. */
+import { strict as assert } from "node:assert";
+import { existsSync, globSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import test from "node:test";
+import { bitforbit, scratchFolder } from "./command.ts";
+
+const COMMANDS = "docs/reference/commands.md";
+const commands = readFileSync(COMMANDS, "utf8");
+const pages = globSync(["README.md", "ARCHITECTURE.md", "docs/**/*.md"]).sort();
+
+/** The section of a verb; what every verb has stands in a section of its own. */
+function section(title: string): string {
+  const [, after] = commands.split(`\n## ${title}\n`);
+  assert.ok(after !== undefined, `${COMMANDS} has no section ${title}`);
+  return after.split("\n## ")[0] ?? "";
+}
+
+/** The verbs that `--help` lists. */
+const verbsIn = (help: string): string[] =>
+  [...help.matchAll(/^ {2}([a-z]+) (?:\[options\]|\[command\])/gm)]
+    .map((match) => match[1] ?? "")
+    .filter((verb) => verb !== "help");
+
+/** "--output <dir>", "-o", … : each way to give an option, with what it takes. */
+function optionsIn(help: string): string[] {
+  const lines = [...help.matchAll(/^ {2}((?:-[a-zA-Z], )?--[a-z][a-z-]*(?: <[^>]+>)?)(?= )/gm)];
+  return lines.map((match) => match[1] ?? "");
+}
+
+test("every verb and every option of --help is in the reference, and no other", async (t) => {
+  const folder = scratchFolder(t);
+  const verbs = verbsIn((await bitforbit(folder, ["--help"])).stdout);
+  assert.ok(verbs.length >= 14, verbs.join(" "));
+  const shared = section("Every verb");
+  for (const verb of verbs) {
+    const { stdout } = await bitforbit(folder, [verb, "--help"]);
+    const usage = /^Usage: bitforbit (.*)$/m.exec(stdout)?.[1]?.replace(" [options]", "") ?? "?";
+    const own = section(verb);
+    assert.ok(own.includes(`\`bitforbit ${usage}\``), `${verb}: the usage is "bitforbit ${usage}"`);
+    const options = optionsIn(stdout);
+    assert.ok(options.length >= 3, stdout);
+    for (const option of options) {
+      assert.ok(own.includes(`| \`${option}\` |`) || shared.includes(`| \`${option}\` |`), `${verb}: ${option}`);
+    }
+    for (const [, told = ""] of own.matchAll(/^\| `(-[^`]+)` \|/gm)) {
+      assert.ok(options.includes(told), `${verb}: ${told} is in the reference, but not in --help`);
+    }
+  }
+});
+
+test("every environment variable that the program reads is in the reference", () => {
+  const names = globSync("src/cli/**/*.ts").flatMap((file) =>
+    [...readFileSync(file, "utf8").matchAll(/\b(?:environment|process\.env)\["([A-Z_]+)"\]/g)].map((match) => match[1]),
+  );
+  assert.ok(names.includes("BITFORBIT_HOME"));
+  for (const name of names) assert.ok(section("Every verb").includes(`\`${name}`) || name === "TERM", name);
+});
+
+test("an action that the reference names takes the arguments that it is given there", async (t) => {
+  const folder = scratchFolder(t);
+  for (const [verb, action, argument] of [
+    ["policy", "explain", "no-such-file"],
+    ["log", "prove", "0"],
+    ["store", "show", `sha256:${"0".repeat(64)}`],
+  ] as const) {
+    const { stderr } = await bitforbit(folder, [verb, action, argument]);
+    assert.doesNotMatch(stderr, /too many arguments|has no action/, `${verb} ${action}`);
+  }
+});
+
+/** Headings as their anchors are written: lower case, without punctuation, spaces as dashes. */
+function anchorsOf(page: string): string[] {
+  const text = readFileSync(page, "utf8").replaceAll(/^```[\s\S]*?^```/gm, "");
+  return [...text.matchAll(/^#+ (.*)$/gm)].map((match) =>
+    (match[1] ?? "")
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+test("every relative link leads to a file, and to a heading in it", () => {
+  assert.ok(pages.includes("ARCHITECTURE.md") && pages.includes("docs/tutorial.md"), pages.join(" "));
+  for (const page of pages) {
+    const text = readFileSync(page, "utf8").replaceAll(/^```[\s\S]*?^```/gm, "");
+    for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [path = "", anchor] = target.split("#");
+      const file = path === "" ? page : normalize(join(dirname(page), path));
+      assert.ok(!file.startsWith("..") && existsSync(file), `${page}: ${target} leads nowhere`);
+      if (anchor === undefined || !file.endsWith(".md") || !statSync(file).isFile()) continue;
+      assert.ok(anchorsOf(file).includes(anchor), `${page}: ${target}: no such heading`);
+    }
+  }
+});
+
+test("every page can be reached from docs/README.md", () => {
+  const index = readFileSync("docs/README.md", "utf8");
+  for (const page of pages.filter((name) => name.startsWith("docs/") && name !== "docs/README.md")) {
+    assert.ok(index.includes(`](${page.slice("docs/".length)})`), `${page} is not in docs/README.md`);
+  }
+});
