@@ -45,7 +45,7 @@ export async function collectOutputs(
     total += size;
     if (total > maxBytes) {
       throw new BitforbitError("build", `the outputs are larger than ${maxBytes} bytes (at ${path})`, {
-        hint: "raise limits.outputs in bitforbit.toml, or name fewer outputs",
+        hint: "raise limits.output in bitforbit.toml, or name fewer outputs",
       });
     }
     const to = join(into, path);

@@ -2,7 +2,7 @@ import { neutralised } from "../bytes.ts";
 import type { Cause } from "../explain/cause.ts";
 import type { Verdict, WorldRun } from "../flow/check.ts";
 import type { Prepared } from "../flow/prepare.ts";
-import { duration, grouped, short, type Terminal } from "./terminal.ts";
+import { counted, duration, grouped, short, type Terminal } from "./terminal.ts";
 
 /** Shows what a build starts from. */
 export function showPrepared(terminal: Terminal, prepared: Prepared): void {
@@ -24,7 +24,7 @@ export function showPrepared(terminal: Terminal, prepared: Prepared): void {
     );
   }
   const materials = lock.materials.filter((material) => material.kind === "dependency").length;
-  terminal.step("lock", `${grouped(materials)} dependencies pinned by digest`);
+  terminal.step("lock", `${counted(materials, "dependency", "dependencies")} pinned by digest`);
 }
 
 /** Shows the two builds and what came of comparing them. */
@@ -71,7 +71,7 @@ function showFailure(terminal: Terminal, run: WorldRun): void {
 
 function compareLine(terminal: Terminal, verdict: Verdict): string {
   const bytes = verdict.outputs.reduce((sum, output) => sum + output.size, 0);
-  const what = `${grouped(verdict.outputs.length)} ${verdict.outputs.length === 1 ? "output" : "outputs"}, ${grouped(bytes)} bytes`;
+  const what = `${counted(verdict.outputs.length, "output")}, ${counted(bytes, "byte")}`;
   if (verdict.difference === undefined) return `${what}: ${terminal.good("identical, bit for bit")}`;
   return `${what}: ${terminal.bad("they differ")}`;
 }
@@ -86,7 +86,7 @@ function showCauses(terminal: Terminal, causes: readonly Cause[]): void {
     if (first === undefined) continue;
     terminal.step(
       "cause",
-      `${terminal.strong(name)} ${terminal.dim(`(${first.confidence}; ${group.length} ${group.length === 1 ? "place" : "places"})`)}`,
+      `${terminal.strong(name)} ${terminal.dim(`(${first.confidence}; ${counted(group.length, "place")})`)}`,
     );
     if (name === "consequence") continue;
     for (const cause of group.slice(0, name === "unknown" ? MAX_SHOWN : 3)) {

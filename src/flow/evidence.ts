@@ -14,7 +14,7 @@ export interface Artifact {
   path: string | undefined;
 }
 
-const MAX_BUNDLE_BYTES = 16 << 20;
+const MAX_BUNDLE_BYTES = 32 << 20;
 const MAX_BESIDE = 64;
 
 /** What a person named: a digest, or a file, which is read to its last byte. */

@@ -284,7 +284,7 @@ class LayoutStore implements Store {
         "input",
         `index.json tags manifest ${descriptor.digest} as ${byBytes}, which it is not`,
         {
-          hint: "somebody else wrote into the store: `bitforbit store fsck` lists what is wrong",
+          hint: "somebody else wrote into the store: `bitforbit store check` lists what is wrong",
         },
       );
     }

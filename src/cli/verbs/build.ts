@@ -2,6 +2,7 @@ import { join, relative, resolve } from "node:path";
 import { systemClock } from "../../clock.ts";
 import { uniqueName, systemEntropy } from "../../entropy.ts";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
+import type { Outcome } from "../../flow/check.ts";
 import { verdictDocument } from "../../flow/document.ts";
 import { preflight } from "../../flow/preflight.ts";
 import type { Prepared } from "../../flow/prepare.ts";
@@ -14,7 +15,7 @@ import { writeLock } from "../../lock/lock-file.ts";
 import { canonicalObstacles } from "../../source/source.ts";
 import type { Options } from "../program.ts";
 import { homeFor, nearestHome, passphrase, projectFolder, text } from "../project.ts";
-import { short, type Terminal } from "../terminal.ts";
+import { counted, short, type Terminal } from "../terminal.ts";
 import { showArtifacts, showVerdict } from "../verdict.ts";
 import { buildTwice, EXIT_OF } from "./check.ts";
 
@@ -48,7 +49,12 @@ export async function build(args: readonly string[], options: Options, terminal:
         ...(secret === undefined ? {} : { passphrase: secret }),
       });
       const nearest = await nearestHome(".", options);
-      showReleased(terminal, released, once, nearest.root === home.root ? "" : ` --home ${shownPath(home.root)}`);
+      showReleased(
+        terminal,
+        released,
+        verdict.outcome,
+        nearest.root === home.root ? "" : ` --home ${shownPath(home.root)}`,
+      );
       terminal.document({ ...document, canonical: !once, ...releasedDocument(released) });
       return EXIT_OF[verdict.outcome];
     },
@@ -66,10 +72,10 @@ function requireCanonical({ source }: Prepared): void {
   });
 }
 
-function showReleased(terminal: Terminal, released: Released, once: boolean, homeOption: string): void {
+function showReleased(terminal: Terminal, released: Released, outcome: Outcome, homeOption: string): void {
   const { sbom, log } = released;
   const complete = `${Math.round(sbom.completeness * 100)} % of the minimum elements`;
-  terminal.step("sbom", `CycloneDX 1.6, ${sbom.components} components, ${complete}`);
+  terminal.step("sbom", `CycloneDX 1.6, ${counted(sbom.components, "component")}, ${complete}`);
   terminal.step("evidence", `${released.bundles.length} statements signed by key ${released.keyId.slice(0, 12)}…`);
   terminal.step("log", `${log.origin}, entries ${log.first} to ${log.last}, inclusion proven`);
   terminal.step("build id", released.build);
@@ -79,9 +85,9 @@ function showReleased(terminal: Terminal, released: Released, once: boolean, hom
     released.artifacts.map(({ file, digest, size }) => ({ path: shownPath(file), digest, size })),
   );
   terminal.line();
-  if (once) {
-    terminal.line("  a local build: not canonical, never promotable");
-    return;
+  if (outcome === "built-once") return terminal.line("  a local build: not canonical, never promotable");
+  if (outcome !== "reproducible") {
+    return terminal.line("  kept and signed as what it is; a policy that demands reproduction denies it");
   }
   const [first] = released.artifacts;
   if (first !== undefined)

@@ -9,7 +9,7 @@ import { probeHost } from "../../sandbox/host.ts";
 import { onInterrupt } from "../interrupt.ts";
 import type { Options } from "../program.ts";
 import { homeFor, projectFolder } from "../project.ts";
-import { grouped, short, type Terminal } from "../terminal.ts";
+import { counted, short, type Terminal } from "../terminal.ts";
 
 const MOST = 40;
 
@@ -60,7 +60,9 @@ export async function lock(args: readonly string[], options: Options, terminal: 
   await writeLock(folder, prepared.lock);
   await recordLock(prepared);
   terminal.document({ ...document, written: join(folder, LOCK_FILE) });
-  terminal.line(`${grouped(pinned)} dependencies pinned in bitforbit.lock (${grouped(count)} changes)`);
+  terminal.line(
+    `${counted(pinned, "dependency", "dependencies")} pinned in bitforbit.lock (${counted(count, "change")})`,
+  );
   terminal.line(terminal.dim("environment: host, not pinned"));
   return 0;
 }

@@ -2,12 +2,27 @@ import { join } from "node:path";
 import { base64 } from "../../bytes.ts";
 import { rfc3339 } from "../../clock.ts";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
+import type { Home } from "../../flow/home.ts";
 import { withLedger } from "../../flow/record.ts";
 import { publicKeys } from "../../keys/keys.ts";
-import { openLogReader } from "../../log/reader.ts";
+import { type LogReader, openLogReader } from "../../log/reader.ts";
 import type { Options } from "../program.ts";
 import { nearestHome } from "../project.ts";
-import { grouped, type Terminal } from "../terminal.ts";
+import { counted, grouped, type Terminal } from "../terminal.ts";
+
+/** Recomputes the log from its entries, and the ledger's chain from its rows. */
+async function audit(home: Home, reader: LogReader, terminal: Terminal): Promise<ExitCode> {
+  const log = await reader.audit();
+  const { ok, events, problems } = await withLedger(home, async (ledger) => ledger.audit());
+  const both = log.ok && ok;
+  terminal.document({ ...log, ok: both, ledger: { ok, events, problems } });
+  for (const problem of [...log.problems, ...problems]) terminal.line(`${terminal.bad("✗")} ${problem}`);
+  const entries = log.ok ? terminal.good("every hash agrees") : terminal.bad("the log is damaged");
+  terminal.line(`log     ${counted(log.size, "entry", "entries")}: ${entries}`);
+  const chain = ok ? terminal.good("the chain agrees") : terminal.bad("the ledger was changed");
+  terminal.line(`ledger  ${counted(events, "event")}: ${chain}`);
+  return both ? 0 : 1;
+}
 
 /** `bitforbit log show | prove INDEX | audit | list`. */
 export async function log(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
@@ -39,15 +54,7 @@ export async function log(args: readonly string[], options: Options, terminal: T
       return 0;
     }
     case "audit": {
-      const audit = await reader.audit();
-      terminal.document(audit);
-      for (const problem of audit.problems) terminal.line(`${terminal.bad("✗")} ${problem}`);
-      terminal.line(
-        audit.ok
-          ? terminal.good(`${grouped(audit.size)} entries: every hash agrees`)
-          : terminal.bad("the log is damaged"),
-      );
-      return audit.ok ? 0 : 1;
+      return await audit(home, reader, terminal);
     }
     case "list": {
       const events = await withLedger(home, async (ledger) => ledger.events({ kinds: ["attest", "log"], last: 100 }));

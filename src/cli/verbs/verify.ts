@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { systemClock } from "../../clock.ts";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { type Artifact, claimedOrigin, gatherBundles, resolveArtifact } from "../../flow/evidence.ts";
@@ -55,6 +56,7 @@ async function recordVerification(
   milliseconds: number,
   terminal: Terminal,
 ): Promise<void> {
+  if (!existsSync(home.root)) return; // a stranger's verification leaves nothing behind
   try {
     await spool(home.ledger, {
       kind: "verify",
