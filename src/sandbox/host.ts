@@ -6,7 +6,7 @@ import { systemEntropy } from "../entropy.ts";
 import { BitforbitError } from "../errors.ts";
 import { namesIn } from "../tree.ts";
 import type { Lack } from "../world.ts";
-import { type Cgroups, findCgroups } from "./cgroup.ts";
+import { type Cgroups, findCgroups, sweepCgroups } from "./cgroup.ts";
 import { clockLibrary } from "./clock-library.ts";
 import { type Locales, compiledLocales } from "./locale.ts";
 
@@ -80,6 +80,7 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
   ]);
   const faketime = (await clockLibrary(options.cache ?? defaultCache(isolation))) ?? findFaketime(lacks);
   const cgroups = findCgroups(lacks);
+  await sweepCgroups(cgroups);
   const zones = existsSync("/usr/share/zoneinfo/Pacific/Marquesas");
   if (!zones) {
     lacks.push({
