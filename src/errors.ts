@@ -49,6 +49,7 @@ export function messageOf(error: unknown): string {
 
 /** The `code` that Node puts on system errors ("ENOENT", …), if there is one. */
 export function systemCode(error: unknown): string | undefined {
+  if (error instanceof BitforbitError) return undefined;
   if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
   return undefined;
 }

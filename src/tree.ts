@@ -104,7 +104,16 @@ export async function removeTree(root: string): Promise<void> {
   } catch (error) {
     if (!["EACCES", "EPERM", "ENAMETOOLONG"].includes(systemCode(error) ?? "")) throw error;
   }
-  await openFolders(root, true);
+  // What the first attempt began may still be going on: entries vanish while we look.
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await openFolders(root, true);
+      break;
+    } catch (error) {
+      if (systemCode(error) !== "ENOENT" || attempt === 100) throw error;
+      if ((await lstat(root).catch(() => undefined)) === undefined) return;
+    }
+  }
   await rm(root, { recursive: true, force: true });
 }
 

@@ -52,6 +52,8 @@ test("mistakes in usage exit with 2 and say what to do", async (t) => {
     [["verify", "sha256:123"], /not a digest/],
     [["stats", "--days", "-1"], /--days/],
     [["serve", "--port", "99999"], /not a port/],
+    [["verify", "/dev/zero"], /not a regular file/],
+    [["verify", "sha256:" + "0".repeat(64), "--bundle", "/dev/zero"], /not a regular file/],
     [["build", "no-such-folder"], /no such folder/],
   ];
   for (const [args, says] of cases) {

@@ -11,11 +11,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { spawnSync } from "node:child_process";
 import test from "node:test";
 import { openFolders, removeTree } from "../src/tree.ts";
 import { publishedNames } from "../src/flow/publish.ts";
 import { bitforbit, git, project, scratchFolder } from "./command.ts";
+
+const MAIN = resolve(import.meta.dirname, "../src/cli/main.ts");
 
 const recipe = (command: string, outputs: string, limits = ""): string =>
   `name = "thing"\ncommand = '''\n${command}\n'''\noutputs = [${outputs}]\n[limits]\n${limits}\n`;
@@ -118,4 +121,20 @@ test("what the end of a build needs is looked at before the build", async (t) =>
   const build = await bitforbit(folder, ["build"]);
   assert.equal(build.code, 2);
   assert.equal(build.stdout, "", "nothing was built");
+});
+
+test("a reader that leaves early ends neither the build nor its evidence", async (t) => {
+  const folder = project(t, { "bitforbit.toml": recipe("echo x > out", '"out"') });
+  const ran = spawnSync("sh", ["-c", '("$0" "$1" build; echo "exit $?" >&2) | true', process.execPath, MAIN], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  assert.match(ran.stderr, /exit 0/);
+  assert.ok(existsSync(join(folder, "dist", "out")));
+  const full = spawnSync("sh", ["-c", '"$0" "$1" stats --json >/dev/full', process.execPath, MAIN], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  assert.equal(full.status, 4, "an answer that was not written is no success");
+  assert.match(full.stderr, /cannot be written/);
 });

@@ -1,13 +1,14 @@
-/** Runs `work` with a signal that Ctrl-C and SIGTERM raise, so that sandboxes end and scratch folders go. */
+/** Ctrl-C, the polite request to end, and a terminal that closes. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Runs `work` with a signal that those of the system raise, so that sandboxes end and scratch folders go. */
 export async function onInterrupt<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const stop = (): void => controller.abort();
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  for (const name of SIGNALS) process.once(name, stop);
   try {
     return await work(controller.signal);
   } finally {
-    process.removeListener("SIGINT", stop);
-    process.removeListener("SIGTERM", stop);
+    for (const name of SIGNALS) process.removeListener(name, stop);
   }
 }

@@ -21,11 +21,15 @@ if (!supported) {
 }
 
 async function run(): Promise<void> {
-  // Who reads has seen enough ('| head'): that is no fault of ours.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
-  });
+  // A reader that has seen enough (`| head -1`) ends the answer, not the work: a build goes on to its evidence.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE" || stream === process.stderr) return;
+      process.stderr.write(`bitforbit: the answer cannot be written to stdout: ${error.message}\n`);
+      process.exitCode = 4;
+    });
+  }
   const { main } = await import("./program.ts");
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  process.exitCode ??= code;
 }

@@ -23,9 +23,9 @@ export async function resolveArtifact(named: string): Promise<Artifact> {
   if (named.startsWith("sha256:")) return { digest: parseDigest(named), name: named, path: undefined };
   const path = resolve(named);
   try {
-    if ((await stat(path)).isDirectory()) {
-      throw new BitforbitError("input", `${named} is a folder; name a file or a digest`);
-    }
+    const stats = await stat(path);
+    if (stats.isDirectory()) throw new BitforbitError("input", `${named} is a folder; name a file or a digest`);
+    if (!stats.isFile()) throw new BitforbitError("input", `${named} is not a regular file`);
     return { digest: await digestOfFile(path), name: basename(path), path };
   } catch (error) {
     const code = systemCode(error);
@@ -64,7 +64,10 @@ async function besideFile(path: string): Promise<Uint8Array[]> {
 
 async function readBundle(path: string): Promise<Uint8Array> {
   try {
-    const { size } = await stat(path);
+    const stats = await stat(path);
+    // A pipe or a terminal would keep us waiting for ever.
+    if (!stats.isFile()) throw new BitforbitError("input", `${path} is not a regular file`);
+    const { size } = stats;
     if (size > MAX_BUNDLE_BYTES) throw new BitforbitError("limit", `${path} is larger than ${MAX_BUNDLE_BYTES} bytes`);
     return new Uint8Array(await readFile(path));
   } catch (error) {

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { publicKeys } from "../keys/keys.ts";
@@ -51,8 +51,15 @@ export async function ownPolicyFile(home: Home): Promise<string> {
   return policyToml(policy, { keys, logs: [log] });
 }
 
+/** A policy or a key; both are small. */
+const MAX_TEXT_BYTES = 1 << 20;
+
 export async function readText(path: string): Promise<string> {
   try {
+    const stats = await stat(path);
+    if (!stats.isFile()) throw new BitforbitError("input", `${path} is not a regular file`);
+    if (stats.size > MAX_TEXT_BYTES)
+      throw new BitforbitError("limit", `${path} is larger than ${MAX_TEXT_BYTES} bytes`);
     return await readFile(path, "utf8");
   } catch (error) {
     const code = systemCode(error);

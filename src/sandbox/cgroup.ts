@@ -1,6 +1,8 @@
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../clock.ts";
 import { systemCode } from "../errors.ts";
+import { namesIn } from "../tree.ts";
 import type { Lack } from "../world.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
 
@@ -73,6 +75,23 @@ function candidates(): CgroupParent[] {
       }
       return [];
     });
+}
+
+const STALE_MILLISECONDS = 3_600_000;
+
+/** Removes groups that killed runs left behind; the kernel keeps those that have processes. */
+export async function sweepCgroups(cgroups: Cgroups): Promise<void> {
+  for (const parent of [cgroups.memory, cgroups.pids]) {
+    if (parent === undefined) continue;
+    for (const name of (await namesIn(parent.folder)).filter((one) => one.startsWith(NAME))) {
+      const group = join(parent.folder, name);
+      try {
+        if (systemClock.now() - statSync(group).mtimeMs > STALE_MILLISECONDS) rmdirSync(group);
+      } catch {
+        // In use, or another run swept it just now.
+      }
+    }
+  }
 }
 
 const limitFile = (parent: CgroupParent): string => (parent.version === 1 ? "memory.limit_in_bytes" : "memory.max");

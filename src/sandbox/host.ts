@@ -6,7 +6,7 @@ import { systemEntropy } from "../entropy.ts";
 import { BitforbitError } from "../errors.ts";
 import { namesIn } from "../tree.ts";
 import type { Lack } from "../world.ts";
-import { type Cgroups, findCgroups } from "./cgroup.ts";
+import { type Cgroups, findCgroups, sweepCgroups } from "./cgroup.ts";
 import { clockShiftLibrary } from "./clock-shift.ts";
 import { type Locales, compiledLocales } from "./locale.ts";
 
@@ -84,6 +84,7 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
   ]);
   const faketime = clockShift === undefined ? findFaketime(lacks) : undefined;
   const cgroups = findCgroups(lacks);
+  await sweepCgroups(cgroups);
   const zones = existsSync("/usr/share/zoneinfo/Pacific/Marquesas");
   if (!zones) {
     lacks.push({

@@ -50,6 +50,11 @@ async function list(home: Home, terminal: Terminal): Promise<ExitCode> {
 
 async function give(content: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   const output = text(options, "output");
+  if (output === undefined && terminal.json) {
+    // What is JSON by itself is the document; a PEM is put into one.
+    terminal.document(content.startsWith("{") ? JSON.parse(content) : { content });
+    return 0;
+  }
   if (output === undefined) {
     process.stdout.write(content.endsWith("\n") ? content : `${content}\n`);
     return 0;
