@@ -98,25 +98,69 @@ static void *next(const char *name, const char *version) {
   return found ? found : dlsym(RTLD_NEXT, name);
 }
 
+#define MOVE(deadline) \
+  struct timespec moved; \
+  if (deadline) { moved = real_deadline(deadline); deadline = &moved; }
+
 #define DEADLINE(name, version, type) \
   int name(type *object, const struct timespec *deadline) { \
     static int (*real)(type *, const struct timespec *); \
     if (!real) real = next(#name, version); \
-    struct timespec moved; \
-    if (deadline) { moved = real_deadline(deadline); deadline = &moved; } \
+    MOVE(deadline) \
     return real(object, deadline); \
+  }
+
+#define CLOCK_DEADLINE(name, version, type) \
+  int name(type *object, clockid_t clock, const struct timespec *deadline) { \
+    static int (*real)(type *, clockid_t, const struct timespec *); \
+    if (!real) real = next(#name, version); \
+    MOVE(deadline) \
+    return real(object, clock, deadline); \
   }
 
 DEADLINE(sem_timedwait, "GLIBC_2.34", sem_t)
 DEADLINE(pthread_mutex_timedlock, "GLIBC_2.34", pthread_mutex_t)
 DEADLINE(pthread_rwlock_timedrdlock, "GLIBC_2.34", pthread_rwlock_t)
 DEADLINE(pthread_rwlock_timedwrlock, "GLIBC_2.34", pthread_rwlock_t)
+DEADLINE(mtx_timedlock, "GLIBC_2.34", void)
+CLOCK_DEADLINE(sem_clockwait, "GLIBC_2.34", sem_t)
+CLOCK_DEADLINE(pthread_mutex_clocklock, "GLIBC_2.34", pthread_mutex_t)
+CLOCK_DEADLINE(pthread_rwlock_clockrdlock, "GLIBC_2.34", pthread_rwlock_t)
+CLOCK_DEADLINE(pthread_rwlock_clockwrlock, "GLIBC_2.34", pthread_rwlock_t)
 
 int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *deadline) {
   static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
   if (!real) real = next("pthread_cond_timedwait", "GLIBC_2.3.2");
-  struct timespec moved = real_deadline(deadline);
-  return real(cond, mutex, &moved);
+  MOVE(deadline)
+  return real(cond, mutex, deadline);
+}
+
+int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *deadline) {
+  static int (*real)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
+  if (!real) real = next("pthread_cond_clockwait", "GLIBC_2.34");
+  MOVE(deadline)
+  return real(cond, mutex, clock, deadline);
+}
+
+int cnd_timedwait(void *cond, void *mutex, const struct timespec *deadline) {
+  static int (*real)(void *, void *, const struct timespec *);
+  if (!real) real = next("cnd_timedwait", "GLIBC_2.34");
+  MOVE(deadline)
+  return real(cond, mutex, deadline);
+}
+
+int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *deadline) {
+  static int (*real)(pthread_t, void **, const struct timespec *);
+  if (!real) real = next("pthread_timedjoin_np", "GLIBC_2.34");
+  MOVE(deadline)
+  return real(thread, result, deadline);
+}
+
+int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock, const struct timespec *deadline) {
+  static int (*real)(pthread_t, void **, clockid_t, const struct timespec *);
+  if (!real) real = next("pthread_clockjoin_np", "GLIBC_2.34");
+  MOVE(deadline)
+  return real(thread, result, clock, deadline);
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left) {
@@ -133,6 +177,14 @@ int timerfd_settime(int file, int flags, const struct itimerspec *value, struct 
   struct itimerspec moved = *value;
   if (flags & TFD_TIMER_ABSTIME) moved.it_value = real_deadline(&value->it_value);
   return real(file, flags, &moved, old);
+}
+
+int timer_settime(timer_t timer, int flags, const struct itimerspec *value, struct itimerspec *old) {
+  static int (*real)(timer_t, int, const struct itimerspec *, struct itimerspec *);
+  if (!real) real = next("timer_settime", "GLIBC_2.34");
+  struct itimerspec moved = *value;
+  if (flags & TIMER_ABSTIME) moved.it_value = real_deadline(&value->it_value);
+  return real(timer, flags, &moved, old);
 }
 `;
 
