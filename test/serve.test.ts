@@ -9,7 +9,7 @@ import { bitforbit, project } from "./command.ts";
 
 async function served(t: TestContext, folder: string): Promise<{ url: string; child: ChildProcess }> {
   const main = resolve(import.meta.dirname, "../src/cli/main.ts");
-  const child = spawn(process.execPath, [main, "serve", "--port", "0", "--json"], {
+  const child = spawn(process.execPath, [main, "serve", "--port", "0", "--json", "--quiet"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "inherit"],
   });
