@@ -3,10 +3,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { homeAt } from "../src/flow/home.ts";
 import { prepare } from "../src/flow/prepare.ts";
-import { extractArchive } from "../src/format/extract.ts";
 import { probeHost } from "../src/sandbox/host.ts";
 import { toolPaths } from "../src/sandbox/toolchain.ts";
-import { stage } from "../src/source/source.ts";
 import { medians, time } from "./paired.ts";
 import type { Row } from "./run.ts";
 
@@ -48,9 +46,8 @@ async function measured(project: string): Promise<Row> {
 /** A function that runs the recipe's command in a fresh copy of source and dependencies; copying is not timed. */
 async function bareBuild(from: string, folder: string, home: string): Promise<(run: number) => number> {
   const at = homeAt(home);
-  const { recipe, source, deps } = await prepare(from, at, { host: await probeHost() });
-  const staged = join(folder, "staged");
-  await stage(source, from, recipe, staged, { cache: at.cache, extract: extractArchive });
+  const scratch = join(folder, "scratch");
+  const { recipe, source, deps, staged } = await prepare(from, at, { host: await probeHost(), scratch });
   const tools = await toolPaths(recipe.environment.tools);
   return (run) => {
     const tree = join(folder, `bare-${run}`);

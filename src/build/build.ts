@@ -1,30 +1,28 @@
-import { cp, mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { showable } from "../bytes.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
-import { extractArchive } from "../format/extract.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { runSandboxed, type SandboxResult } from "../sandbox/sandbox.ts";
 import { toolPaths } from "../sandbox/toolchain.ts";
-import { type Source, stage } from "../source/source.ts";
+import type { Source } from "../source/source.ts";
+import { copyTree } from "../tree.ts";
 import type { Lack, World } from "../world.ts";
 import { collectOutputs, type Output } from "./outputs.ts";
 
 export interface BuildRequest {
   recipe: Recipe;
   source: Source;
-  /** The project's folder, from which the source is staged. */
-  folder: string;
+  /** The staged source, copied for this build. */
+  staged: string;
   world: World;
   host: HostAbilities;
   /** The locked dependencies, copied for this build; undefined when there are none. */
   deps: string | undefined;
   /** An empty folder of this build's own. */
   scratch: string;
-  /** Where sources that were fetched by digest lie. */
-  cache: string;
   clock?: Clock;
   onOutput?: (line: string) => void;
   signal?: AbortSignal;
@@ -48,7 +46,7 @@ export interface Built {
 }
 
 /**
- * Builds once in one world: stages the source and a copy of its dependencies,
+ * Builds once in one world: copies the staged source and its dependencies,
  * enters the sandbox, collects the outputs. A build that fails is a value, not
  * an exception: in another world it may succeed.
  */
@@ -58,13 +56,12 @@ export async function build(request: BuildRequest): Promise<Built> {
   const tree = join(scratch, "tree");
   const outputs = join(scratch, "outputs");
   const log = join(scratch, "build.log");
-  await mkdir(tree, { recursive: true });
   await mkdir(outputs, { recursive: true });
-  await stage(request.source, request.folder, recipe, tree, { cache: request.cache, extract: extractArchive });
+  copyTree(request.staged, tree);
   const mounts = [{ from: tree, to: world.buildPath, writable: true }];
   if (request.deps !== undefined) {
     const deps = join(scratch, "deps");
-    await cp(request.deps, deps, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true, mode: 2 });
+    copyTree(request.deps, deps);
     mounts.push({ from: deps, to: "/deps", writable: true });
   }
   const tools = await toolPaths(recipe.environment.tools);

@@ -2,7 +2,6 @@
  * The command line's entry. What costs nothing is answered here; the rest is
  * loaded when it is asked for, because a tool in every pipeline must start fast.
  */
-import { useCompileCache } from "./compile-cache.ts";
 import { VERSION } from "../version.ts";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -16,7 +15,6 @@ if (!supported) {
 } else if (process.argv.length === 3 && (process.argv[2] === "--version" || process.argv[2] === "-V")) {
   process.stdout.write(`${VERSION}\n`);
 } else {
-  useCompileCache();
   void run();
 }
 

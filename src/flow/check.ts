@@ -125,12 +125,11 @@ async function buildIn(prepared: Prepared, world: World, options: CheckOptions, 
   return await build({
     recipe: prepared.recipe,
     source: prepared.source,
-    folder: prepared.folder,
+    staged: prepared.staged,
     world,
     host: options.host,
     deps: prepared.deps,
     scratch,
-    cache: prepared.home.cache,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onOutput: (line) => options.onProgress?.(world.name, line),
   });

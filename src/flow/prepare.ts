@@ -1,7 +1,5 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest } from "../digest.ts";
-import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError } from "../errors.ts";
 import { extractArchive } from "../format/extract.ts";
 import { lockChanges } from "../lock/changes.ts";
@@ -9,8 +7,7 @@ import { readLock } from "../lock/lock-file.ts";
 import { checkLock, type Lock, makeLock } from "../lock/lock.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
-import { readSource, type Source, stage } from "../source/source.ts";
-import { removeTree } from "../tree.ts";
+import { readAndStage, type Source } from "../source/source.ts";
 import { fetchInSandbox } from "./fetch.ts";
 import type { Home } from "./home.ts";
 
@@ -24,13 +21,16 @@ export interface Prepared {
   lock: Lock;
   /** Folder of the locked dependencies; undefined when there are none. */
   deps: string | undefined;
+  /** The source as it is built from, in the caller's scratch folder: copy it, write nothing into it. */
+  staged: string;
 }
 
 export interface PrepareOptions {
   host: HostAbilities;
+  /** An empty folder, which the caller removes when nothing of what was prepared is needed any more. */
+  scratch: string;
   /** Make the lock anew even when the one there fits. */
   relock?: boolean;
-  entropy?: Entropy;
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
 }
@@ -45,43 +45,37 @@ export async function prepare(
   options: PrepareOptions,
 ): Promise<Prepared & { lockMade: boolean }> {
   const { recipe, digest: recipeDigest } = await requireRecipe(folder);
-  const source = await readSource(folder, recipe, { cache: home.cache, extract: extractArchive });
   const existing = options.relock === true ? undefined : await readLock(folder);
-  const scratch = join(home.scratch, `lock-${uniqueName(options.entropy ?? systemEntropy).slice(0, 8)}`);
-  const staged = join(scratch, "tree");
-  await mkdir(staged, { recursive: true });
-  try {
-    await stage(source, folder, recipe, staged, { cache: home.cache, extract: extractArchive });
-    if (existing !== undefined) {
-      const stale = await checkLock(existing, { recipe, recipeDigest, stagedFolder: staged });
-      if (stale.length > 0) {
-        throw new BitforbitError("input", `bitforbit.lock is out of date: ${stale.join("; ")}`, {
-          hint: "run 'bitforbit lock' and review what changed",
-        });
-      }
+  const staged = join(options.scratch, "source");
+  const source = await readAndStage(folder, recipe, staged, { cache: home.cache, extract: extractArchive });
+  if (existing !== undefined) {
+    const stale = await checkLock(existing, { recipe, recipeDigest, stagedFolder: staged });
+    if (stale.length > 0) {
+      throw new BitforbitError("input", `bitforbit.lock is out of date: ${stale.join("; ")}`, {
+        hint: "run 'bitforbit lock' and review what changed",
+      });
     }
-    const made = await makeLock({
-      recipe,
-      recipeDigest,
-      source,
-      stagedFolder: staged,
-      cache: home.cache,
-      fetchDeps: fetchInSandbox(options.host, scratch, options),
-    });
-    if (existing !== undefined) requireSameMaterials(existing, made.lock);
-    return {
-      folder,
-      home,
-      recipe,
-      recipeDigest,
-      source,
-      lock: made.lock,
-      deps: made.deps,
-      lockMade: existing === undefined,
-    };
-  } finally {
-    await removeTree(scratch);
   }
+  const made = await makeLock({
+    recipe,
+    recipeDigest,
+    source,
+    stagedFolder: staged,
+    cache: home.cache,
+    fetchDeps: fetchInSandbox(options.host, options.scratch, options),
+  });
+  if (existing !== undefined) requireSameMaterials(existing, made.lock);
+  return {
+    folder,
+    home,
+    recipe,
+    recipeDigest,
+    source,
+    lock: made.lock,
+    deps: made.deps,
+    staged,
+    lockMade: existing === undefined,
+  };
 }
 
 /** What was fetched now must be what was locked then: an upstream that changed is named, never used. */
@@ -96,7 +90,7 @@ function requireSameMaterials(locked: Lock, now: Lock): void {
   ];
   if (wrong.length === 0) return;
   throw new BitforbitError(
-    "refused",
+    "input",
     `the dependencies are not those of bitforbit.lock: ${wrong.slice(0, 5).join("; ")}`,
     {
       hint: "if the change is wanted, run 'bitforbit lock' and review it; if not, somebody changed what a registry serves",

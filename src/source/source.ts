@@ -77,12 +77,38 @@ export async function stage(
 ): Promise<void> {
   const opened = await open(folder, recipe, options);
   try {
-    await mkdir(into, { recursive: true });
-    await stageFiles(opened.files, into, source);
-    if (source.kind === "archive") await overlayLockfiles(folder, recipe, into, source.epoch);
+    await stageOpened(opened, source, folder, recipe, into);
   } finally {
     await opened.close();
   }
+}
+
+/** `readSource` and `stage` in one, for which an archive is extracted only once. */
+export async function readAndStage(
+  folder: string,
+  recipe: Recipe,
+  into: string,
+  options: SourceOptions,
+): Promise<Source> {
+  const opened = await open(folder, recipe, options);
+  try {
+    await stageOpened(opened, opened.source, folder, recipe, into);
+    return opened.source;
+  } finally {
+    await opened.close();
+  }
+}
+
+async function stageOpened(
+  { files }: Opened,
+  source: Source,
+  folder: string,
+  recipe: Recipe,
+  into: string,
+): Promise<void> {
+  await mkdir(into, { recursive: true });
+  await stageFiles(files, into, source);
+  if (source.kind === "archive") await overlayLockfiles(folder, recipe, into, source.epoch);
 }
 
 async function open(folder: string, recipe: Recipe, options: SourceOptions): Promise<Opened> {

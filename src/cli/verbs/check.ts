@@ -46,6 +46,7 @@ export async function buildTwice(
     const host = await probeHost();
     const prepared = await prepare(folder, home, {
       host,
+      scratch,
       signal,
       onProgress: (line) => terminal.progress(`fetch · ${line}`),
     });

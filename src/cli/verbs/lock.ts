@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { prepare } from "../../flow/prepare.ts";
 import { recordLock } from "../../flow/record.ts";
+import { withScratch } from "../../flow/scratch.ts";
 import type { Material } from "../../material.ts";
 import { lockChanges } from "../../lock/changes.ts";
 import { LOCK_FILE, readLock, writeLock } from "../../lock/lock-file.ts";
@@ -23,12 +24,15 @@ export async function lock(args: readonly string[], options: Options, terminal: 
     throw new BitforbitError("refused", `no bitforbit.lock in ${folder}`, { hint: "run 'bitforbit lock'" });
   }
   const prepared = await onInterrupt(async (signal) =>
-    prepare(folder, home, {
-      host: await probeHost(),
-      relock: true,
-      signal,
-      onProgress: (line) => terminal.progress(`fetch · ${line}`),
-    }),
+    withScratch(home, {}, async (scratch) =>
+      prepare(folder, home, {
+        host: await probeHost(),
+        scratch,
+        relock: true,
+        signal,
+        onProgress: (line) => terminal.progress(`fetch · ${line}`),
+      }),
+    ),
   );
   terminal.progress(undefined);
   const changes = lockChanges(before, prepared.lock);

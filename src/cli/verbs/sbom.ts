@@ -4,6 +4,7 @@ import { writeDurable } from "../../durable.ts";
 import type { ExitCode } from "../../errors.ts";
 import { prepare } from "../../flow/prepare.ts";
 import { sbomOf } from "../../flow/release.ts";
+import { withScratch } from "../../flow/scratch.ts";
 import { probeHost } from "../../sandbox/host.ts";
 import { sbomBytes } from "../../sbom/cyclonedx.ts";
 import type { Options } from "../program.ts";
@@ -13,10 +14,14 @@ import { grouped, type Terminal } from "../terminal.ts";
 /** `bitforbit sbom [DIR]`: the CycloneDX document of what the lock pins. */
 export async function sbom(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
   const folder = await projectFolder(args[0]);
-  const prepared = await prepare(folder, homeFor(folder, options), {
-    host: await probeHost(),
-    onProgress: (line) => terminal.progress(`fetch · ${line}`),
-  });
+  const home = homeFor(folder, options);
+  const prepared = await withScratch(home, {}, async (scratch) =>
+    prepare(folder, home, {
+      host: await probeHost(),
+      scratch,
+      onProgress: (line) => terminal.progress(`fetch · ${line}`),
+    }),
+  );
   terminal.progress(undefined);
   const bytes = sbomBytes(sbomOf(prepared, []));
   const output = text(options, "output");
