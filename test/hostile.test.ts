@@ -138,3 +138,14 @@ test("a reader that leaves early ends neither the build nor its evidence", async
   assert.equal(full.status, 4, "an answer that was not written is no success");
   assert.match(full.stderr, /cannot be written/);
 });
+
+test("keys that came with a repository are not trusted", async (t) => {
+  const folder = project(t, { "bitforbit.toml": 'name = "x"\ncommand = "echo made > out"\noutputs = ["out"]\n' });
+  assert.equal((await bitforbit(folder, ["build"])).code, 0);
+  assert.equal((await bitforbit(folder, ["verify", "dist/out"])).code, 0);
+  git(folder, "add", "--force", ".bitforbit/keys", "dist");
+  git(folder, "commit", "--quiet", "--message=trap");
+  const trapped = await bitforbit(folder, ["verify", "dist/out"]);
+  assert.equal(trapped.code, 2);
+  assert.match(trapped.stderr, /tracked by git[\s\S]*--policy/);
+});

@@ -12,6 +12,7 @@ import { canonicalWorld } from "../vary/worlds.ts";
 import { namesIn } from "../tree.ts";
 import { verdictDocument, worldDifferences } from "./document.ts";
 import { homeAt } from "./home.ts";
+import { withScratch } from "./scratch.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 
 const RECIPE = 'name = "thing"\ncommand = "true"\noutputs = ["out"]\n';
@@ -43,8 +44,11 @@ function projectOf(t: TestContext, files: Readonly<Record<string, string>>): str
   return folder;
 }
 
-const prepared = async (folder: string): Promise<Prepared & { lockMade: boolean }> =>
-  await prepare(folder, homeAt(join(folder, ".bitforbit")), { host: await probeHost() });
+const prepared = async (folder: string): Promise<Prepared & { lockMade: boolean }> => {
+  const home = homeAt(join(folder, ".bitforbit"));
+  const host = await probeHost();
+  return await withScratch(home, {}, async (scratch) => await prepare(folder, home, { host, scratch }));
+};
 
 async function refused(folder: string, says: RegExp, hint: RegExp): Promise<void> {
   await assert.rejects(prepared(folder), (error) => {

@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { publicKeys } from "../keys/keys.ts";
 import { parsePublicKey } from "../keys/verifier.ts";
@@ -29,7 +29,21 @@ export async function rulesFor(home: Home, policyFile: string | undefined): Prom
   return { ...defaultPolicy({ ...own, builder: BUILDER_ID }), from: "this home's own key and log" };
 }
 
+/**
+ * A home that git tracks came with the repository: its keys are whoever's who
+ * wrote them, and trusting them would let a repository vouch for itself. Git's
+ * index names tracked paths in plain text, so asking costs one read.
+ */
+async function requireOwnHome(home: Home): Promise<void> {
+  const index = await readFile(join(dirname(home.root), ".git", "index")).catch(() => undefined);
+  if (index === undefined || !index.includes(`${basename(home.root)}/keys/`)) return;
+  throw new BitforbitError("input", `${home.root} is tracked by git, so its keys came with the repository`, {
+    hint: `git rm -r --cached ${basename(home.root)}; trust a builder by its --policy file instead`,
+  });
+}
+
 async function ownTrust(home: Home) {
+  await requireOwnHome(home);
   const keys = await publicKeys(home.root);
   const reader = await openLogReader(join(home.root, "log"), keys.checkpoint.pem);
   return { artifactKey: keys.artifact, log: { origin: reader.identity.origin, publicKeyPem: keys.checkpoint.pem } };

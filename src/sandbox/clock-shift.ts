@@ -106,6 +106,12 @@ int pthread_rwlock_timedrdlock(void *l, when t) { NEXT("pthread_rwlock_timedrdlo
 int pthread_rwlock_timedwrlock(void *l, when t) { NEXT("pthread_rwlock_timedwrlock", void *, when); return next(l, real(t, &at)); }
 int sem_timedwait(void *s, when t) { NEXT("sem_timedwait", void *, when); return next(s, real(t, &at)); }
 int sem_clockwait(void *s, int k, when t) { NEXT("sem_clockwait", void *, int, when); return next(s, k, real(t, &at)); }
+int pthread_timedjoin_np(long p, void **v, when t) { NEXT("pthread_timedjoin_np", long, void **, when); return next(p, v, real(t, &at)); }
+int cnd_timedwait(void *c, void *m, when t) { NEXT("cnd_timedwait", void *, void *, when); return next(c, m, real(t, &at)); }
+int mtx_timedlock(void *m, when t) { NEXT("mtx_timedlock", void *, when); return next(m, real(t, &at)); }
+struct alarm { struct timespec every, first; };
+int timer_settime(void *x, int f, const struct alarm *a, struct alarm *o) { struct alarm moved = *a; NEXT("timer_settime", void *, int, const struct alarm *, struct alarm *); if (f & 1) moved.first = *real(&a->first, &at); return next(x, f, &moved, o); }
+int timerfd_settime(int x, int f, const struct alarm *a, struct alarm *o) { struct alarm moved = *a; NEXT("timerfd_settime", int, int, const struct alarm *, struct alarm *); if (f & 1) moved.first = *real(&a->first, &at); return next(x, f, &moved, o); }
 int clock_nanosleep(int k, int f, when t, struct timespec *left) { NEXT("clock_nanosleep", int, int, when, struct timespec *); return next(k, f, f & 1 ? real(t, &at) : t, left); }
 `;
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import type { World } from "../world.ts";
-import { clockLibrary } from "./clock-library.ts";
+import { clockShiftLibrary } from "./clock-shift.ts";
 import { probeHost } from "./host.ts";
 import { runSandboxed } from "./sandbox.ts";
 
@@ -218,9 +218,9 @@ test("a program whose allocator asks for the time while it starts does not wait 
 
 test("the library is made once, and not at all where it cannot be", { skip }, async () => {
   const cache = join(own, "cache");
-  const [one, two] = await Promise.all([clockLibrary(cache), clockLibrary(cache)]);
+  const [one, two] = await Promise.all([clockShiftLibrary(cache), clockShiftLibrary(cache)]);
   assert.ok(one !== undefined && one === two);
   const { ino } = statSync(one);
-  assert.equal(await clockLibrary(cache), one);
+  assert.equal(await clockShiftLibrary(cache), one);
   assert.equal(statSync(one).ino, ino);
 });
