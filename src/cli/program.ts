@@ -105,7 +105,11 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "keys <action>",
     summary: "list the signing keys, create them, export the public ones (list | create | export | trusted-root)",
-    options: [["-o, --output <file>", "write what is exported here instead of stdout"], HOME_OPTION],
+    options: [
+      ["-o, --output <file>", "write what is exported here instead of stdout"],
+      ["--role <role>", "which public key to export: artifact (default), or checkpoint, which is the log's"],
+      HOME_OPTION,
+    ],
     examples: [
       "bitforbit keys list",
       "bitforbit keys export -o release.pub",

@@ -20,9 +20,16 @@ export async function keys(args: readonly string[], options: Options, terminal: 
       return await list(home, terminal);
     case "list":
       return await list(home, terminal);
-    case "export":
+    case "export": {
+      const role = text(options, "role") ?? "artifact";
+      if (role !== "artifact" && role !== "checkpoint") {
+        throw new BitforbitError("usage", `no key has the role ${JSON.stringify(role)}`, {
+          hint: "artifact or checkpoint",
+        });
+      }
       if (terminal.json && text(options, "output") === undefined) return await list(home, terminal);
-      return await give(await exportPublic(home.root, "artifact"), options, terminal);
+      return await give(await exportPublic(home.root, role), options, terminal);
+    }
     case "trusted-root": {
       const { checkpoint } = await publicKeys(home.root);
       const reader = await openLogReader(join(home.root, "log"), checkpoint.pem);
@@ -50,11 +57,6 @@ async function list(home: Home, terminal: Terminal): Promise<ExitCode> {
 
 async function give(content: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   const output = text(options, "output");
-  if (output === undefined && terminal.json) {
-    // What is JSON by itself is the document; a PEM is put into one.
-    terminal.document(content.startsWith("{") ? JSON.parse(content) : { content });
-    return 0;
-  }
   if (output === undefined) {
     process.stdout.write(content.endsWith("\n") ? content : `${content}\n`);
     return 0;
