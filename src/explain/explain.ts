@@ -90,7 +90,8 @@ function contentCauses(leaf: Leaf, sides: readonly [Side, Side], variations: rea
     const inA = strongest(variation, a, sides[0]);
     const inB = strongest(variation, b, sides[1]);
     if (inA === undefined && inB === undefined) return [];
-    return inA?.text === inB?.text ? [] : [{ variation, inA, inB }];
+    if (inA?.text === inB?.text || standsOnBoth(a, inA, b, inB)) return [];
+    return [{ variation, inA, inB }];
   });
   const whole = seen.filter(({ inA, inB }) => inA !== undefined && inB !== undefined);
   return seen
@@ -111,6 +112,15 @@ function contentCauses(leaf: Leaf, sides: readonly [Side, Side], variations: rea
         },
       ];
     });
+}
+
+/** What one side's world would have written and the other side holds as well, by context or chance, explains nothing. */
+function standsOnBoth(a: Uint8Array, inA: Match | undefined, b: Uint8Array, inB: Match | undefined): boolean {
+  if ((inA === undefined) === (inB === undefined)) return false;
+  const [bytes, match, other] = inA === undefined ? [b, inB, a] : [a, inA, b];
+  if (match === undefined) return false;
+  const found = Buffer.from(bytes.subarray(match.offset, match.offset + match.length));
+  return Buffer.from(other.buffer, other.byteOffset, other.byteLength).includes(found);
 }
 
 /** A watermark on one side is explained by one on both sides in the same place: an instant is the clock's or a file's. */

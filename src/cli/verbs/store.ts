@@ -8,7 +8,7 @@ import { BitforbitError, type ExitCode, systemCode } from "../../errors.ts";
 import { openStore, type Store } from "../../store/store.ts";
 import type { Options } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
-import { grouped, type Terminal } from "../terminal.ts";
+import { counted, grouped, type Terminal } from "../terminal.ts";
 
 /** `bitforbit store list | show DIGEST | get DIGEST -o FILE | check`. */
 export async function store(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
@@ -96,11 +96,14 @@ async function get(
 async function fsck(opened: Store, terminal: Terminal): Promise<ExitCode> {
   const report = await opened.fsck();
   terminal.document(report);
-  for (const problem of report.problems) terminal.line(`${terminal.bad("✗")} ${JSON.stringify(problem)}`);
+  for (const { message, remedy } of report.problems) {
+    terminal.line(`${terminal.bad("✗")} ${message}`);
+    terminal.line(terminal.dim(`  hint: ${remedy}`));
+  }
   terminal.line(
     report.problems.length === 0
       ? terminal.good("every blob is what its digest says")
-      : terminal.bad(`${report.problems.length} problems`),
+      : terminal.bad(counted(report.problems.length, "problem")),
   );
   return report.problems.length === 0 ? 0 : 1;
 }
