@@ -31,7 +31,9 @@ export async function collectOutputs(
   maxBytes: number,
 ): Promise<Output[]> {
   const root = await realpath(tree);
-  await openFolders(root);
+  await openFolders(root).catch((error: unknown) => {
+    throw unreadable("", error);
+  });
   const paths = await matching(root, wanted).catch((error: unknown) => {
     throw unreadable("", error);
   });
@@ -41,7 +43,11 @@ export async function collectOutputs(
     requirePrintable(path);
     const from = await insideFile(root, path);
     const { size, mode } = await stat(from);
-    if ((mode & 0o400) === 0) await chmod(from, mode | 0o400);
+    if ((mode & 0o400) === 0) {
+      await chmod(from, mode | 0o400).catch((error: unknown) => {
+        throw unreadable(path, error);
+      });
+    }
     total += size;
     if (total > maxBytes) {
       throw new BitforbitError("build", `the outputs are larger than ${maxBytes} bytes (at ${path})`, {
@@ -73,7 +79,7 @@ function requirePrintable(path: string): void {
 }
 
 function unreadable(path: string, error: unknown): unknown {
-  if (systemCode(error) !== "EACCES") return error;
+  if (systemCode(error) !== "EACCES" && systemCode(error) !== "EPERM") return error;
   const what = path === "" ? "a folder of the build tree" : `the output ${JSON.stringify(path)}`;
   return new BitforbitError("build", `${what} cannot be read: ${messageOf(error)}`, {
     cause: error,
