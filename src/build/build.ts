@@ -1,4 +1,5 @@
 import { mkdir, readFile } from "node:fs/promises";
+import { stripVTControlCharacters } from "node:util";
 import { join, posix } from "node:path";
 import { showable } from "../bytes.ts";
 import { type Clock, systemClock } from "../clock.ts";
@@ -140,7 +141,7 @@ function failureOf(ran: SandboxResult, recipe: Recipe): string {
 async function tailOf(log: string): Promise<string> {
   try {
     const text = showable(new Uint8Array((await readFile(log)).subarray(-4096)));
-    return text.split("\n").slice(-20).join("\n").trimEnd();
+    return stripVTControlCharacters(text).split("\n").slice(-20).join("\n").trimEnd();
   } catch (error) {
     if (systemCode(error) === "ENOENT") return "";
     throw error;

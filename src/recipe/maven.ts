@@ -15,6 +15,8 @@ export async function detectMaven(folder: string, fallbackName: string): Promise
   if (text === undefined) return undefined;
   const project = parseXml(text, "pom.xml");
   const modules = project.children.some((child) => child.name === "modules");
+  const packaging = childText(project, "packaging") ?? "jar";
+  const archive = ["war", "ear", "rar"].includes(packaging) ? packaging : "jar";
   const recipe = recipeWith({
     name: recipeName(childText(project, "artifactId"), fallbackName),
     ecosystem: "maven",
@@ -28,9 +30,10 @@ export async function detectMaven(folder: string, fallbackName: string): Promise
       'stamp=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)',
       `${MAVEN} -o -Dproject.build.outputTimestamp="$stamp" package`,
     ),
-    outputs: modules ? ["**/target/*.jar", "**/target/*.war"] : ["target/*.jar", "target/*.war"],
+    outputs: [`${modules ? "**/" : ""}target/*.${archive}`],
   });
-  const assumed = ["tests are skipped: they are not part of the artifact"];
+  const others = modules ? [`the modules make ${archive} files; name others in outputs`] : [];
+  const assumed = [...others, "tests are skipped: they are not part of the artifact"];
   const jarPlugin = /maven-jar-plugin/.test(text);
   if (!jarPlugin && !/<parent>/.test(text)) {
     assumed.push("no maven-jar-plugin version is set; 3.2.0 or newer is needed for time stamps that do not change");
