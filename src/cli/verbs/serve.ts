@@ -19,6 +19,10 @@ export async function serve(_args: readonly string[], options: Options, terminal
   const ledger = await openLedger(home.ledger);
   try {
     await enterSpooled(ledger);
+    // Heard from before it is said where we answer: whoever reads that may end us at once.
+    const asked = new Promise<void>((resolve) => {
+      for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => resolve());
+    });
     const report = (error: unknown): void => terminal.warn(error instanceof Error ? error.message : String(error));
     const server = await createServer(evidenceOf(home, ledger, systemClock, report), {
       host: text(options, "host") ?? "127.0.0.1",
@@ -27,10 +31,7 @@ export async function serve(_args: readonly string[], options: Options, terminal
     terminal.document({ url: server.url, home: home.root });
     terminal.line(`serving ${home.root}`);
     terminal.line(`  ${server.url}   (Ctrl-C ends it)`);
-    await new Promise<void>((resolve) => {
-      process.once("SIGINT", () => resolve());
-      process.once("SIGTERM", () => resolve());
-    });
+    await asked;
     await server.close();
     return 0;
   } finally {
