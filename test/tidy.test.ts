@@ -95,12 +95,15 @@ test("nothing that decides can run anything", () => {
   }
 });
 
-test("the verify entry loads no server, sandbox or database code", () => {
-  for (const loaded of closure("src/policy/verify.ts", "static")) {
-    assert.ok(
-      !/sqlite|kysely|hono|src\/(server|sandbox|ledger|build|cli|store)\//.test(loaded),
-      `verify loads ${loaded}`,
-    );
+test("verifying loads no server, sandbox or database code, as a library and as a verb", () => {
+  for (const entry of ["src/policy/verify.ts", "src/cli/verbs/verify.ts"]) {
+    for (const loaded of closure(entry, "static")) {
+      assert.ok(
+        !/sqlite|kysely|hono|child_process|src\/(server|sandbox|build)\//.test(loaded),
+        `${entry} loads ${loaded}`,
+      );
+      assert.ok(loaded !== "src/ledger/ledger.ts", `${entry} loads ${loaded}`);
+    }
   }
 });
 
