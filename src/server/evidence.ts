@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import type { JsonObject } from "../json.ts";
+import type { EventKind } from "../ledger/event.ts";
 import type { CauseName } from "../world.ts";
 
 /**
@@ -100,20 +101,7 @@ export interface ByteWindow {
   marks?: readonly { offset: number; length: number }[] | undefined;
 }
 
-export type StoryKind =
-  | "lock"
-  | "build"
-  | "world"
-  | "verdict"
-  | "sbom"
-  | "attest"
-  | "log"
-  | "store"
-  | "verify"
-  | "promote"
-  | "deploy"
-  | "key"
-  | "diff-alert";
+export type StoryKind = EventKind;
 
 /**
  * One recorded step. `data` is what the ledger holds; the pages show these keys

@@ -1,5 +1,6 @@
 /** JSON Schemas (draft 2020-12) of what the API answers; they stand under `components.schemas` of the OpenAPI document. */
 import type { JsonObject } from "../json.ts";
+import { EVENT_KINDS } from "../ledger/event.ts";
 
 const text: JsonObject = { type: "string" };
 const yesOrNo: JsonObject = { type: "boolean" };
@@ -77,21 +78,7 @@ export const schemas: JsonObject = {
     {
       at: time,
       kind: {
-        enum: [
-          "lock",
-          "build",
-          "world",
-          "verdict",
-          "sbom",
-          "attest",
-          "log",
-          "store",
-          "verify",
-          "promote",
-          "deploy",
-          "key",
-          "diff-alert",
-        ],
+        enum: [...EVENT_KINDS],
       },
       ok: yesOrNo,
       milliseconds,
