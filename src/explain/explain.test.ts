@@ -4,13 +4,13 @@ import test from "node:test";
 import * as fc from "fast-check";
 import { utf8 } from "../bytes.ts";
 import type { Difference, Leaf } from "../diff/difference.ts";
-import { adversarialWorld, canonicalWorld, variations } from "../vary/worlds.ts";
+import { variations, worldPair } from "../vary/worlds.ts";
 import type { World } from "../world.ts";
 import type { Cause } from "./cause.ts";
 import { explain, type Side } from "./explain.ts";
 
 const START = Date.UTC(2026, 10, 23, 10, 0, 0);
-const [worldA, worldB] = [canonicalWorld("thing"), adversarialWorld("thing")];
+const [worldA, worldB] = worldPair("thing");
 const A: Side = { world: worldA, times: { start: START, end: START + 1000 } };
 const B: Side = { world: worldB, times: { start: START + 2100, end: START + 3100 } };
 

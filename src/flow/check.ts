@@ -9,7 +9,7 @@ import type { Cause } from "../explain/cause.ts";
 import { explain, type Side } from "../explain/explain.ts";
 import { byteOrder } from "../order.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
-import { adversarialWorld, canonicalWorld, variations } from "../vary/worlds.ts";
+import { canonicalWorld, variations, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
 
@@ -67,8 +67,8 @@ export const CLOCK_REACH = "clock: programs that do not use the C library (stati
  */
 export async function check(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
   const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
-  const worlds = [canonicalWorld(prepared.recipe.name)];
-  if (options.once !== true) worlds.push(adversarialWorld(prepared.recipe.name));
+  const { name: project } = prepared.recipe;
+  const worlds = options.once === true ? [canonicalWorld(project)] : worldPair(project);
   const both = await allOrFirstError(options.signal, (signal) =>
     worlds.map((world) => buildIn(prepared, world, { ...options, signal }, name)),
   );

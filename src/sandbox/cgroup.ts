@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { systemCode } from "../errors.ts";
 import { namesIn } from "../tree.ts";
@@ -21,6 +21,12 @@ export interface CgroupParent {
 export interface RunCgroups {
   /** Files into which a process id is written to move that process in. */
   joinBy: string[];
+  /**
+   * The same of the groups above. A move waits until every CPU has passed a
+   * quiet state, and one that follows soon does not: so a process that is in
+   * the group above already is moved there once more, while others still work.
+   */
+  warmBy: string[];
   countsMemory: boolean;
   countsProcesses: boolean;
   /** How often the kernel killed for want of memory. */
@@ -33,6 +39,18 @@ export interface RunCgroups {
 }
 
 const NAME = "bitforbit-";
+
+/** Where no group can be made. */
+export const NO_CGROUPS: RunCgroups = {
+  joinBy: [],
+  warmBy: [],
+  countsMemory: false,
+  countsProcesses: false,
+  memoryKills: () => 0,
+  refusedForks: () => 0,
+  peakMemory: () => undefined,
+  remove: async () => undefined,
+};
 
 /** Finds where we may make groups, by making one of each. */
 export function findCgroups(lacks: Lack[]): Cgroups {
@@ -137,6 +155,7 @@ export function makeCgroups(cgroups: Cgroups, limits: { memoryBytes: number; pro
   if (pids !== undefined) writeFileSync(join(pids, "pids.max"), String(limits.processes + 1));
   return {
     joinBy: [...folders].map((folder) => join(folder, "cgroup.procs")),
+    warmBy: [...folders].map((folder) => join(dirname(folder), "cgroup.procs")),
     countsMemory: memory !== undefined,
     countsProcesses: pids !== undefined,
     memoryKills: () =>

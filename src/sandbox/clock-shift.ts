@@ -1,8 +1,5 @@
-import { existsSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { run } from "../child.ts";
-import { sha256Hex } from "../digest.ts";
+import { compiledOnce } from "./compiled.ts";
 
 /** Where the library reads by how many seconds it shifts the clock; also where libfaketime looks by itself. */
 export const OFFSET_FILE = "/etc/faketimerc";
@@ -116,29 +113,15 @@ int clock_nanosleep(int k, int f, when t, struct timespec *left) { NEXT("clock_n
 `;
 
 /** The compiled library, made once a machine; undefined where there is no C compiler. */
-export async function clockShiftLibrary(cache: string): Promise<string | undefined> {
-  const path = join(cache, `clock-${process.arch}-${sha256Hex(SOURCE).slice(0, 16)}.so`);
-  if (existsSync(path)) return path;
-  try {
-    await mkdir(cache, { recursive: true, mode: 0o755 });
-    const folder = await mkdtemp(join(cache, ".tmp-clock-"));
-    try {
-      const [source, made] = [join(folder, "clock.c"), join(folder, "clock.so")];
-      await writeFile(source, SOURCE);
-      const options = ["-O2", "-shared", "-fPIC", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-w"];
-      const compiled = await run("cc", [...options, "-o", made, source], { timeoutMilliseconds: 20_000 });
-      if (compiled.exitCode !== 0) return undefined;
-      await chmod(made, 0o755);
-      await rename(made, path);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-    // Tried before it is trusted: a library that cannot be loaded would spoil every program's output.
-    const tried = await run("date", ["+%s"], { env: { LD_PRELOAD: path }, timeoutMilliseconds: 5000 });
-    if (tried.exitCode === 0 && tried.stderr === "") return path;
-    await rm(path, { force: true });
-    return undefined;
-  } catch {
-    return undefined;
-  }
+export function clockShiftLibrary(cache: string): Promise<string | undefined> {
+  return compiledOnce(cache, {
+    name: "clock",
+    source: SOURCE,
+    options: ["-O2", "-shared", "-fPIC", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-w"],
+    // A library that cannot be loaded would spoil every program's output.
+    works: async (path) => {
+      const tried = await run("date", ["+%s"], { env: { LD_PRELOAD: path }, timeoutMilliseconds: 5000 });
+      return tried.exitCode === 0 && tried.stderr === "";
+    },
+  });
 }

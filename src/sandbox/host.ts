@@ -8,6 +8,7 @@ import { namesIn } from "../tree.ts";
 import type { Lack } from "../world.ts";
 import { type Cgroups, findCgroups, sweepCgroups } from "./cgroup.ts";
 import { clockShiftLibrary } from "./clock-shift.ts";
+import { enterProgram } from "./enter.ts";
 import { type Locales, compiledLocales } from "./locale.ts";
 
 /**
@@ -27,6 +28,8 @@ export interface HostAbilities {
   disorderfs: boolean;
   /** Our own library that shifts the wall clock; undefined without a C compiler. */
   clockShift: string | undefined;
+  /** Our own program that prepares a sandbox in one step; undefined without a C compiler, then several do it. */
+  enter: string | undefined;
   /** libfaketime's thread-safe library, for want of our own; undefined when it is not installed. */
   faketime: string | undefined;
   /** Whether setarch may switch address space randomisation off. */
@@ -76,11 +79,12 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
   const lacks: Lack[] = [];
   const isolation = await findIsolation(lacks);
   const cache = options.cache ?? defaultCache(isolation);
-  const [aslrOff, disorderfs, locales, clockShift] = await Promise.all([
+  const [aslrOff, disorderfs, locales, clockShift, enter] = await Promise.all([
     canSwitchAslrOff(lacks),
     findDisorderfs(isolation, lacks),
     compiledLocales(cache, lacks),
     clockShiftLibrary(cache),
+    enterProgram(cache),
   ]);
   const faketime = clockShift === undefined ? findFaketime(lacks) : undefined;
   const cgroups = findCgroups(lacks);
@@ -102,7 +106,20 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
     });
   }
   const inherited = await inheritedDescriptors(lacks);
-  return { isolation, cgroups, disorderfs, clockShift, faketime, aslrOff, inherited, cpus, locales, zones, lacks };
+  return {
+    isolation,
+    cgroups,
+    disorderfs,
+    clockShift,
+    enter,
+    faketime,
+    aslrOff,
+    inherited,
+    cpus,
+    locales,
+    zones,
+    lacks,
+  };
 }
 
 function defaultCache(isolation: Isolation): string {

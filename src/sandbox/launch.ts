@@ -9,18 +9,17 @@ import { cpusOf } from "./rootfs.ts";
  * it (`exec`), so that the child that we started is bubblewrap itself and ends
  * when we end:
  *
- *     unshare -m   only when something must be mounted first
- *     sh           mounts, disorderfs; resource limits, umask
- *     taskset, setarch, setpriv
+ *     enter        mounts, disorderfs, limits, CPUs, our leave from root
  *     bwrap        namespaces and the root
  *     sh           (ordinary user) limits that count inside the user namespace only
  *     the build
+ *
+ * Where nothing can be compiled, `unshare`, `sh`, `taskset`, `setarch` and
+ * `setpriv` do what `enter` does, more slowly.
  */
 export interface Launch {
   program: string;
   args: string[];
-  /** The program starts as this kernel user and group already. */
-  uid: number | undefined;
 }
 
 /** Something that bubblewrap shall show. */
@@ -42,8 +41,6 @@ export interface LaunchPlan {
   before: readonly string[];
   after: readonly string[];
   command: readonly string[];
-  /** Whether the build waits until BLOCK_FD closes: until it is in its control groups. */
-  waits: boolean;
   /** Descriptors below this one are ours. */
   firstFreeFd: number;
   limits: { processes: number; diskBytes: number; memoryBytes: number };
@@ -59,71 +56,145 @@ export const BLOCK_FD = 5;
 /** From here on come the files that bubblewrap copies into the root. */
 export const FIRST_FILE_FD = 6;
 
-const MOUNTED = `mounted() { while read -r line; do case "$line" in *" $1 "*) return 0;; esac; done </proc/self/mountinfo; return 1; }
-tries=0; until mounted "$mount"; do tries=$((tries+1)); [ $tries -lt 1000 ] || { echo "disorderfs did not mount" >&2; exit 125; }; sleep 0.002; done
-`;
+/** What is to be done before bubblewrap starts, in this order. */
+interface Steps {
+  /** Descriptors of our caller's that stay open for children: those from `firstFreeFd` on are closed. */
+  closing: readonly number[];
+  firstFreeFd: number;
+  /** A user namespace of our own, in which we may mount. */
+  asRoot: boolean;
+  binds: { from: string; to: string }[];
+  ordered: { from: string; to: string; reverse: boolean; manyUsers: boolean } | undefined;
+  /** Resource limits; undefined where they count only inside (see `insideLimits`). */
+  limits: Limits | undefined;
+  cpus: readonly number[] | undefined;
+  aslrOff: boolean;
+  /** The kernel user to become for good. */
+  uid: number | undefined;
+}
 
-/** The limits that a process can be given; numbers only, so there is nothing to quote. dash says -p where others say -u. */
-function limitsScript(plan: LaunchPlan): string {
-  const blocks = Math.ceil(plan.limits.diskBytes / 512);
-  // A last line behind the polling, which says what happened; this one only refuses to fork.
-  const processes = 2 * plan.limits.processes;
-  const data = Math.ceil((plan.limits.memoryBytes + (1 << 30)) / 1024);
+/** The limits that a process can be given, behind the polling, which says what happened. */
+interface Limits {
+  umask: string;
+  /** Bytes. */
+  fileSize: number;
+  processes: number | undefined;
+  /** Bytes. */
+  data: number | undefined;
+}
+
+function limitsOf(plan: LaunchPlan): Limits {
+  const { limits, host } = plan;
+  return {
+    umask: plan.world.umask.toString(8).padStart(4, "0"),
+    fileSize: Math.ceil(limits.diskBytes / 512) * 512,
+    processes: host.cgroups.pids === undefined ? 2 * limits.processes : undefined,
+    data: host.cgroups.memory === undefined ? limits.memoryBytes + (1 << 30) : undefined,
+  };
+}
+
+/** Numbers only, so there is nothing to quote. dash says -p where others say -u. */
+function limitsScript({ umask, fileSize, processes, data }: Limits): string {
   return (
-    `umask ${plan.world.umask.toString(8).padStart(4, "0")}\nulimit -f ${blocks}\nulimit -c 0\n` +
-    (plan.host.cgroups.pids === undefined
-      ? `ulimit -u ${processes} 2>/dev/null || ulimit -p ${processes} 2>/dev/null\n`
-      : "") +
-    (plan.host.cgroups.memory === undefined ? `ulimit -d ${data} 2>/dev/null\n` : "") +
+    `umask ${umask}\nulimit -f ${fileSize / 512}\nulimit -c 0\n` +
+    (processes === undefined ? "" : `ulimit -u ${processes} 2>/dev/null || ulimit -p ${processes} 2>/dev/null\n`) +
+    (data === undefined ? "" : `ulimit -d ${Math.ceil(data / 1024)} 2>/dev/null\n`) +
     `echo 600 2>/dev/null >/proc/self/oom_score_adj\n`
   );
 }
 
-/** As fstab(5) writes white space. */
-function escaped(path: string): string {
-  return path.replaceAll("\\", "\\134").replaceAll(" ", "\\040").replaceAll("\t", "\\011").replaceAll("\n", "\\012");
-}
-
 /** Mounts to make before bubblewrap: sources that the build's uid could not reach, by a path that it can. */
-function staged(plan: LaunchPlan): {
-  shown: Shown[];
-  table: string[];
-  ordered: { from: string; mount: string } | undefined;
-} {
-  const table: string[] = [];
-  let ordered: { from: string; mount: string } | undefined;
+function staged(plan: LaunchPlan): { shown: Shown[]; binds: Steps["binds"]; ordered: Steps["ordered"] } {
+  const binds: Steps["binds"] = [];
+  let ordered: Steps["ordered"];
   const shown = plan.shown.map((one, index): Shown => {
     let { from } = one;
     if (plan.host.isolation !== "user" && !isReachable(from)) {
       const mount = join(plan.runFolder, `m${index}`);
       if (statSync(from).isDirectory()) mkdirSync(mount);
       else writeFileSync(mount, "");
-      table.push(`${escaped(from)} ${escaped(mount)} none rbind 0 0\n`);
+      binds.push({ from, to: mount });
       from = mount;
     }
     if (one.to === plan.orderedAt) {
       const mount = join(plan.runFolder, "ordered");
       mkdirSync(mount);
-      ordered = { from, mount };
+      const reverse = plan.world.directoryOrder === "reversed";
+      ordered = { from, to: mount, reverse, manyUsers: outer(plan) };
       from = mount;
     }
     return { ...one, from };
   });
-  return { shown, table, ordered };
+  return { shown, binds, ordered };
+}
+
+/** Whether we are root outside, where limits and mounts are ours to set. */
+function outer(plan: LaunchPlan): boolean {
+  return plan.uid !== undefined || plan.host.isolation === "root";
 }
 
 export function launch(plan: LaunchPlan): Launch {
   const { world, host } = plan;
-  const { shown, table, ordered } = staged(plan);
-  const outer = plan.uid !== undefined || host.isolation === "root";
+  const { shown, binds, ordered } = staged(plan);
+  const cpus = cpusOf(world, host);
+  const mounts = binds.length > 0 || ordered !== undefined;
+  const steps: Steps = {
+    closing: host.inherited.filter((fd) => fd >= plan.firstFreeFd),
+    firstFreeFd: plan.firstFreeFd,
+    asRoot: mounts && !outer(plan),
+    binds,
+    ordered,
+    limits: outer(plan) ? limitsOf(plan) : undefined,
+    cpus: cpus.length < host.cpus.length ? cpus : undefined,
+    aslrOff: !world.aslr && host.aslrOff,
+    uid: plan.uid,
+  };
+  const sandbox = ["bwrap", ...bwrapArguments(plan, shown)];
+  if (host.enter !== undefined) return { program: host.enter, args: [...enterArguments(steps), "--", ...sandbox] };
+  return byShell(steps, sandbox, plan.runFolder);
+}
+
+/** The steps as `enter.ts` takes them. */
+function enterArguments(steps: Steps): string[] {
+  const { limits, ordered } = steps;
+  return [
+    ...(steps.closing.length > 0 ? ["close", String(steps.firstFreeFd)] : []),
+    ...(steps.asRoot ? ["user"] : []),
+    ...(steps.binds.length > 0 || ordered !== undefined ? ["mounts"] : []),
+    ...steps.binds.flatMap(({ from, to }) => ["bind", from, to]),
+    ...(ordered === undefined
+      ? []
+      : ["order", ordered.reverse ? "yes" : "no", ordered.manyUsers ? "yes" : "no", ordered.from, ordered.to]),
+    ...(limits === undefined ? [] : ["umask", limits.umask, "limit", "fsize", String(limits.fileSize)]),
+    ...(limits === undefined ? [] : ["limit", "core", "0", "oom", "600"]),
+    ...(limits?.processes === undefined ? [] : ["limit", "nproc", String(limits.processes)]),
+    ...(limits?.data === undefined ? [] : ["limit", "data", String(limits.data)]),
+    ...(steps.cpus === undefined ? [] : ["cpus", steps.cpus.join(",")]),
+    ...(steps.aslrOff ? ["noaslr"] : []),
+    ...(steps.uid === undefined ? [] : ["uid", String(steps.uid)]),
+  ];
+}
+
+const MOUNTED = `mounted() { while read -r line; do case "$line" in *" $1 "*) return 0;; esac; done </proc/self/mountinfo; return 1; }
+tries=0; until mounted "$mount"; do tries=$((tries+1)); [ $tries -lt 1000 ] || { echo "disorderfs did not mount" >&2; exit 125; }; sleep 0.002; done
+`;
+
+/** As fstab(5) writes white space. */
+function escaped(path: string): string {
+  return path.replaceAll("\\", "\\134").replaceAll(" ", "\\040").replaceAll("\t", "\\011").replaceAll("\n", "\\012");
+}
+
+/** The same steps by the programs that every machine has, where nothing can be compiled. */
+function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): Launch {
+  const { binds, ordered, limits } = steps;
   let script = "";
-  if (table.length > 0) {
-    writeFileSync(join(plan.runFolder, "fstab"), table.join(""));
-    script += `mount -a -T "${plan.runFolder}/fstab" || exit 125\n`;
+  if (binds.length > 0) {
+    const table = binds.map(({ from, to }) => `${escaped(from)} ${escaped(to)} none rbind 0 0\n`);
+    writeFileSync(join(runFolder, "fstab"), table.join(""));
+    script += `mount -a -T "${runFolder}/fstab" || exit 125\n`;
   }
   if (ordered !== undefined) {
-    const reverse = world.directoryOrder === "reversed" ? "yes" : "no";
-    const many = outer ? "yes" : "no";
+    const [reverse, many] = [ordered.reverse, ordered.manyUsers].map((one) => (one ? "yes" : "no"));
     script +=
       `source=$1 mount=$2; shift 2\n` +
       // The watcher lives outside the build's reach, and reads until our end of the lifeline closes.
@@ -131,36 +202,21 @@ export function launch(plan: LaunchPlan): Launch {
       `fs=$!; read -r _ <&${LIFELINE_FD}; kill -TERM $fs; wait $fs; } >/dev/null 2>&1 ${STATUS_FD}>&- ${BLOCK_FD}<&- &\n` +
       MOUNTED;
   }
-  if (outer) script += limitsScript(plan);
-  script += `exec "$@" ${LIFELINE_FD}<&-${plan.waits ? "" : ` ${BLOCK_FD}<&-`}`;
-
-  const needsMounts = table.length > 0 || ordered !== undefined;
-  const cpus = cpusOf(world, host);
-  const inherited = [
-    ...(cpus.length < host.cpus.length ? ["taskset", "-c", cpus.join(",")] : []),
-    ...(!world.aslr && host.aslrOff ? ["setarch", "-R"] : []),
-  ];
-  const sandbox = [
-    ...inherited,
-    ...(plan.uid === undefined || !needsMounts ? [] : asUid(plan.uid)),
-    "bwrap",
-    ...bwrapArguments(plan, shown),
-  ];
-  const sources = ordered === undefined ? [] : [ordered.from, ordered.mount];
-  const chain = ["sh", "-c", script, "sh", ...sources, ...sandbox];
-  const unshare = outer
-    ? ["unshare", "-m", "--propagation", "private"]
-    : ["unshare", "-Urm", "--propagation", "private"];
+  if (limits !== undefined) script += limitsScript(limits);
+  script += `exec "$@" ${LIFELINE_FD}<&-`;
   // Only bash can close a descriptor above 9.
-  const closing = host.inherited
-    .filter((fd) => fd >= plan.firstFreeFd)
-    .map((fd) => `exec ${fd}>&-\n`)
-    .join("");
+  const closing = steps.closing.map((fd) => `exec ${fd}>&-\n`).join("");
+  const mounts = binds.length > 0 || ordered !== undefined;
   const [program = "bwrap", ...args] = [
     ...(closing === "" ? [] : ["bash", "-c", `${closing}exec "$@"`, "bash"]),
-    ...(needsMounts ? [...unshare, ...chain] : outer ? chain : sandbox),
+    ...(mounts ? ["unshare", steps.asRoot ? "-Urm" : "-m", "--propagation", "private"] : []),
+    ...["sh", "-c", script, "sh", ...(ordered === undefined ? [] : [ordered.from, ordered.to])],
+    ...(steps.cpus === undefined ? [] : ["taskset", "-c", steps.cpus.join(",")]),
+    ...(steps.aslrOff ? ["setarch", "-R"] : []),
+    ...(steps.uid === undefined ? [] : asUid(steps.uid)),
+    ...sandbox,
   ];
-  return { program, args, uid: needsMounts ? undefined : plan.uid };
+  return { program, args };
 }
 
 function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
@@ -182,7 +238,13 @@ function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
           ...plan.command,
         ]
       : plan.uid === undefined
-        ? ["/bin/sh", "-c", `${limitsScript(plan)}exec "$@" ${LIFELINE_FD}<&- ${BLOCK_FD}<&-`, "sh", ...plan.command]
+        ? [
+            "/bin/sh",
+            "-c",
+            `${limitsScript(limitsOf(plan))}exec "$@" ${LIFELINE_FD}<&- ${BLOCK_FD}<&-`,
+            "sh",
+            ...plan.command,
+          ]
         : [...plan.command];
   return [
     ...namespaces,
@@ -193,7 +255,8 @@ function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
     "--new-session",
     "--json-status-fd",
     String(STATUS_FD),
-    ...(plan.waits ? ["--block-fd", String(BLOCK_FD)] : []),
+    "--block-fd",
+    String(BLOCK_FD),
     ...plan.before,
     ...shown.flatMap((one) => [one.writable ? "--bind" : "--ro-bind", one.from, one.to]),
     ...plan.after,

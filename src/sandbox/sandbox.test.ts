@@ -242,6 +242,17 @@ test("directory order is the world's", async (t) => {
   assert.equal(reversed.log, "d\nc\nb\na\n");
 });
 
+test("where nothing can be compiled, the system's own programs prepare the same sandbox", async (t) => {
+  const host = { ...(await probeHost()), enter: undefined };
+  const bare = { ...world, cpus: 1, directoryOrder: "reversed" as const };
+  const script = "id -un; umask; cat /proc/self/personality; nproc; ulimit -c; ls /proc/self/fd | wc -l";
+  const [short, long] = [await sh(script, { world: bare }), await sh(script, { world: bare }, { host })];
+  assert.equal(long.log, short.log);
+  if (!host.disorderfs) return t.skip("needs /dev/fuse");
+  const listed = await sh("ls -U", { world: bare }, { host, files: { a: "", b: "", c: "" } });
+  assert.equal(listed.log, "c\nb\na\n");
+});
+
 test("when our own process is killed, everything ends: the build, its daemons and disorderfs", async () => {
   const mark = `sleep 33${process.pid % 10_000}`;
   const folder = join(own, `killed-${process.pid}`);

@@ -2,7 +2,6 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { join, posix } from "node:path";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
-import { makeCgroups } from "./cgroup.ts";
 import { freshBuildUid, type HostAbilities } from "./host.ts";
 import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
 import { BoundedLog } from "./log.ts";
@@ -47,6 +46,11 @@ export interface SandboxSpec {
   /** File that takes stdout and stderr, together, bounded by `limits.logBytes`. */
   log: string;
   onOutput?: (line: string) => void;
+  /**
+   * Awaited when the sandbox stands and its command has not begun. `pid`: its
+   * first process, as this machine counts. A rejection ends the run.
+   */
+  beforeStart?: (pid: number) => Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -82,14 +86,12 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const scratch = await scratchFolder(host);
   const runFolder = mkdtempSync(join(scratch, "run-"));
   if (host.isolation !== "user") chmodSync(runFolder, 0o711);
-  const cgroups = makeCgroups(host.cgroups, spec.limits);
   const pipe = await takePipe(join(scratch, "pipes"));
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
-    return { ...(await runIn(spec, host, { runFolder, cgroups, pipe, log })), lacks };
+    return { ...(await runIn(spec, host, { runFolder, pipe, log })), lacks };
   } finally {
     givePipe(pipe);
-    await cgroups.remove();
     rmSync(runFolder, { recursive: true, force: true });
   }
 }
@@ -139,17 +141,12 @@ async function runIn(
   const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
   const owner = uid ?? (host.isolation === "root" ? spec.world.user.uid : undefined);
   const disk = new DiskWatch(writable, spec.limits.diskBytes);
-  await disk.start(owner);
   const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
   const base = await system;
 
   for (const path of network?.paths ?? []) if (path.startsWith("/etc/")) placeInEtc(base, path);
   const files = network?.files ?? [];
-  const {
-    program,
-    args,
-    uid: startAs,
-  } = launch({
+  const { program, args } = launch({
     world: spec.world,
     host,
     uid,
@@ -173,7 +170,6 @@ async function runIn(
       ]),
     ],
     command: spec.command,
-    waits: resources.cgroups.joinBy.length > 0,
     firstFreeFd: FIRST_FILE_FD + files.length,
     limits: spec.limits,
     orderedAt: host.disorderfs ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
@@ -181,9 +177,10 @@ async function runIn(
   return await supervise(spec, resources, {
     program,
     args,
-    uid: startAs,
     files: files.map(({ content }) => content),
+    cgroups: host.cgroups,
     disk,
+    owner,
     writable,
   });
 }

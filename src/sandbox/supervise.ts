@@ -6,7 +6,7 @@ import { constants as osConstants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { systemClock } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
-import type { RunCgroups } from "./cgroup.ts";
+import { type Cgroups, makeCgroups, NO_CGROUPS, type RunCgroups } from "./cgroup.ts";
 import { BLOCK_FD, FIRST_FILE_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
 import type { BoundedLog } from "./log.ts";
 import { type DiskWatch, hasFileOfSize, treeUse } from "./monitor.ts";
@@ -18,7 +18,6 @@ const OUR_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 export interface Resources {
   /** Private folder, removed afterwards. */
   runFolder: string;
-  cgroups: RunCgroups;
   /** Path of a named pipe for output. */
   pipe: string;
   log: BoundedLog;
@@ -27,9 +26,12 @@ export interface Resources {
 export interface Started {
   program: string;
   args: string[];
-  uid: number | undefined;
   files: readonly Buffer[];
+  /** Where the run's control groups are made. */
+  cgroups: Cgroups;
   disk: DiskWatch;
+  /** Kernel user who is given the writable folders. */
+  owner: number | undefined;
   writable: readonly string[];
 }
 
@@ -42,7 +44,7 @@ export async function supervise(
   resources: Resources,
   started: Started,
 ): Promise<Omit<SandboxResult, "lacks">> {
-  const { log, cgroups } = resources;
+  const { log } = resources;
   const began = systemClock.elapsed();
   const reading = openSync(resources.pipe, constants.O_RDONLY | constants.O_NONBLOCK);
   const writing = openSync(resources.pipe, constants.O_WRONLY);
@@ -51,7 +53,6 @@ export async function supervise(
     env: { PATH: OUR_PATH, LC_ALL: "C" },
     stdio: ["ignore", writing, writing, "pipe", "pipe", "pipe", ...started.files.map(() => "pipe" as const)],
     detached: true,
-    ...(started.uid === undefined ? {} : { uid: started.uid, gid: started.uid }),
   });
   closeSync(writing);
   const streams: readonly unknown[] = child.stdio;
@@ -60,17 +61,19 @@ export async function supervise(
   const drained = new Promise<void>((resolve) => output.once("close", resolve));
   const gate = streams[BLOCK_FD] as Writable;
   gate.on("error", () => undefined);
-  let notJoined: Error | undefined;
-  const status = new StatusReader(streams[STATUS_FD] as Readable, (pid) => {
-    // bubblewrap sets up its root meanwhile: the kernel takes its time to move a process.
-    Promise.all(cgroups.joinBy.map((file) => writeFile(file, String(pid)))).then(
-      () => gate.end(),
-      (error: Error) => {
-        notJoined = error;
-        kill(pid, child.pid);
-      },
-    );
-  });
+  let cgroups = NO_CGROUPS;
+  let unready: Error | undefined;
+  // All this goes on while bubblewrap sets up its root; the build waits behind the gate.
+  const start = async (): Promise<void> => {
+    cgroups = makeCgroups(started.cgroups, spec.limits);
+    for (const file of cgroups.warmBy) writeFile(file, String(child.pid)).catch(() => undefined);
+    await started.disk.start(started.owner);
+    const inner = await status.started;
+    if (inner === undefined) return;
+    await Promise.all([...cgroups.joinBy.map((file) => writeFile(file, String(inner))), spec.beforeStart?.(inner)]);
+    watch.start(cgroups);
+    gate.end();
+  };
   const lifeline = streams[LIFELINE_FD] as Writable & Readable;
   lifeline.on("error", () => undefined);
   const lifelineClosed = new Promise<void>((resolve) => lifeline.once("close", resolve));
@@ -81,16 +84,20 @@ export async function supervise(
     stream.end(content);
   });
 
+  const status = new StatusReader(streams[STATUS_FD] as Readable);
   let ended: Outcome | undefined;
   const end = (why: Outcome): void => {
     ended ??= why;
     kill(status.child, child.pid);
   };
-  const watch = new Watch(spec, cgroups, started.disk, () => status.child ?? child.pid, end);
+  const watch = new Watch(spec, started.disk, () => status.child ?? child.pid, end);
   const timer = setTimeout(() => end("timeout"), spec.limits.timeoutSeconds * 1000);
   const cancel = (): void => end("cancelled");
   spec.signal?.addEventListener("abort", cancel);
-  watch.start();
+  const ready = start().catch((error: unknown) => {
+    unready = error as Error;
+    kill(status.child, child.pid);
+  });
   const failed = await new Promise<Error | undefined>((resolve) => {
     child.once("error", resolve);
     child.once("exit", () => resolve(undefined));
@@ -98,6 +105,8 @@ export async function supervise(
   const milliseconds = Math.round(systemClock.elapsed() - began);
   clearTimeout(timer);
   spec.signal?.removeEventListener("abort", cancel);
+  status.close();
+  await ready;
   await watch.stop();
   lifeline.end();
   await within(drained, 5000);
@@ -105,38 +114,64 @@ export async function supervise(
   output.destroy();
   const { truncated } = log.end();
   gate.destroy();
-  if (notJoined !== undefined && ended === undefined) {
-    throw new BitforbitError("lacking", "the build cannot be put into its control group", { cause: notJoined });
+  try {
+    if (failed !== undefined) throw new BitforbitError("lacking", `cannot start ${started.program}`, { cause: failed });
+    if (unready !== undefined && ended === undefined) throw notReady(unready);
+    return {
+      ...(await howItEnded(spec, started, status, ended, cgroups, watch)),
+      milliseconds,
+      logTruncated: truncated,
+    };
+  } finally {
+    await cgroups.remove();
   }
-  if (failed !== undefined) throw new BitforbitError("lacking", `cannot start ${started.program}`, { cause: failed });
+}
 
-  const exitCode = status.exitCode;
-  if (ended === undefined && exitCode === undefined) throw notStarted(spec.log);
-  ended ??= await limitBehind(exitCode ?? 0, cgroups, spec, started.writable);
+function notReady(error: Error): Error {
+  if (error instanceof BitforbitError) return error;
+  return new BitforbitError("lacking", `the sandbox could not be made ready: ${error.message}`, { cause: error });
+}
+
+async function howItEnded(
+  spec: SandboxSpec,
+  started: Started,
+  status: StatusReader,
+  limit: Outcome | undefined,
+  cgroups: RunCgroups,
+  watch: Watch,
+): Promise<Pick<SandboxResult, "outcome" | "exitCode" | "signal" | "peakMemory">> {
+  const { exitCode } = status;
+  if (limit === undefined && exitCode === undefined) throw notStarted(spec.log);
+  const ended = limit ?? (await limitBehind(exitCode ?? 0, cgroups, spec, started.writable));
   const peakMemory = cgroups.peakMemory() ?? watch.peakMemory;
   const signal = ended === undefined ? signalOf(exitCode ?? 0) : undefined;
   return {
     outcome: ended ?? (signal === undefined ? "exited" : "signalled"),
     exitCode,
     ...(signal === undefined ? {} : { signal }),
-    milliseconds,
     ...(peakMemory === undefined || peakMemory === 0 ? {} : { peakMemory }),
-    logTruncated: truncated,
   };
 }
 
 /** Reads what bubblewrap writes to its `--json-status-fd`: one JSON object a line. */
 class StatusReader {
+  /** The first process in the sandbox, once there is one; undefined when there never will be. */
+  readonly started: Promise<number | undefined>;
   #text = "";
+  #settle: (pid: number | undefined) => void = () => undefined;
 
-  /** `onChild` is told the process id of the first process once. */
-  constructor(stream: Readable, onChild: (pid: number) => void) {
+  constructor(stream: Readable) {
+    this.started = new Promise((resolve) => (this.#settle = resolve));
     stream.on("error", () => undefined);
     stream.on("data", (chunk: Buffer) => {
-      const before = this.child;
       this.#text += chunk.toString();
-      if (before === undefined && this.child !== undefined) onChild(this.child);
+      if (this.child !== undefined) this.#settle(this.child);
     });
+  }
+
+  /** The sandbox has ended: nothing more is coming. */
+  close(): void {
+    this.#settle(undefined);
   }
 
   /** Process id, as this machine counts, of the first process in the sandbox. */
@@ -176,26 +211,20 @@ class Watch {
   #done: Promise<void> = Promise.resolve();
   #wake: () => void = () => undefined;
   readonly #spec: SandboxSpec;
-  readonly #cgroups: RunCgroups;
+  #cgroups = NO_CGROUPS;
   readonly #disk: DiskWatch;
   readonly #pid: () => number | undefined;
   readonly #end: (why: Outcome) => void;
 
-  constructor(
-    spec: SandboxSpec,
-    cgroups: RunCgroups,
-    disk: DiskWatch,
-    pid: () => number | undefined,
-    end: (why: Outcome) => void,
-  ) {
+  constructor(spec: SandboxSpec, disk: DiskWatch, pid: () => number | undefined, end: (why: Outcome) => void) {
     this.#spec = spec;
-    this.#cgroups = cgroups;
     this.#disk = disk;
     this.#pid = pid;
     this.#end = end;
   }
 
-  start(): void {
+  start(cgroups: RunCgroups): void {
+    this.#cgroups = cgroups;
     this.#done = this.#loop();
   }
 

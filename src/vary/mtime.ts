@@ -2,8 +2,8 @@ import { instantWatermarks, realSpan } from "./instants.ts";
 import { against, type Variation } from "./variation.ts";
 
 /**
- * Times that the kernel gives to files. Nothing shifts them: the second world
- * starts later, by more than the two seconds that zip rounds to.
+ * Times that the kernel gives to files. Nothing shifts them: one of the
+ * worlds starts later, by more than the two seconds that zip rounds to.
  */
 export const mtime: Variation = {
   name: "mtime",

@@ -7,7 +7,7 @@ import { probeHost } from "../sandbox/host.ts";
 import { runSandboxed } from "../sandbox/sandbox.ts";
 import { systemClock } from "../clock.ts";
 import type { CauseName, World } from "../world.ts";
-import { adversarialWorld, canonicalWorld, variations } from "./worlds.ts";
+import { adversarialWorld, canonicalWorld, variations, worldPair } from "./worlds.ts";
 
 const own: string = mkdtempSync(join(tmpdir(), "worlds-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
@@ -57,11 +57,11 @@ test("a script sees the two worlds differ in every named way, and a canonical wo
   const host = await probeHost();
   const started = systemClock.elapsed();
   const [a, again, b] = await Promise.all([
-    seen(canonicalWorld("thing"), "a"),
+    seen(worldPair("thing")[0], "a"),
     seen(canonicalWorld("thing"), "again"),
     seen(adversarialWorld("thing", Math.max(1, host.cpus.length - 1)), "b"),
   ]);
-  assert.ok(systemClock.elapsed() - started > 2000, "the adversarial world starts later");
+  assert.ok(systemClock.elapsed() - started > 2000, "one of the worlds starts later");
   assert.deepEqual(again, a);
   const lacking = new Set(host.lacks.flatMap(({ causes }) => causes));
   for (const { name } of variations) {

@@ -1,0 +1,146 @@
+import { run } from "../child.ts";
+import { compiledOnce } from "./compiled.ts";
+
+/**
+ * The way into a sandbox in one program: what `launch.ts` otherwise says to
+ * bash, unshare, mount, sh, taskset, setarch and setpriv, each of which costs a
+ * start of its own. It does its arguments in order, then becomes what follows
+ * `--`. It decides nothing; the first step that fails ends it with 125.
+ *
+ *     close N                    closes descriptors from N on
+ *     user                       own user namespace, in which we are root
+ *     mounts                     own mount namespace, private
+ *     bind FROM TO               with what is mounted below
+ *     overlay OPTIONS TO
+ *     order yes|no MANY FROM TO  disorderfs, reversed or not, until LIFELINE closes
+ *     umask OCTAL  limit WHAT N  oom N  cpus 0,1  noaslr  uid N
+ */
+const SOURCE = `#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STATUS 3
+#define LIFELINE 4
+#define BLOCK 5
+#define FUSE_MAGIC 0x65735546
+
+static void fail(const char *what, const char *about) {
+  dprintf(2, "enter: %s %s: %s\\n", what, about, strerror(errno));
+  _exit(125);
+}
+
+static void put(const char *path, const char *text) {
+  int file = open(path, O_WRONLY | O_CLOEXEC);
+  if (file < 0 || write(file, text, strlen(text)) < 0) fail("cannot write", path);
+  close(file);
+}
+
+static void own_user_namespace(void) {
+  char map[64];
+  unsigned uid = geteuid(), gid = getegid();
+  if (unshare(CLONE_NEWUSER) != 0) fail("cannot unshare", "user");
+  put("/proc/self/setgroups", "deny");
+  snprintf(map, sizeof map, "0 %u 1", uid);
+  put("/proc/self/uid_map", map);
+  snprintf(map, sizeof map, "0 %u 1", gid);
+  put("/proc/self/gid_map", map);
+}
+
+static void order(const char *reverse, const char *many, const char *from, const char *to) {
+  char sorting[32], users[32];
+  struct statfs at;
+  snprintf(sorting, sizeof sorting, "--reverse-dirents=%s", reverse);
+  snprintf(users, sizeof users, "--multi-user=%s", many);
+  pid_t watcher = fork();
+  if (watcher < 0) fail("cannot fork for", "disorderfs");
+  if (watcher == 0) {
+    char byte;
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, 0), dup2(null, 1), dup2(null, 2);
+    close(STATUS), close(BLOCK);
+    pid_t mounted = fork();
+    if (mounted == 0) {
+      close(LIFELINE);
+      execlp("disorderfs", "disorderfs", "-f", "-q", users, "--sort-dirents=yes", sorting, "--pad-blocks=0", from, to, (char *)0);
+      _exit(127);
+    }
+    while (read(LIFELINE, &byte, 1) > 0 || errno == EINTR) errno = 0;
+    kill(mounted, SIGKILL);
+    waitpid(mounted, 0, 0);
+    _exit(0);
+  }
+  for (int tries = 0; statfs(to, &at) != 0 || at.f_type != FUSE_MAGIC; tries++) {
+    if (tries > 20000) errno = ETIMEDOUT, fail("disorderfs did not mount", to);
+    usleep(500);
+  }
+}
+
+static void limit(const char *what, const char *number) {
+  struct rlimit at;
+  at.rlim_cur = at.rlim_max = strtoull(number, 0, 10);
+  int which = !strcmp(what, "fsize") ? RLIMIT_FSIZE : !strcmp(what, "core") ? RLIMIT_CORE
+    : !strcmp(what, "nproc") ? RLIMIT_NPROC : !strcmp(what, "data") ? RLIMIT_DATA : -1;
+  if (which < 0 || setrlimit(which, &at) != 0) fail("cannot limit", what);
+}
+
+static void on_cpus(const char *list) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (char *at = (char *)list; *at != 0; at += *at == ',') CPU_SET(strtoul(at, &at, 10), &set);
+  if (sched_setaffinity(0, sizeof set, &set) != 0) fail("cannot run on", list);
+}
+
+static void become(const char *number) {
+  unsigned uid = strtoul(number, 0, 10);
+  if (uid == 0 || setgroups(0, 0) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0 ||
+      prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("cannot become", number);
+}
+
+int main(int count, char **at) {
+  for (at++; *at != 0 && strcmp(*at, "--") != 0; at++) {
+    const char *step = *at;
+    if (!strcmp(step, "close")) { if (syscall(SYS_close_range, strtoul(*++at, 0, 10), ~0u, 0) != 0) fail("cannot close from", *at); }
+    else if (!strcmp(step, "user")) own_user_namespace();
+    else if (!strcmp(step, "mounts")) { if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", 0, MS_REC | MS_PRIVATE, 0) != 0) fail("cannot unshare", step); }
+    else if (!strcmp(step, "bind")) { at += 2; if (mount(at[-1], *at, 0, MS_BIND | MS_REC, 0) != 0) fail("cannot bind", at[-1]); }
+    else if (!strcmp(step, "overlay")) { at += 2; if (mount("overlay", *at, "overlay", 0, at[-1]) != 0) fail("cannot overlay", at[-1]); }
+    else if (!strcmp(step, "order")) { at += 4; order(at[-3], at[-2], at[-1], *at); }
+    else if (!strcmp(step, "umask")) umask(strtoul(*++at, 0, 8));
+    else if (!strcmp(step, "limit")) { at += 2; limit(at[-1], *at); }
+    else if (!strcmp(step, "oom")) { int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); at++; if (file >= 0) { if (write(file, *at, strlen(*at)) < 0) errno = 0; close(file); } }
+    else if (!strcmp(step, "cpus")) on_cpus(*++at);
+    else if (!strcmp(step, "noaslr")) { if (personality(ADDR_NO_RANDOMIZE) < 0) fail("cannot switch off", step); }
+    else if (!strcmp(step, "uid")) become(*++at);
+    else errno = EINVAL, fail("no such step:", step);
+  }
+  if (*at == 0 || at[1] == 0) errno = EINVAL, fail("nothing to", "become");
+  close(LIFELINE);
+  execvp(at[1], at + 1);
+  fail("cannot start", at[1]);
+}
+`;
+
+/** The compiled program, made once a machine; undefined where there is no C compiler. */
+export function enterProgram(cache: string): Promise<string | undefined> {
+  return compiledOnce(cache, {
+    name: "enter",
+    source: SOURCE,
+    options: ["-O2", "-w"],
+    works: async (program) => (await run(program, ["umask", "0022", "--", "true"])).exitCode === 0,
+  });
+}
