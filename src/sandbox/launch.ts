@@ -2,7 +2,7 @@ import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { World } from "../world.ts";
 import { asUid, type HostAbilities, isReachable } from "./host.ts";
-import { cpusOf } from "./rootfs.ts";
+import { cpusOf } from "./world-files.ts";
 
 /**
  * The chain of programs that ends in the build. Each replaces the one before
@@ -44,6 +44,8 @@ export interface LaunchPlan {
   /** Descriptors below this one are ours. */
   firstFreeFd: number;
   limits: { processes: number; diskBytes: number; memoryBytes: number };
+  /** Folders to lay over one another, the upper first, for the root inside; undefined: `before` puts one together. */
+  layers: readonly string[] | undefined;
   /** Sorts or reverses directory order in the mount at this place inside. */
   orderedAt: string | undefined;
 }
@@ -64,6 +66,8 @@ interface Steps {
   /** A user namespace of our own, in which we may mount. */
   asRoot: boolean;
   binds: { from: string; to: string }[];
+  /** Mounted read-only, the upper first. */
+  layers: { folders: readonly string[]; to: string } | undefined;
   ordered: { from: string; to: string; reverse: boolean; manyUsers: boolean } | undefined;
   /** Resource limits; undefined where they count only inside (see `insideLimits`). */
   limits: Limits | undefined;
@@ -137,21 +141,36 @@ export function launch(plan: LaunchPlan): Launch {
   const { world, host } = plan;
   const { shown, binds, ordered } = staged(plan);
   const cpus = cpusOf(world, host);
-  const mounts = binds.length > 0 || ordered !== undefined;
+  const merged = join(plan.runFolder, "root");
+  if (plan.layers !== undefined) mkdirSync(merged);
+  const mounts = binds.length > 0 || ordered !== undefined || plan.layers !== undefined;
   const steps: Steps = {
     closing: host.inherited.filter((fd) => fd >= plan.firstFreeFd),
     firstFreeFd: plan.firstFreeFd,
     asRoot: mounts && !outer(plan),
     binds,
+    layers: plan.layers === undefined ? undefined : { folders: plan.layers, to: merged },
     ordered,
     limits: outer(plan) ? limitsOf(plan) : undefined,
     cpus: cpus.length < host.cpus.length ? cpus : undefined,
     aslrOff: !world.aslr && host.aslrOff,
     uid: plan.uid,
   };
-  const sandbox = ["bwrap", ...bwrapArguments(plan, shown)];
+  const sandbox = [
+    "bwrap",
+    ...bwrapArguments(plan, shown, plan.layers === undefined ? [] : ["--ro-bind", merged, "/"]),
+  ];
   if (host.enter !== undefined) return { program: host.enter, args: [...enterArguments(steps), "--", ...sandbox] };
   return byShell(steps, sandbox, plan.runFolder);
+}
+
+function needsMounts(steps: Steps): boolean {
+  return steps.binds.length > 0 || steps.layers !== undefined || steps.ordered !== undefined;
+}
+
+/** As overlayfs takes them: a colon parts folders, a comma parts options. */
+function overlayOptions(folders: readonly string[]): string {
+  return `lowerdir=${folders.map((folder) => folder.replace(/[\\:,]/g, "\\$&")).join(":")}`;
 }
 
 /** The steps as `enter.ts` takes them. */
@@ -160,8 +179,9 @@ function enterArguments(steps: Steps): string[] {
   return [
     ...(steps.closing.length > 0 ? ["close", String(steps.firstFreeFd)] : []),
     ...(steps.asRoot ? ["user"] : []),
-    ...(steps.binds.length > 0 || ordered !== undefined ? ["mounts"] : []),
+    ...(needsMounts(steps) ? ["mounts"] : []),
     ...steps.binds.flatMap(({ from, to }) => ["bind", from, to]),
+    ...(steps.layers === undefined ? [] : ["overlay", overlayOptions(steps.layers.folders), steps.layers.to]),
     ...(ordered === undefined
       ? []
       : ["order", ordered.reverse ? "yes" : "no", ordered.manyUsers ? "yes" : "no", ordered.from, ordered.to]),
@@ -193,6 +213,9 @@ function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): L
     writeFileSync(join(runFolder, "fstab"), table.join(""));
     script += `mount -a -T "${runFolder}/fstab" || exit 125\n`;
   }
+  if (steps.layers !== undefined) {
+    script += `mount -t overlay -o "$1" overlay "$2" || exit 125\nshift 2\n`;
+  }
   if (ordered !== undefined) {
     const [reverse, many] = [ordered.reverse, ordered.manyUsers].map((one) => (one ? "yes" : "no"));
     script +=
@@ -206,11 +229,16 @@ function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): L
   script += `exec "$@" ${LIFELINE_FD}<&-`;
   // Only bash can close a descriptor above 9.
   const closing = steps.closing.map((fd) => `exec ${fd}>&-\n`).join("");
-  const mounts = binds.length > 0 || ordered !== undefined;
+  const layers = steps.layers === undefined ? [] : [overlayOptions(steps.layers.folders), steps.layers.to];
   const [program = "bwrap", ...args] = [
     ...(closing === "" ? [] : ["bash", "-c", `${closing}exec "$@"`, "bash"]),
-    ...(mounts ? ["unshare", steps.asRoot ? "-Urm" : "-m", "--propagation", "private"] : []),
-    ...["sh", "-c", script, "sh", ...(ordered === undefined ? [] : [ordered.from, ordered.to])],
+    ...(needsMounts(steps) ? ["unshare", steps.asRoot ? "-Urm" : "-m", "--propagation", "private"] : []),
+    "sh",
+    "-c",
+    script,
+    "sh",
+    ...layers,
+    ...(ordered === undefined ? [] : [ordered.from, ordered.to]),
     ...(steps.cpus === undefined ? [] : ["taskset", "-c", steps.cpus.join(",")]),
     ...(steps.aslrOff ? ["setarch", "-R"] : []),
     ...(steps.uid === undefined ? [] : asUid(steps.uid)),
@@ -219,7 +247,7 @@ function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): L
   return { program, args };
 }
 
-function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
+function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[], root: readonly string[]): string[] {
   const { world, host } = plan;
   const namespaces =
     host.isolation === "root"
@@ -257,6 +285,7 @@ function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[]): string[] {
     String(STATUS_FD),
     "--block-fd",
     String(BLOCK_FD),
+    ...root,
     ...plan.before,
     ...shown.flatMap((one) => [one.writable ? "--bind" : "--ro-bind", one.from, one.to]),
     ...plan.after,

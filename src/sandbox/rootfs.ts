@@ -1,10 +1,8 @@
 import {
-  copyFileSync,
   existsSync,
   lstatSync,
   readFileSync,
   readlinkSync,
-  realpathSync,
   writeFileSync,
   mkdirSync,
   rmSync,
@@ -13,8 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { namesIn, walkTree } from "../tree.ts";
-import type { World } from "../world.ts";
-import type { HostAbilities } from "./host.ts";
+import { WORLD_FILES, WORLD_FOLDER } from "./world-files.ts";
 
 /**
  * The root that a build sees is put together from this list; whatever is not
@@ -75,22 +72,6 @@ export interface SystemRoot {
 
 /** Folders of /etc with more entries than this are mounted; smaller ones are copied: a mount costs more. */
 const MOUNTED_ENTRIES = 64;
-
-/** Configuration of registry clients for the whole machine; there only with the network. */
-const CLIENT_FILES = ["pip.conf", "npmrc", "go.env"];
-
-/** Where the files of /etc that differ between worlds really are. */
-const WORLD_FOLDER = "/run/world";
-const WORLD_FILES = [
-  "passwd",
-  "group",
-  "hostname",
-  "hosts",
-  "resolv.conf",
-  "ld.so.preload",
-  "faketimerc",
-  ...CLIENT_FILES,
-];
 
 /** Composes the system's part; the copies of /etc's files are written below `etc`. */
 export async function systemRoot(etc: string): Promise<SystemRoot> {
@@ -157,78 +138,4 @@ async function copied(from: string, to: string): Promise<boolean> {
     else if (entry.type !== "other") copyEntry(join(from, entry.path), join(to, entry.path));
   }
   return true;
-}
-
-/**
- * Writes what /etc and /sys say about the world below `folder`; gives
- * bubblewrap's arguments to show it.
- */
-export function worldFiles(world: World, host: HostAbilities, network: "none" | "host", folder: string): string[] {
-  const etc = join(folder, "world");
-  mkdirSync(etc);
-  const put = (path: string, content: string): void => writeFileSync(join(etc, path), content);
-  const { user } = world;
-  put(
-    "passwd",
-    `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n` +
-      (user.uid === 0 ? "" : `${user.name}:x:${user.uid}:${user.gid}:${user.fullName},,,:${user.home}:/bin/sh\n`) +
-      `nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`,
-  );
-  put("group", `root:x:0:\n${user.gid === 0 ? "" : `${user.group}:x:${user.gid}:\n`}nogroup:x:65534:\n`);
-  put("hostname", `${world.hostname}\n`);
-  const own = `127.0.0.1 localhost ${world.hostname}\n::1 localhost ip6-localhost\n`;
-  put("hosts", network === "host" ? own + hostFile("/etc/hosts") : own);
-  if (network === "host") {
-    for (const name of ["resolv.conf", ...CLIENT_FILES.filter((one) => existsSync(join("/etc", one)))]) {
-      put(name, hostFile(join("/etc", name)));
-    }
-  }
-  const library = clockLibrary(world, host, network);
-  if (library !== undefined) {
-    // The library and the offset come by files and not by variables: so the
-    // environment is the same in every world, and `env -i` does not lose the clock.
-    if (library === host.clockShift) copyFileSync(library, join(etc, "clock.so"));
-    put("ld.so.preload", `${library === host.clockShift ? `${WORLD_FOLDER}/clock.so` : library}\n`);
-    put("faketimerc", `${world.clockOffset < 0 ? "-" : "+"}${Math.abs(world.clockOffset)}\n`);
-  }
-  return ["--ro-bind", etc, WORLD_FOLDER, ...processors(world, host, folder)];
-}
-
-/**
- * A library enters only where the clock is shifted: a canonical artifact must
- * not depend on it. Nor does it enter where the network is, whose certificates
- * are valid now.
- */
-function clockLibrary(world: World, host: HostAbilities, network: "none" | "host"): string | undefined {
-  if (world.clockOffset === 0 || network === "host") return undefined;
-  return host.clockShift ?? host.faketime;
-}
-
-function hostFile(path: string): string {
-  try {
-    return readFileSync(realpathSync(path), "utf8");
-  } catch {
-    return "";
-  }
-}
-
-/** CPUs that a run is given: the last ones, so that two worlds side by side meet as little as possible. */
-export function cpusOf(world: World, host: HostAbilities): readonly number[] {
-  return world.cpus === undefined ? host.cpus : host.cpus.slice(-Math.max(1, world.cpus));
-}
-
-/** /proc/cpuinfo and /sys/devices/system/cpu agree with the affinity mask: some tools ask there. */
-function processors(world: World, host: HostAbilities, folder: string): string[] {
-  const count = cpusOf(world, host).length;
-  const range = count === 1 ? "0\n" : `0-${count - 1}\n`;
-  const sys = join(folder, "sys", "devices", "system", "cpu");
-  mkdirSync(sys, { recursive: true });
-  for (const name of ["online", "possible", "present"]) writeFileSync(join(sys, name), range);
-  const args = ["--ro-bind", join(folder, "sys"), "/sys"];
-  if (count === host.cpus.length) return args;
-  const blocks = hostFile("/proc/cpuinfo")
-    .split(/\n\n+/)
-    .filter((block) => block.startsWith("processor"));
-  writeFileSync(join(folder, "cpuinfo"), `${blocks.slice(0, count).join("\n\n")}\n\n`);
-  return [...args, "--ro-bind", join(folder, "cpuinfo"), "/proc/cpuinfo"];
 }

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
@@ -8,9 +8,11 @@ import { BoundedLog } from "./log.ts";
 import { DiskWatch } from "./monitor.ts";
 import { networkConfiguration } from "./network.ts";
 import { givePipe, takePipe } from "./pipe.ts";
-import { placeInEtc, type SystemRoot, systemRoot, worldFiles } from "./rootfs.ts";
+import { rootLayer } from "./locked-root.ts";
+import { placeInEtc, type SystemRoot, systemRoot } from "./rootfs.ts";
 import { scratchFolder } from "./scratch.ts";
 import { delay, type Resources, supervise } from "./supervise.ts";
+import { processors, WORLD_FOLDER, worldFiles } from "./world-files.ts";
 
 export interface Mount {
   /** Absolute path on this machine. What is writable is given to the build's own uid when we are root. */
@@ -32,6 +34,8 @@ export interface SandboxLimits {
 
 export interface SandboxSpec {
   world: World;
+  /** Folder of a locked root, shown instead of this machine's own system folders, and never written. */
+  root?: string;
   command: readonly string[];
   /** Working directory inside. */
   directory: string;
@@ -40,6 +44,8 @@ export interface SandboxSpec {
   hostPaths?: readonly string[];
   /** Complete, besides what the sandbox sets: HOME, USER, LOGNAME, SHELL, TZ, LANG, LC_ALL, TMPDIR, and PATH unless given. */
   environment: Readonly<Record<string, string>>;
+  /** Small files to show read-only, by their path inside; content is copied. */
+  files?: readonly { to: string; content: Uint8Array }[];
   /** `host`: this machine's network, with the caller's proxies, certificates and registry configuration. */
   network: "none" | "host";
   limits: SandboxLimits;
@@ -67,6 +73,8 @@ export interface SandboxResult {
   logTruncated: boolean;
   lacks: Lack[];
 }
+
+const LOCALES = "/usr/lib/locale";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -136,28 +144,26 @@ async function runIn(
   host: HostAbilities,
   resources: Resources,
 ): Promise<Omit<SandboxResult, "lacks">> {
-  system ??= systemRoot(join(await scratchFolder(host), "etc"));
   const uid = host.isolation === "dropped" ? freshBuildUid() : undefined;
   const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
   const owner = uid ?? (host.isolation === "root" ? spec.world.user.uid : undefined);
   const disk = new DiskWatch(writable, spec.limits.diskBytes);
   const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
-  const base = await system;
-
-  for (const path of network?.paths ?? []) if (path.startsWith("/etc/")) placeInEtc(base, path);
-  const files = network?.files ?? [];
+  const files = [...(network?.files ?? []), ...(spec.files ?? [])];
+  const shown = shownIn(spec, host, network?.paths ?? []);
+  const root = await rootOf(spec, host, resources.runFolder, shown, network?.paths ?? []);
   const { program, args } = launch({
     world: spec.world,
     host,
     uid,
     runFolder: resources.runFolder,
-    shown: shownIn(spec, host, network?.paths ?? []),
-    before: [...base.args, ...skeleton(spec, host), ...worldFiles(spec.world, host, spec.network, resources.runFolder)],
+    shown,
+    layers: root.layers,
+    before: [...root.args, ...skeleton(spec, host), ...processors(spec.world, host, resources.runFolder)],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
       ...(spec.network === "none" ? ["--unshare-net"] : []),
-      "--remount-ro",
-      "/",
+      ...(root.layers === undefined ? ["--remount-ro", "/"] : []),
       "--remount-ro",
       "/dev",
       "--chdir",
@@ -177,12 +183,39 @@ async function runIn(
   return await supervise(spec, resources, {
     program,
     args,
-    files: files.map(({ content }) => content),
+    files: files.map(({ content }) => Buffer.from(content)),
     cgroups: host.cgroups,
     disk,
     owner,
     writable,
   });
+}
+
+/** The root inside: a locked one, with a layer of this run over it, or this machine's own system folders. */
+async function rootOf(
+  spec: SandboxSpec,
+  host: HostAbilities,
+  runFolder: string,
+  shown: readonly Shown[],
+  networkPaths: readonly string[],
+): Promise<{ layers: string[] | undefined; args: readonly string[] }> {
+  const { world, network } = spec;
+  if (spec.root !== undefined) {
+    const places = [...shown, ...(host.locales === undefined ? [] : [{ from: host.locales.folder, to: LOCALES }])];
+    const isFolder = ({ from }: { from: string }): boolean => statSync(from).isDirectory();
+    const folders = [world.user.home, spec.directory, ...places.filter(isFolder).map(({ to }) => to)];
+    const files = [...places.filter((place) => !isFolder(place)), ...(spec.files ?? [])].map(({ to }) => to);
+    const layer = rootLayer({ world, host, network, root: spec.root, runFolder, folders, files });
+    return { layers: [layer, spec.root], args: [] };
+  }
+  system ??= systemRoot(join(await scratchFolder(host), "etc"));
+  const base = await system;
+  for (const path of networkPaths) if (path.startsWith("/etc/")) placeInEtc(base, path);
+  const folder = join(runFolder, "world");
+  mkdirSync(folder);
+  worldFiles(world, host, network, folder, join(folder, "clock.so"));
+  const above = foldersAbove([world.user.home, ...spec.mounts.map(({ to }) => to)]);
+  return { layers: undefined, args: [...base.args, ...above, "--ro-bind", folder, WORLD_FOLDER] };
 }
 
 /** Devices, /proc, and the writable folders that are fresh in every run. */
@@ -198,10 +231,9 @@ function skeleton(spec: SandboxSpec, host: HostAbilities): string[] {
     ...(host.isolation === "root" ? ["--ro-bind", "/proc/sys", "/proc/sys"] : []),
     ...fresh("/dev/shm", "1777"),
     ...fresh("/tmp", "1777"),
-    ...foldersAbove([home, ...spec.mounts.map(({ to }) => to)]),
     // Without a user namespace these folders are root's, and the build is not.
     ...fresh(home, host.isolation === "root" ? "0777" : "0755"),
-    ...(host.locales === undefined ? [] : ["--ro-bind", host.locales.folder, "/usr/lib/locale"]),
+    ...(host.locales === undefined ? [] : ["--ro-bind", host.locales.folder, LOCALES]),
   ];
 }
 

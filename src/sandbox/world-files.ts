@@ -1,0 +1,125 @@
+import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { World } from "../world.ts";
+import type { HostAbilities } from "./host.ts";
+
+/** Configuration of registry clients for the whole machine; there only with the network. */
+const CLIENT_FILES = ["pip.conf", "npmrc", "go.env"];
+
+/** Where the files of /etc that differ between worlds really are. */
+export const WORLD_FOLDER = "/run/world";
+export const WORLD_FILES: readonly string[] = [
+  "passwd",
+  "group",
+  "hostname",
+  "hosts",
+  "resolv.conf",
+  "ld.so.preload",
+  "faketimerc",
+  ...CLIENT_FILES,
+];
+
+/** Where a build finds the library that shifts its clock. */
+const CLOCK_LIBRARY = `${WORLD_FOLDER}/clock.so`;
+
+/**
+ * Writes what /etc says about the world into the folder `etc`, and the library
+ * that shifts the clock to `library`, which the build finds at CLOCK_LIBRARY.
+ * `base`: what a locked root's own passwd and group say of its system users.
+ */
+export function worldFiles(
+  world: World,
+  host: HostAbilities,
+  network: "none" | "host",
+  etc: string,
+  library: string,
+  base: Accounts = HOST_ACCOUNTS,
+): void {
+  const put = (path: string, content: string): void => writeFileSync(join(etc, path), content);
+  const { user } = world;
+  put(
+    "passwd",
+    without(base.passwd, user.name, user.uid) +
+      (user.uid === 0 ? "" : `${user.name}:x:${user.uid}:${user.gid}:${user.fullName},,,:${user.home}:/bin/sh\n`),
+  );
+  put("group", without(base.group, user.group, user.gid) + (user.gid === 0 ? "" : `${user.group}:x:${user.gid}:\n`));
+  put("hostname", `${world.hostname}\n`);
+  const own = `127.0.0.1 localhost ${world.hostname}\n::1 localhost ip6-localhost\n`;
+  put("hosts", network === "host" ? own + hostFile("/etc/hosts") : own);
+  if (network === "host") {
+    for (const name of ["resolv.conf", ...CLIENT_FILES.filter((one) => existsSync(join("/etc", one)))]) {
+      put(name, hostFile(join("/etc", name)));
+    }
+  }
+  const shifting = clockLibrary(world, host, network);
+  if (shifting !== undefined) {
+    // The library and the offset come by files and not by variables: so the
+    // environment is the same in every world, and `env -i` does not lose the clock.
+    if (shifting === host.clockShift) copyFileSync(shifting, library);
+    put("ld.so.preload", `${shifting === host.clockShift ? CLOCK_LIBRARY : shifting}\n`);
+    put("faketimerc", `${world.clockOffset < 0 ? "-" : "+"}${Math.abs(world.clockOffset)}\n`);
+  }
+}
+
+/** passwd(5) and group(5). */
+export interface Accounts {
+  passwd: string;
+  group: string;
+}
+
+const HOST_ACCOUNTS: Accounts = {
+  passwd:
+    "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+  group: "root:x:0:\nnogroup:x:65534:\n",
+};
+
+/** Lines of passwd(5) or group(5) but those that have this name or number: the world's own take their place. */
+function without(lines: string, name: string, id: number): string {
+  return lines
+    .split("\n")
+    .filter((line) => {
+      const [known, , number] = line.split(":");
+      return line !== "" && (id === 0 || (known !== name && number !== String(id)));
+    })
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+/**
+ * A library enters only where the clock is shifted: a canonical artifact must
+ * not depend on it. Nor does it enter where the network is, whose certificates
+ * are valid now.
+ */
+function clockLibrary(world: World, host: HostAbilities, network: "none" | "host"): string | undefined {
+  if (world.clockOffset === 0 || network === "host") return undefined;
+  return host.clockShift ?? host.faketime;
+}
+
+function hostFile(path: string): string {
+  try {
+    return readFileSync(realpathSync(path), "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** CPUs that a run is given: the last ones, so that two worlds side by side meet as little as possible. */
+export function cpusOf(world: World, host: HostAbilities): readonly number[] {
+  return world.cpus === undefined ? host.cpus : host.cpus.slice(-Math.max(1, world.cpus));
+}
+
+/** Arguments of bubblewrap by which /proc/cpuinfo and /sys/devices/system/cpu, written below `folder`, agree with the affinity mask: some tools ask there. */
+export function processors(world: World, host: HostAbilities, folder: string): string[] {
+  const count = cpusOf(world, host).length;
+  const range = count === 1 ? "0\n" : `0-${count - 1}\n`;
+  const sys = join(folder, "sys", "devices", "system", "cpu");
+  mkdirSync(sys, { recursive: true });
+  for (const name of ["online", "possible", "present"]) writeFileSync(join(sys, name), range);
+  const args = ["--ro-bind", join(folder, "sys"), "/sys"];
+  if (count === host.cpus.length) return args;
+  const blocks = hostFile("/proc/cpuinfo")
+    .split(/\n\n+/)
+    .filter((block) => block.startsWith("processor"));
+  writeFileSync(join(folder, "cpuinfo"), `${blocks.slice(0, count).join("\n\n")}\n\n`);
+  return [...args, "--ro-bind", join(folder, "cpuinfo"), "/proc/cpuinfo"];
+}
