@@ -191,6 +191,8 @@ async function runIn(
   });
 }
 
+const isFolder = ({ from }: { from: string }): boolean => statSync(from).isDirectory();
+
 /** The root inside: a locked one, with a layer of this run over it, or this machine's own system folders. */
 async function rootOf(
   spec: SandboxSpec,
@@ -202,7 +204,6 @@ async function rootOf(
   const { world, network } = spec;
   if (spec.root !== undefined) {
     const places = [...shown, ...(host.locales === undefined ? [] : [{ from: host.locales.folder, to: LOCALES }])];
-    const isFolder = ({ from }: { from: string }): boolean => statSync(from).isDirectory();
     const folders = [world.user.home, spec.directory, ...places.filter(isFolder).map(({ to }) => to)];
     const files = [...places.filter((place) => !isFolder(place)), ...(spec.files ?? [])].map(({ to }) => to);
     const layer = rootLayer({ world, host, network, root: spec.root, runFolder, folders, files });

@@ -5,8 +5,8 @@ import { extractArchive } from "../../format/extract.ts";
 import type { Home } from "../../flow/home.ts";
 import { withScratch } from "../../flow/scratch.ts";
 import { detect } from "../../recipe/detect.ts";
-import type { Detected } from "../../recipe/detected.ts";
-import { DEFAULT_LIMITS, type Recipe, RECIPE_FILE } from "../../recipe/recipe.ts";
+import { type Detected, recipeWith } from "../../recipe/detected.ts";
+import { type Recipe, RECIPE_FILE } from "../../recipe/recipe.ts";
 import { recipeToml } from "../../recipe/write.ts";
 import { pinSource } from "../../source/archive.ts";
 import { readSource, stage } from "../../source/source.ts";
@@ -19,8 +19,7 @@ async function detectFetched(folder: string, purl: string, home: Home): Promise<
   const pinned = await pinSource(folder, { purl }, home.cache);
   return await withScratch(home, {}, async (scratch) => {
     const source = { purl, sha256: pinned.sha256 };
-    const bare = { name: "source", outputs: [], lockfiles: [], directory: ".", env: {}, command: "", fetch: undefined };
-    const recipe: Recipe = { ...bare, source, environment: { type: "host", tools: [] }, limits: { ...DEFAULT_LIMITS } };
+    const recipe: Recipe = { ...recipeWith({ name: "source", command: "", outputs: [], tools: [] }), source };
     const options = { cache: home.cache, extract: extractArchive };
     const tree = join(scratch, "tree");
     await stage(await readSource(folder, recipe, options), folder, recipe, tree, options);
