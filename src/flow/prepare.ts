@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Digest } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { extractArchive } from "../format/extract.ts";
-import { lockChanges } from "../lock/changes.ts";
+import { materialDifferences } from "../lock/changes.ts";
 import { readLock } from "../lock/lock-file.ts";
 import { checkLock, type Lock, makeLock } from "../lock/lock.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
@@ -80,14 +80,7 @@ export async function prepare(
 
 /** What was fetched now must be what was locked then: an upstream that changed is named, never used. */
 function requireSameMaterials(locked: Lock, now: Lock): void {
-  const { added, removed, changed } = lockChanges(locked, now);
-  const wrong = [
-    ...added.map(({ name, version }) => `${name} ${version ?? ""} is not in the lock`),
-    ...removed.map(({ name, version }) => `${name} ${version ?? ""} is locked and was not fetched`),
-    ...changed
-      .filter(({ what }) => !NOT_MATERIALS.has(what))
-      .map(({ what, before, after }) => `${what} was ${before.slice(0, 24)}… and is ${after.slice(0, 24)}…`),
-  ];
+  const wrong = materialDifferences(locked, now);
   if (wrong.length === 0) return;
   throw new BitforbitError(
     "input",
@@ -97,9 +90,6 @@ function requireSameMaterials(locked: Lock, now: Lock): void {
     },
   );
 }
-
-/** Parts of a lock that checkLock judges, or that follow from the client's own version. */
-const NOT_MATERIALS = new Set(["recipe", "source", "deps"]);
 
 export async function requireRecipe(folder: string): Promise<{ recipe: Recipe; digest: Digest; path: string }> {
   const found = await readRecipe(folder);

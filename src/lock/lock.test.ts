@@ -22,7 +22,7 @@ import { treeDigest } from "../tree.ts";
 import type { FetchDeps } from "./deps-cache.ts";
 import { mavenRepository, wheelsIn } from "./fetched.ts";
 import { checkLock, type LockContext, makeLock } from "./lock.ts";
-import { lockToml, parseLock } from "./lock-file.ts";
+import { lockToml, parseLock } from "./lock-toml.ts";
 
 const FIXTURES = join(import.meta.dirname, "../sbom/fixtures");
 

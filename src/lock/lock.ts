@@ -2,18 +2,35 @@
 import { type Digest, hexOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Material } from "../material.ts";
+import { sortedBy } from "../order.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { type FetchDeps, fetchedDeps } from "./deps-cache.ts";
+import type { LockedEnvironment } from "./environment.ts";
 import { materialsOfFolder } from "./fetched.ts";
+import { KEY } from "./lock-issues.ts";
 import { lockedMaterials, readLockfiles, staleLockfiles } from "./lockfiles.ts";
 
+/** A program that builds use: the compiler, the linker, the interpreter. */
+export interface LockedTool {
+  /** As it is called: "gcc". */
+  name: string;
+  /** Where it is when all links are followed, absolute. */
+  path: string;
+  /** As it says itself. */
+  version: string;
+  /** Of the file: 64 hexadecimal digits. */
+  sha256: string;
+}
+
 export interface Lock {
-  version: 1;
+  /** Of the format that is written; a lock of version 1 reads as one of version 2. */
+  version: 2;
   name: string;
   /** Digest of bitforbit.toml as it was. */
   recipe: Digest;
-  /** Until environments are pinned: the machine's own, said plainly. */
-  environment: { type: "host"; pinned: false };
+  environment: LockedEnvironment;
+  /** In byte order of name, then path; [] where they were not looked for. */
+  tools: LockedTool[];
   source?: { purl?: string; url?: string; sha256: string };
   /**
    * The project's files that say which dependencies there are, relative to the
@@ -21,7 +38,7 @@ export interface Lock {
    * (pom.xml, pyproject.toml, …).
    */
   lockfiles: { path: string; sha256: string }[];
-  /** Dependencies, one a purl, in byte order of the purls. */
+  /** Dependencies, one a purl, in byte order of the purls. Nothing in them tells which mirror served them. */
   materials: Material[];
   /** What was fetched, by content: the same at every fetch (deps-content.ts says what counts). */
   deps?: { digest: Digest; files: number; bytes: number };
@@ -37,6 +54,9 @@ export interface LockContext {
   /** `<home>/cache`. */
   cache: string;
   fetchDeps: FetchDeps;
+  /** What programs come from: absent, the host's own, which nothing pins. */
+  environment?: LockedEnvironment;
+  tools?: readonly LockedTool[];
   /** Told in a line what takes time or was found odd. */
   onProgress?: (line: string) => void;
 }
@@ -60,10 +80,11 @@ export async function makeLock(context: LockContext): Promise<{ lock: Lock; deps
   const fetched = await fetchedDeps(context, lockfiles, say);
   const found = fetched === undefined ? [] : await materialsOfFolder(recipe, fetched.folder);
   const lock: Lock = {
-    version: 1,
+    version: 2,
     name: recipe.name,
     recipe: context.recipeDigest,
-    environment: { type: "host", pinned: false },
+    environment: context.environment ?? { type: "host", pinned: false },
+    tools: sortedBy(context.tools ?? [], KEY.tool),
     ...(recipe.source === undefined ? {} : { source: { ...recipe.source } }),
     lockfiles: lockfiles.map(({ path, digest }) => ({ path, sha256: hexOf(digest) })),
     materials: lockedMaterials(lockfiles, found),

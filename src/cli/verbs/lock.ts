@@ -4,7 +4,7 @@ import { prepare } from "../../flow/prepare.ts";
 import { recordLock } from "../../flow/record.ts";
 import { withScratch } from "../../flow/scratch.ts";
 import type { Material } from "../../material.ts";
-import { lockChanges } from "../../lock/changes.ts";
+import { countOf, lockChanges } from "../../lock/changes.ts";
 import { LOCK_FILE, readLock, writeLock } from "../../lock/lock-file.ts";
 import { probeHost } from "../../sandbox/host.ts";
 import { onInterrupt } from "../interrupt.ts";
@@ -36,7 +36,7 @@ export async function lock(args: readonly string[], options: Options, terminal: 
   );
   terminal.progress(undefined);
   const changes = lockChanges(before, prepared.lock);
-  const count = changes.added.length + changes.removed.length + changes.changed.length;
+  const count = countOf(changes);
   const document = {
     project: prepared.recipe.name,
     fits: count === 0,
