@@ -20,7 +20,7 @@ import { sweepTemporaries } from "../oci/bodies.ts";
 import { fetchLayers, findImage, type Image, type ImageOptions, lockedImage } from "../oci/image.ts";
 import { LayerTree, type LayerNotes } from "../oci/layers.ts";
 import { machinePlatform, parsePlatform, platformText } from "../oci/platform.ts";
-import { parseReference, type Reference, referenceText } from "../oci/reference.ts";
+import { parseReference, referenceText } from "../oci/reference.ts";
 import { type RootEntry, rootEntries, RootHasher, rootLine } from "../root-digest.ts";
 import { removeTree } from "../tree.ts";
 import type { EnvironmentContext, EnvironmentRoot } from "./context.ts";
@@ -89,7 +89,7 @@ export async function resolveOci(
   const options = imageOptions(context);
   await prepare(context);
   const image = await findImage(reference, platform, options);
-  const root = await rootOf(image, reference, options, context, undefined);
+  const root = await rootOf(image, options, context, undefined);
   const locked: OciEnvironment = {
     type: "oci",
     pinned: true,
@@ -120,7 +120,7 @@ export async function openOci(locked: OciEnvironment, context: OciContext): Prom
       hint: "the lock was edited: make it anew with `bitforbit lock`",
     });
   }
-  return await rootOf(image, reference, options, context, locked.root);
+  return await rootOf(image, options, context, locked.root);
 }
 
 function imageOptions(context: OciContext): ImageOptions {
@@ -143,7 +143,6 @@ async function prepare(context: EnvironmentContext): Promise<void> {
 /** The root of an image, made once for the same manifest. Of two processes at once, one makes it and the other waits. */
 async function rootOf(
   image: Image,
-  reference: Reference,
   options: ImageOptions,
   context: OciContext,
   wanted: Digest | undefined,
@@ -157,7 +156,7 @@ async function rootOf(
     async () => {
       const kept = await checkedRoot(place, wanted, say);
       if (kept !== undefined) return { folder: join(place, "root"), digest: kept, env };
-      const digest = await makeRoot(place, image, reference, options, context);
+      const digest = await makeRoot(place, image, options, context);
       if (wanted !== undefined && digest !== wanted) {
         throw new BitforbitError(
           "refused",
@@ -228,21 +227,15 @@ function listLine(entry: RootEntry): string {
 }
 
 /** Assembles beside its place, and renames: what is at its place is whole. */
-async function makeRoot(
-  place: string,
-  image: Image,
-  reference: Reference,
-  options: ImageOptions,
-  context: OciContext,
-): Promise<Digest> {
+async function makeRoot(place: string, image: Image, options: ImageOptions, context: OciContext): Promise<Digest> {
   const say = context.onProgress ?? (() => {});
-  const paths = await fetchLayers(reference, image, options);
+  const paths = await fetchLayers(image, options);
   const roots = join(context.cache, "roots");
   const temporary = join(roots, `.tmp-${uniqueName(systemEntropy)}`);
   await mkdir(temporary, { mode: 0o700 });
   const opened: Spooled[] = [];
   try {
-    say(`unpacking ${paths.length} layers of ${referenceText(reference, { digest: false })}`);
+    say(`unpacking ${paths.length} layers of ${image.name}`);
     const tree = new LayerTree();
     for (const [at, path] of paths.entries()) {
       context.signal?.throwIfAborted();

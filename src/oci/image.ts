@@ -34,6 +34,9 @@ export interface Image {
   config: ImageConfig;
   /** Lowest first. */
   layers: BlobDescriptor[];
+  /** Where layers come from that are not in the cache, and what to call it. */
+  source: Pick<Source, "blob">;
+  name: string;
 }
 
 interface Document {
@@ -149,17 +152,16 @@ async function imageOf(
       `${what} has ${document.layers.length} layers, but digests of ${config.diffIds.length}`,
     );
   }
-  return { manifest, config, layers: document.layers };
+  return { manifest, config, layers: document.layers, source, name: what };
 }
 
 /** Fetches the layers that are not there or not whole; returns their paths, lowest first. Throws as `findImage`. */
-export async function fetchLayers(reference: Reference, image: Image, options: ImageOptions): Promise<string[]> {
-  let opened: Promise<Source> | undefined;
-  const source = lazily(() => (opened ??= sourceOf({ ...reference, digest: image.manifest }, options)));
-  const name = referenceText(reference, { digest: false });
+export async function fetchLayers(image: Image, options: ImageOptions): Promise<string[]> {
   const paths: string[] = [];
   for (const [at, layer] of image.layers.entries()) {
-    paths.push(await fetched(layer, source, `layer ${at + 1} of ${image.layers.length} of ${name}`, options));
+    paths.push(
+      await fetched(layer, image.source, `layer ${at + 1} of ${image.layers.length} of ${image.name}`, options),
+    );
   }
   return paths;
 }
