@@ -30,6 +30,10 @@ async function registryOf(name: string, setup: Parameters<typeof startRegistry>[
   return registry;
 }
 
+function encode(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString("base64url");
+}
+
 let caches = 0;
 function contextOf(registry: OciContext["registry"] = {}): OciContext & { said: string[] } {
   const said: string[] = [];
@@ -44,6 +48,7 @@ function contextOf(registry: OciContext["registry"] = {}): OciContext & { said: 
   };
 }
 
+const someone = async () => ({ type: "basic", user: "someone", password: "x" }) as const;
 const options = { skip: WITHOUT_REGISTRY };
 const BASE = [folder("etc"), file("etc/one"), file("etc/two"), folder("opt"), file("opt/gone")];
 const UPPER = [whiteout("opt/.wh.gone"), file("etc/two", "changed")];
@@ -183,7 +188,6 @@ test("a registry that asks for a token gets one of the server that it names", op
   await new Promise<void>((resolve) => void tokens.listen(0, "127.0.0.1", resolve));
   function tokenFor(scope: string): string {
     const [type, name, actions = ""] = scope.split(":");
-    const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
     const now = Math.floor(systemClock.now() / 1000);
     const claims = {
       iss: "test",
@@ -214,8 +218,7 @@ test("a registry that asks for a token gets one of the server that it names", op
         continue;
       }
       await assert.rejects(resolveOci(spec, contextOf()), /gives no token without credentials/);
-      const credentials = async () => ({ type: "basic", user: "someone", password: "x" }) as const;
-      assert.ok((await resolveOci(spec, contextOf({ credentials }))).root.digest);
+      assert.ok((await resolveOci(spec, contextOf({ credentials: someone }))).root.digest);
       assert.equal(asked.at(-1)?.authorization, `Basic ${Buffer.from("someone:x").toString("base64")}`);
     }
   } finally {

@@ -49,6 +49,8 @@ async function faulty(handler: Handler, more: RegistryOptions = {}): Promise<Reg
   return { ...openRegistry(await serving(handler), options), waits };
 }
 
+const user = async () => ({ type: "basic", user: "u", password: "p" }) as const;
+
 const CONTENT = new Uint8Array(300_000).map((_, at) => (at * 7919) % 251);
 const BLOB = { digest: digestOf(CONTENT), size: CONTENT.length };
 const bodies = join(home, "bodies");
@@ -154,7 +156,6 @@ test("redirects are followed without the password, and not for ever", async () =
     seen.push(request.headers.authorization);
     return response.end(CONTENT);
   });
-  const credentials = async () => ({ type: "basic", user: "u", password: "p" }) as const;
   const registry = await faulty(
     (request, response) => {
       seen.push(request.headers.authorization);
@@ -163,7 +164,7 @@ test("redirects are followed without the password, and not for ever", async () =
       }
       return response.writeHead(307, { location: `http://${other}/signed?key=secret` }).end();
     },
-    { credentials },
+    { credentials: user },
   );
   assert.equal(digestOf(await pull(registry)), BLOB.digest);
   assert.deepEqual(seen, [undefined, "Basic dTpw", undefined]);
