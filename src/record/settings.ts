@@ -55,10 +55,12 @@ export function clientSettings(options: ClientSettingsOptions): ClientConfigurat
   for (const [name, value] of Object.entries(base.environment)) {
     if (!REPLACED.some((pattern) => pattern.test(name))) environment[name] = value;
   }
-  if (environment["MAVEN_OPTS"] !== undefined) environment["MAVEN_OPTS"] = withoutJavaNetwork(environment["MAVEN_OPTS"]);
+  if (environment["MAVEN_OPTS"] !== undefined)
+    environment["MAVEN_OPTS"] = withoutJavaNetwork(environment["MAVEN_OPTS"]);
   for (const name of ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"]) environment[name] = proxy;
   for (const name of ["no_proxy", "NO_PROXY"]) environment[name] = direct.join(",");
-  for (const name of ["PIP_PROXY", "CARGO_HTTP_PROXY", "npm_config_proxy", "npm_config_https_proxy"]) environment[name] = proxy;
+  for (const name of ["PIP_PROXY", "CARGO_HTTP_PROXY", "npm_config_proxy", "npm_config_https_proxy"])
+    environment[name] = proxy;
   for (const name of ["YARN_HTTP_PROXY", "YARN_HTTPS_PROXY"]) environment[name] = proxy;
   const bundle = file("authorities.pem");
   for (const name of BUNDLE_VARIABLES) environment[name] = bundle;
@@ -81,8 +83,13 @@ export function clientSettings(options: ClientSettingsOptions): ClientConfigurat
   const settings = join(home, ".m2/settings.xml");
   const files = [
     ...Object.entries(own).map(([name, content]) => ({ to: file(name), content: Buffer.from(content) })),
-    ...base.files.filter(({ to }) => to !== settings).map((one) => (/npmrc$/.test(one.to) ? withoutNpmNetwork(one) : one)),
-    { to: settings, content: Buffer.from(mavenSettings(base.files.find(({ to }) => to === settings)?.content, proxy, direct)) },
+    ...base.files
+      .filter(({ to }) => to !== settings)
+      .map((one) => (one.to.endsWith("npmrc") ? withoutNpmNetwork(one) : one)),
+    {
+      to: settings,
+      content: Buffer.from(mavenSettings(base.files.find(({ to }) => to === settings)?.content, proxy, direct)),
+    },
   ];
   return { environment, files };
 }
@@ -113,8 +120,9 @@ function systemBundle(): string {
 function namesLocalhost({ environment, files }: ClientConfiguration): boolean {
   const pattern = /\/\/(?:[^/@\s"']*@)?(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])[:/\s"']/;
   return (
-    Object.entries(environment).some(([name, value]) => !REPLACED.some((one) => one.test(name)) && pattern.test(`${value} `)) ||
-    files.some(({ content }) => pattern.test(content.toString("latin1")))
+    Object.entries(environment).some(
+      ([name, value]) => !REPLACED.some((one) => one.test(name)) && pattern.test(`${value} `),
+    ) || files.some(({ content }) => pattern.test(content.toString("latin1")))
   );
 }
 
@@ -138,7 +146,10 @@ function javaDirect(direct: readonly string[]): string {
 function withoutJavaNetwork(options: string): string {
   return options
     .split(/\s+/)
-    .filter((option) => !/^-D(?:https?\.(?:proxy|nonProxy)|javax\.net\.ssl\.trustStore|java\.net\.useSystemProxies)/.test(option))
+    .filter(
+      (option) =>
+        !/^-D(?:https?\.(?:proxy|nonProxy)|javax\.net\.ssl\.trustStore|java\.net\.useSystemProxies)/.test(option),
+    )
     .join(" ");
 }
 
@@ -155,6 +166,9 @@ function mavenSettings(caller: Buffer | undefined, proxy: string, direct: readon
     `<proxy><id>recording-${scheme}</id><active>true</active><protocol>${scheme}</protocol><host>${hostname}</host>` +
     `<port>${port}</port><nonProxyHosts>${javaDirect(direct)}</nonProxyHosts></proxy>`;
   const proxies = `<proxies>${one("http")}${one("https")}</proxies>`;
-  const text = caller?.toString("utf8").replace(/<proxies>[\s\S]*?<\/proxies>|<proxies\s*\/>/g, "") ?? "<settings></settings>";
-  return text.replace(/<settings([^>]*?)\/>/, "<settings$1></settings>").replace(/<\/settings>\s*$/, `${proxies}</settings>\n`);
+  const text =
+    caller?.toString("utf8").replace(/<proxies>[\s\S]*?<\/proxies>|<proxies\s*\/>/g, "") ?? "<settings></settings>";
+  return text
+    .replace(/<settings([^>]*?)\/>/, "<settings$1></settings>")
+    .replace(/<\/settings>\s*$/, `${proxies}</settings>\n`);
 }
