@@ -12,8 +12,9 @@ import { syncFolder } from "../durable.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
-import { canonicalJson } from "../json.ts";
+import { canonicalJson, type JsonObject } from "../json.ts";
 import type { Recipe } from "../recipe/recipe.ts";
+import { readRecording, type Recording, saveRecording } from "../record/recording.ts";
 import { removeTree } from "../tree.ts";
 import { contentOf, type DepsFile, depsFiles } from "./deps-content.ts";
 import type { Lockfile } from "./lockfiles.ts";
@@ -22,20 +23,22 @@ import type { Lockfile } from "./lockfiles.ts";
  * Runs `recipe.fetch` with network. `stagedFolder`: a copy of the source that
  * the script may write to, and which is thrown away; `into`: an empty folder
  * that the script sees as $BITFORBIT_DEPS, at the same path at which the build
- * will see it. Throws when the script fails.
+ * will see it. Gives what the script asked the network for. Throws when it fails.
  */
 export type FetchDeps = (request: {
   recipe: Recipe;
   stagedFolder: string;
   into: string;
   epoch: number;
-}) => Promise<void>;
+}) => Promise<Recording>;
 
 export interface DepsContext {
   recipe: Recipe;
   source: { epoch: number; treeDigest: Digest };
   stagedFolder: string;
   cache: string;
+  /** What decides besides recipe and lockfiles: the environment, and the day that is travelled to. */
+  within: JsonObject;
   fetchDeps: FetchDeps;
 }
 
@@ -43,6 +46,8 @@ export interface Deps {
   /** In the cache; not to be written to. */
   folder: string;
   content: { digest: Digest; files: number; bytes: number };
+  /** What was asked for to get it. */
+  recording: Recording;
 }
 
 /**
@@ -57,7 +62,7 @@ export async function fetchedDeps(
   say: (line: string) => void,
 ): Promise<Deps | undefined> {
   const { recipe, cache } = context;
-  if (recipe.fetch === undefined) return undefined;
+  if (recipe.fetch === undefined && recipe.network === "none") return undefined;
   const folder = join(cache, "deps");
   const entry = join(folder, depsKey(context, lockfiles));
   await mkdir(folder, { recursive: true });
@@ -84,11 +89,16 @@ export async function fetchedDeps(
 }
 
 /** What decides about the fetched files. Without lockfiles or manifests to go by, the whole source. */
-export function depsKey(context: Pick<DepsContext, "recipe" | "source">, lockfiles: readonly Lockfile[]): string {
-  const { recipe, source } = context;
+export function depsKey(
+  context: Pick<DepsContext, "recipe" | "source" | "within">,
+  lockfiles: readonly Lockfile[],
+): string {
+  const { recipe, source, within } = context;
   return sha256Hex(
     canonicalJson({
-      version: 1,
+      version: 2,
+      within,
+      ...(recipe.network === "none" ? {} : { network: recipe.network, command: recipe.command }),
       ecosystem: recipe.ecosystem ?? null,
       directory: recipe.directory,
       fetch: recipe.fetch ?? null,
@@ -111,14 +121,17 @@ async function fetchInto(temporary: string, context: DepsContext, say: (line: st
     mode: constants.COPYFILE_FICLONE,
   });
   say(`fetching the dependencies of ${recipe.name}`);
-  await fetchDeps({ recipe, stagedFolder: work, into, epoch: source.epoch });
+  const recording = await fetchDeps({ recipe, stagedFolder: work, into, epoch: source.epoch });
   await removeTree(work);
+  await saveRecording(join(temporary, RECORDING), recording);
   await writeFile(join(temporary, "manifest"), manifestOf(await depsFiles(into, recipe.ecosystem)));
 }
 
 function manifestOf(files: readonly DepsFile[]): string {
   return files.map((file) => file.line).join("");
 }
+
+const RECORDING = "recording.jsonl";
 
 /** The entry when all is as the manifest says; otherwise it is removed. */
 async function checkedEntry(entry: string, recipe: Recipe, say: (line: string) => void): Promise<Deps | undefined> {
@@ -136,7 +149,8 @@ async function checkedEntry(entry: string, recipe: Recipe, say: (line: string) =
     throw error;
   });
   if (files !== undefined && Buffer.compare(utf8(manifestOf(files)), manifest) === 0) {
-    return { folder, content: contentOf(files) };
+    const recording = await readRecording(join(entry, RECORDING));
+    if (recording !== undefined) return { folder, content: contentOf(files), recording };
   }
   const known = new Set(Buffer.from(manifest).toString().split("\n"));
   const odd = files?.find((file) => !known.has(file.line.slice(0, -1)))?.path;

@@ -12,6 +12,7 @@ import { run } from "../child.ts";
 import { digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { detect } from "../recipe/detect.ts";
+import { NOTHING_ASKED } from "../record/recording.ts";
 import type { FetchDeps } from "./deps-cache.ts";
 import { makeLock } from "./lock.ts";
 
@@ -29,6 +30,7 @@ const fetchDeps: FetchDeps = async ({ recipe, stagedFolder, into, epoch }) => {
       recipe.ecosystem === "cargo" ? { CARGO_HOME: home } : { GOPATH: home, npm_config_userconfig: "/dev/null" };
     const ran = await run("bwrap", shell, { cwd: stagedFolder, env: { ...own, ...env }, timeoutMilliseconds: 120_000 });
     if (ran.exitCode !== 0) throw new BitforbitError("outside", ran.stderr.slice(-2000));
+    return NOTHING_ASKED;
   } finally {
     await run("chmod", ["-R", "u+w", home]);
     rmSync(home, { recursive: true });

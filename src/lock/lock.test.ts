@@ -17,6 +17,7 @@ import test, { type TestContext } from "node:test";
 import { digestOf, hexOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { recipeWith } from "../recipe/detected.ts";
+import { NOTHING_ASKED, type Recording } from "../record/recording.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { treeDigest } from "../tree.ts";
 import type { FetchDeps } from "./deps-cache.ts";
@@ -56,6 +57,7 @@ function project(context: TestContext, files: Record<string, string>, fetched: R
     write(stagedFolder, { "node_modules/soiled": "" });
     write(into, fetched);
     await new Promise((resolve) => setTimeout(resolve, 20));
+    return NOTHING_ASKED;
   };
   return {
     staged,
@@ -160,7 +162,7 @@ test("a fetch that fails leaves nothing behind, and the next one works", async (
   const { context } = npmProject(t, { a: "1" });
   const failing = {
     ...context(NPM),
-    fetchDeps: (): Promise<void> => Promise.reject(new BitforbitError("outside", "no network")),
+    fetchDeps: (): Promise<Recording> => Promise.reject(new BitforbitError("outside", "no network")),
   };
   assert.match(await refusal(makeLock(failing)), /^outside: no network/);
   assert.deepEqual(
@@ -189,7 +191,7 @@ test("the digest of what was fetched leaves bookkeeping out, and nothing else", 
         mkdirSync(dirname(join(into, path)), { recursive: true });
         writeFileSync(join(into, path), Buffer.from(text, "latin1"));
       }
-      return Promise.resolve();
+      return Promise.resolve(NOTHING_ASKED);
     };
     const { lock } = await makeLock({ ...context(NPM), fetchDeps });
     digests.push(lock.deps?.digest ?? "");

@@ -4,6 +4,7 @@ import { BitforbitError } from "../errors.ts";
 import type { Material } from "../material.ts";
 import { sortedBy } from "../order.ts";
 import type { Recipe } from "../recipe/recipe.ts";
+import type { Recording } from "../record/recording.ts";
 import { type FetchDeps, fetchedDeps } from "./deps-cache.ts";
 import type { LockedEnvironment } from "./environment.ts";
 import { materialsOfFolder } from "./fetched.ts";
@@ -57,6 +58,8 @@ export interface LockContext {
   /** What programs come from: absent, the host's own, which nothing pins. */
   environment?: LockedEnvironment;
   tools?: readonly LockedTool[];
+  /** The day as of which registries answer: seconds since 1970. */
+  asOf?: number;
   /** Told in a line what takes time or was found odd. */
   onProgress?: (line: string) => void;
 }
@@ -68,7 +71,9 @@ export interface LockContext {
  * copy it before anything may write there. Throws `input` for lockfiles that
  * are missing, broken or out of date, with the command that mends them.
  */
-export async function makeLock(context: LockContext): Promise<{ lock: Lock; deps: string | undefined }> {
+export async function makeLock(
+  context: LockContext,
+): Promise<{ lock: Lock; deps: string | undefined; recording: Recording | undefined }> {
   const { recipe, stagedFolder } = context;
   const say = context.onProgress ?? (() => undefined);
   const lockfiles = await readLockfiles(recipe, stagedFolder);
@@ -77,7 +82,13 @@ export async function makeLock(context: LockContext): Promise<{ lock: Lock; deps
   for (const { path, reader } of lockfiles) {
     if (reader === undefined) say(`${path} is hashed, but its dependencies are not read: its format is not known`);
   }
-  const fetched = await fetchedDeps(context, lockfiles, say);
+  const { environment, asOf } = context;
+  const root = environment === undefined || environment.type === "host" ? undefined : environment.root;
+  const within = {
+    ...(root === undefined ? {} : { root }),
+    ...(asOf === undefined ? {} : { asOf }),
+  };
+  const fetched = await fetchedDeps({ ...context, within }, lockfiles, say);
   const found = fetched === undefined ? [] : await materialsOfFolder(recipe, fetched.folder);
   const lock: Lock = {
     version: 2,
@@ -90,7 +101,7 @@ export async function makeLock(context: LockContext): Promise<{ lock: Lock; deps
     materials: lockedMaterials(lockfiles, found),
     ...(fetched === undefined ? {} : { deps: fetched.content }),
   };
-  return { lock, deps: fetched?.folder };
+  return { lock, deps: recipe.fetch === undefined ? undefined : fetched?.folder, recording: fetched?.recording };
 }
 
 /**

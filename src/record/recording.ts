@@ -36,6 +36,9 @@ export interface Recording {
   exchanges: Exchange[];
 }
 
+/** Of a fetch that asked for nothing. */
+export const NOTHING_ASKED: Recording = { version: 1, exchanges: [] };
+
 const MAX_BYTES = 1 << 30;
 const MAX_LINE = 1 << 20;
 const MAX_EXCHANGES = 1_000_000;
