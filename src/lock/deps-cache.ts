@@ -14,9 +14,12 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { canonicalJson } from "../json.ts";
 import type { Recipe } from "../recipe/recipe.ts";
+import type { Recording } from "../record/recording.ts";
 import { removeTree } from "../tree.ts";
 import { contentOf, type DepsFile, depsFiles } from "./deps-content.ts";
+import type { LockedEnvironment } from "./environment.ts";
 import type { Lockfile } from "./lockfiles.ts";
+import type { WithBody } from "./recorded-bodies.ts";
 
 /**
  * Runs `recipe.fetch` with network. `stagedFolder`: a copy of the source that
@@ -29,6 +32,8 @@ export type FetchDeps = (request: {
   stagedFolder: string;
   into: string;
   epoch: number;
+  /** Of what is fetched: a recording of it is kept under this name. */
+  key: string;
 }) => Promise<void>;
 
 export interface DepsContext {
@@ -37,12 +42,24 @@ export interface DepsContext {
   stagedFolder: string;
   cache: string;
   fetchDeps: FetchDeps;
+  /** Decides what the fetch's own programs are. */
+  environment?: LockedEnvironment;
+  /** The recording of what was fetched under a key; undefined where there is none, which makes it be fetched anew. */
+  recorded?: (key: string) => Promise<Recorded | undefined>;
+}
+
+/** A recording and a way to the bodies that it names. */
+export interface Recorded {
+  recording: Recording;
+  withBody: WithBody;
 }
 
 export interface Deps {
   /** In the cache; not to be written to. */
   folder: string;
   content: { digest: Digest; files: number; bytes: number };
+  /** Where the context asks for it. */
+  recorded?: Recorded;
 }
 
 /**
@@ -59,17 +76,24 @@ export async function fetchedDeps(
   const { recipe, cache } = context;
   if (recipe.fetch === undefined) return undefined;
   const folder = join(cache, "deps");
-  const entry = join(folder, depsKey(context, lockfiles));
+  const key = depsKey(context, lockfiles);
+  const entry = join(folder, key);
   await mkdir(folder, { recursive: true });
   const wait = recipe.limits.timeoutSeconds * 1000 + 60_000;
   return await exclusively(
     `${entry}.lock`,
     async () => {
       const kept = await checkedEntry(entry, recipe, say);
-      if (kept !== undefined) return kept;
+      const recorded = kept === undefined ? undefined : await context.recorded?.(key);
+      if (kept !== undefined && context.recorded === undefined) return kept;
+      if (kept !== undefined && recorded !== undefined) return { ...kept, recorded };
+      if (kept !== undefined) {
+        say("the recording of the fetched dependencies is gone: fetching them anew");
+        await removeTree(entry);
+      }
       const temporary = join(folder, `.tmp-${uniqueName(systemEntropy)}`);
       try {
-        await fetchInto(temporary, context, say);
+        await fetchInto(temporary, context, key, say);
         await rename(temporary, entry);
         await syncFolder(folder);
       } finally {
@@ -77,15 +101,22 @@ export async function fetchedDeps(
       }
       const made = await checkedEntry(entry, recipe, say);
       if (made === undefined) throw new BitforbitError("conflict", `${entry} changed while it was made`);
-      return made;
+      if (context.recorded === undefined) return made;
+      const fresh = await context.recorded(key);
+      if (fresh === undefined)
+        throw new BitforbitError("conflict", `nothing was recorded while ${recipe.name} was fetched`);
+      return { ...made, recorded: fresh };
     },
     wait,
   );
 }
 
 /** What decides about the fetched files. Without lockfiles or manifests to go by, the whole source. */
-export function depsKey(context: Pick<DepsContext, "recipe" | "source">, lockfiles: readonly Lockfile[]): string {
-  const { recipe, source } = context;
+export function depsKey(
+  context: Pick<DepsContext, "recipe" | "source" | "environment">,
+  lockfiles: readonly Lockfile[],
+): string {
+  const { recipe, source, environment } = context;
   return sha256Hex(
     canonicalJson({
       version: 1,
@@ -94,12 +125,19 @@ export function depsKey(context: Pick<DepsContext, "recipe" | "source">, lockfil
       fetch: recipe.fetch ?? null,
       env: recipe.env,
       lockfiles: lockfiles.map(({ path, digest }) => ({ path, digest })),
+      // The clients come from it, and another client may fetch other things.
+      ...(environment === undefined || environment.type === "host" ? {} : { environment: environment.root }),
       ...(lockfiles.length === 0 ? { source: source.treeDigest } : {}),
     }),
   );
 }
 
-async function fetchInto(temporary: string, context: DepsContext, say: (line: string) => void): Promise<void> {
+async function fetchInto(
+  temporary: string,
+  context: DepsContext,
+  key: string,
+  say: (line: string) => void,
+): Promise<void> {
   const { recipe, source, stagedFolder, fetchDeps } = context;
   const [into, work] = [join(temporary, "files"), join(temporary, "work")];
   await mkdir(into, { recursive: true });
@@ -111,7 +149,7 @@ async function fetchInto(temporary: string, context: DepsContext, say: (line: st
     mode: constants.COPYFILE_FICLONE,
   });
   say(`fetching the dependencies of ${recipe.name}`);
-  await fetchDeps({ recipe, stagedFolder: work, into, epoch: source.epoch });
+  await fetchDeps({ recipe, stagedFolder: work, into, epoch: source.epoch, key });
   await removeTree(work);
   await writeFile(join(temporary, "manifest"), manifestOf(await depsFiles(into, recipe.ecosystem)));
 }

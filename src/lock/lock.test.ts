@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { createHash } from "node:crypto";
 import {
   appendFileSync,
   cpSync,
@@ -19,7 +20,7 @@ import { BitforbitError } from "../errors.ts";
 import { recipeWith } from "../recipe/detected.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { treeDigest } from "../tree.ts";
-import type { FetchDeps } from "./deps-cache.ts";
+import type { FetchDeps, Recorded } from "./deps-cache.ts";
 import { mavenRepository, wheelsIn } from "./fetched.ts";
 import { checkLock, type LockContext, makeLock } from "./lock.ts";
 import { lockToml, parseLock } from "./lock-toml.ts";
@@ -345,4 +346,99 @@ test("the deps folder that is given out is what was fetched", async (t) => {
   const { deps = "" } = await makeLock(context(NPM));
   cpSync(deps, join(staged, "copy"), { recursive: true });
   assert.equal((await treeDigest(deps)).digest, (await treeDigest(join(staged, "copy"))).digest);
+});
+
+/** A fetch that is recorded: what it asked for, kept under the key that it was given. */
+function recordedProject(
+  t: TestContext,
+  integrity: string,
+): { context: LockContext; recordings: Map<string, Recorded>; said: string[]; fetches: () => number } {
+  const packages = {
+    "": { name: "demo" },
+    "node_modules/a": { version: "1.0.0", integrity },
+    "node_modules/far": { version: "1.0.0", integrity: SRI_OF_A, optional: true },
+  };
+  const { context, said, fetches } = project(
+    t,
+    { "package.json": "{}", "package-lock.json": JSON.stringify({ lockfileVersion: 3, packages }) },
+    { "npm/a": "1" },
+  );
+  const recordings = new Map<string, Recorded>();
+  const recorded: Recorded = {
+    recording: {
+      version: 1,
+      exchanges: [
+        {
+          method: "GET",
+          url: "https://mirror.test/a/-/a-1.0.0.tgz",
+          status: 200,
+          headers: [],
+          digest: digestOf("a"),
+          size: 1,
+          purl: "pkg:npm/a@1.0.0",
+          checksums: { sha512: createHash("sha512").update("a").digest("hex") },
+        },
+      ],
+    },
+    withBody: () => Promise.resolve(undefined),
+  };
+  const base = context(NPM);
+  const fetchDeps: FetchDeps = async (request) => {
+    await base.fetchDeps(request);
+    recordings.set(request.key, recorded);
+  };
+  return {
+    context: { ...base, fetchDeps, recorded: (key) => Promise.resolve(recordings.get(key)) },
+    recordings,
+    said,
+    fetches,
+  };
+}
+
+const SRI_OF_A = `sha512-${createHash("sha512").update("a").digest("base64")}`;
+
+test("a recorded fetch: materials are what was fetched, with SHA-256 and size", async (t) => {
+  const { context, recordings, said, fetches } = recordedProject(t, SRI_OF_A);
+  const { lock, findings } = await makeLock(context);
+  assert.deepEqual(
+    lock.materials.map(({ purl, size, checksums }) => [purl, size, Object.keys(checksums)]),
+    [["pkg:npm/a@1.0.0", 1, ["sha256", "sha512"]]],
+  );
+  assert.deepEqual([findings?.confirmed, findings?.unfetched.length], [1, 1]);
+  assert.deepEqual((await makeLock(context)).lock, lock);
+  assert.equal(fetches(), 1);
+  recordings.clear();
+  assert.deepEqual((await makeLock(context)).lock, lock);
+  assert.equal(fetches(), 2);
+  assert.deepEqual(said.slice(1), [
+    "the recording of the fetched dependencies is gone: fetching them anew",
+    "fetching the dependencies of demo",
+  ]);
+});
+
+test("a recorded fetch that contradicts the lockfile refuses the lock", async (t) => {
+  const { context } = recordedProject(t, `sha512-${createHash("sha512").update("b").digest("base64")}`);
+  assert.match(
+    await refusal(makeLock(context)),
+    /^refused: what was fetched is not what the project pinned: pkg:npm\/a@1\.0\.0 from/,
+  );
+});
+
+test("another environment fetches anew: its clients may ask for other things", async (t) => {
+  const { context, fetches } = npmProject(t, { a: "1" });
+  const root = (name: string): LockContext => ({
+    ...context(NPM),
+    environment: {
+      type: "oci",
+      pinned: true,
+      image: "x",
+      platform: "linux/amd64",
+      manifest: digestOf("m"),
+      layers: [],
+      root: digestOf(name),
+    },
+  });
+  for (const made of [context(NPM), root("1"), root("2"), root("1")]) await makeLock(made);
+  assert.equal(fetches(), 3);
+  assert.equal((await makeLock(root("1"))).lock.environment.type, "oci");
 });
