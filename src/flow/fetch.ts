@@ -3,7 +3,9 @@ import { join, posix } from "node:path";
 import { type LockedRoot, toolsFor } from "../build/tools.ts";
 import { BitforbitError } from "../errors.ts";
 import type { FetchDeps } from "../lock/deps-cache.ts";
+import { withMaterials } from "../record/materials.ts";
 import type { Note } from "../record/recorder.ts";
+import type { Recording } from "../record/recording.ts";
 import type { TimeTravel } from "../record/time-travel.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { runSandboxed } from "../sandbox/sandbox.ts";
@@ -75,13 +77,24 @@ export function fetchInSandbox(host: HostAbilities, scratch: string, options: Fe
       host,
     );
     const recording = await close();
-    const told = notes.filter(({ kind }) => TELLING.includes(kind)).map(({ message }) => message);
-    for (const line of new Set(told)) options.onProgress?.(line);
-    if (ran.outcome === "exited" && ran.exitCode === 0) return recording;
+    const telling = notes.filter(({ kind }) => TELLING.includes(kind)).map(({ message }) => message);
+    for (const line of new Set(telling)) options.onProgress?.(line);
+    if (ran.outcome === "exited" && ran.exitCode === 0) return await told(recording, options.cache);
     const how = ran.outcome === "exited" ? `exited with ${ran.exitCode}` : `ended: ${ran.outcome}`;
-    const said = [...new Set([...told, ...lines])].slice(-30).join("\n");
+    const said = [...new Set([...telling, ...lines])].slice(-30).join("\n");
     throw new BitforbitError("outside", `fetching the dependencies failed: the fetch script ${how}\n${said}`, {
       hint: "check the network and the project's lockfile; the script is 'fetch' in bitforbit.toml",
     });
   };
+}
+
+/** The recording with what its bodies are. Throws `refused` when one is not what its own registry says it is. */
+async function told(recording: Recording, cache: string): Promise<Recording> {
+  const { contradictions, ...known } = await withMaterials(recording, cache);
+  const [wrong] = contradictions;
+  if (wrong === undefined) return known;
+  const { url, algorithm, actual, stated } = wrong;
+  throw new BitforbitError("refused", `${url} has ${algorithm} ${actual}, and its registry states ${stated}`, {
+    hint: "somebody changed what is served, or it was damaged on the way: lock again, then ask the registry",
+  });
 }

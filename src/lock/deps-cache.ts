@@ -7,17 +7,20 @@ import { constants } from "node:fs";
 import { cp, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { utf8 } from "../bytes.ts";
-import { type Digest, sha256Hex } from "../digest.ts";
+import { openSource } from "../bytesource.ts";
+import { type Digest, digestOfFile, sha256Hex } from "../digest.ts";
 import { syncFolder } from "../durable.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { canonicalJson, type JsonObject } from "../json.ts";
 import type { Recipe } from "../recipe/recipe.ts";
+import { bodyPath } from "../record/bodies.ts";
 import { readRecording, type Recording, saveRecording } from "../record/recording.ts";
 import { removeTree } from "../tree.ts";
 import { contentOf, type DepsFile, depsFiles } from "./deps-content.ts";
 import type { Lockfile } from "./lockfiles.ts";
+import type { WithBody } from "./recorded-bodies.ts";
 
 /**
  * Runs `recipe.fetch` with network. `stagedFolder`: a copy of the source that
@@ -42,12 +45,18 @@ export interface DepsContext {
   fetchDeps: FetchDeps;
 }
 
+/** A recording and a way to the bodies that it names. */
+export interface Recorded {
+  recording: Recording;
+  withBody: WithBody;
+}
+
 export interface Deps {
   /** In the cache; not to be written to. */
   folder: string;
   content: { digest: Digest; files: number; bytes: number };
-  /** What was asked for to get it. */
-  recording: Recording;
+  /** What was asked for to get it, with a way to the bodies. */
+  recorded: Recorded;
 }
 
 /**
@@ -70,7 +79,7 @@ export async function fetchedDeps(
   return await exclusively(
     `${entry}.lock`,
     async () => {
-      const kept = await checkedEntry(entry, recipe, say);
+      const kept = await checkedEntry(entry, context, say);
       if (kept !== undefined) return kept;
       const temporary = join(folder, `.tmp-${uniqueName(systemEntropy)}`);
       try {
@@ -80,7 +89,7 @@ export async function fetchedDeps(
       } finally {
         await removeTree(temporary);
       }
-      const made = await checkedEntry(entry, recipe, say);
+      const made = await checkedEntry(entry, context, say);
       if (made === undefined) throw new BitforbitError("conflict", `${entry} changed while it was made`);
       return made;
     },
@@ -133,8 +142,12 @@ function manifestOf(files: readonly DepsFile[]): string {
 
 const RECORDING = "recording.jsonl";
 
-/** The entry when all is as the manifest says; otherwise it is removed. */
-async function checkedEntry(entry: string, recipe: Recipe, say: (line: string) => void): Promise<Deps | undefined> {
+/** The entry when all is as the manifest says; otherwise it is removed, and `say` is told why. */
+async function checkedEntry(
+  entry: string,
+  { recipe, cache }: DepsContext,
+  say: (line: string) => void,
+): Promise<Deps | undefined> {
   const folder = join(entry, "files");
   let manifest: Uint8Array;
   try {
@@ -148,13 +161,47 @@ async function checkedEntry(entry: string, recipe: Recipe, say: (line: string) =
     if (error instanceof BitforbitError || systemCode(error) === "ENOENT") return undefined;
     throw error;
   });
-  if (files !== undefined && Buffer.compare(utf8(manifestOf(files)), manifest) === 0) {
-    const recording = await readRecording(join(entry, RECORDING));
-    if (recording !== undefined) return { folder, content: contentOf(files), recording };
+  const odd = oddFile(files, manifest);
+  const recording = await readRecording(join(entry, RECORDING));
+  const lost = recording === undefined || recipe.network === "none" ? undefined : await lostBody(recording, cache);
+  if (files !== undefined && odd === undefined && recording !== undefined && lost === undefined) {
+    return { folder, content: contentOf(files), recorded: { recording, withBody: bodiesIn(cache) } };
   }
-  const known = new Set(Buffer.from(manifest).toString().split("\n"));
-  const odd = files?.find((file) => !known.has(file.line.slice(0, -1)))?.path;
-  say(`the cache of fetched dependencies was changed (${odd ?? "a file is gone"}): fetching them anew`);
+  const what = odd ?? lost ?? "the recording is gone";
+  say(`the cache of fetched dependencies was changed (${what}): fetching them anew`);
   await removeTree(entry);
   return undefined;
+}
+
+/** What of the files is not as the manifest says, in words. */
+function oddFile(files: readonly DepsFile[] | undefined, manifest: Uint8Array): string | undefined {
+  if (files !== undefined && Buffer.compare(utf8(manifestOf(files)), manifest) === 0) return undefined;
+  const known = new Set(Buffer.from(manifest).toString().split("\n"));
+  return files?.find((file) => !known.has(file.line.slice(0, -1)))?.path ?? "a file is gone";
+}
+
+/** The first answer whose body is not there any more as it was, and which could thus not be given again. */
+async function lostBody({ exchanges }: Recording, cache: string): Promise<string | undefined> {
+  for (const { url, digest } of exchanges) {
+    const found = await digestOfFile(bodyPath(cache, digest)).catch(() => undefined);
+    if (found !== digest) return `the answer of ${url}`;
+  }
+  return undefined;
+}
+
+function bodiesIn(cache: string): WithBody {
+  return async (digest, use) => {
+    let body: Awaited<ReturnType<typeof openSource>>;
+    try {
+      body = await openSource(bodyPath(cache, digest));
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw error;
+    }
+    try {
+      return await use(body);
+    } finally {
+      body.close();
+    }
+  };
 }

@@ -7,6 +7,7 @@ import {
   globSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -109,6 +110,13 @@ test("kill -9 while it is written: the old lock or the new one, whole", async (t
     assert.ok(found === a || found === b, `round ${round}: ${found.length} bytes`);
     await writeLock(folder, lockNamed("a", 2000));
   }
+  // What stands there half written goes with the next lock; a stranger's file stays.
+  const [ours, empty, theirs] = ["a", "b", "c"].map((digit) => join(folder, `.tmp-${digit.repeat(32)}`));
+  writeFileSync(ours ?? "", lockToml(lockNamed("a")).slice(0, 200));
+  writeFileSync(empty ?? "", "");
+  writeFileSync(theirs ?? "", "# What somebody else keeps\n");
+  await lockingAlone(folder, join(folder, "cache"), () => Promise.resolve());
+  assert.deepEqual(readdirSync(folder).sort(), [`.tmp-${"c".repeat(32)}`, LOCK_FILE, "cache"]);
 });
 
 test("a full disk leaves the old lock, and says so", (t) => {

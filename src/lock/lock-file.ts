@@ -1,14 +1,15 @@
 /** `bitforbit.lock` on disk: read whole or not at all, replaced in one step. */
-import { realpath } from "node:fs/promises";
+import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256Hex } from "../digest.ts";
 import { writeDurable } from "../durable.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { readProjectFile } from "../project-file.ts";
+import { namesIn } from "../tree.ts";
 import type { Lock } from "./lock.ts";
 import { hasConflict } from "./lock-issues.ts";
-import { lockToml, MAX_LOCK_BYTES, parseLock } from "./lock-toml.ts";
+import { LOCK_START, lockToml, MAX_LOCK_BYTES, parseLock } from "./lock-toml.ts";
 
 export const LOCK_FILE = "bitforbit.lock";
 
@@ -50,8 +51,9 @@ export async function writeLock(folder: string, lock: Lock): Promise<void> {
 
 /**
  * Runs `work` while no other process makes the lock of `folder`: between
- * reading the old one and writing the new one nobody else writes. `cache` is
- * `<home>/cache`. Waits for the other up to `waitMilliseconds`, then throws
+ * reading the old one and writing the new one nobody else writes. What a
+ * bitforbit that was killed left half written is removed: it would be part of
+ * the source. `cache` is `<home>/cache`. Waits for the other up to `waitMilliseconds`, then throws
  * `conflict`.
  */
 export async function lockingAlone<T>(
@@ -61,5 +63,19 @@ export async function lockingAlone<T>(
   waitMilliseconds?: number,
 ): Promise<T> {
   const name = sha256Hex(await realpath(folder));
-  return await exclusively(join(cache, "locking", name), work, waitMilliseconds);
+  const alone = async (): Promise<T> => {
+    await removeRemains(folder);
+    return await work();
+  };
+  return await exclusively(join(cache, "locking", name), alone, waitMilliseconds);
+}
+
+/** Temporary files of `writeDurable` that hold the start of a lock. Others with such names are not ours. */
+async function removeRemains(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    if (!/^\.tmp-[0-9a-f]{32}$/.test(name)) continue;
+    const text = await readProjectFile(folder, name, MAX_LOCK_BYTES).catch(() => undefined);
+    const ours = text !== undefined && (text.startsWith(LOCK_START) || LOCK_START.startsWith(text));
+    if (ours) await rm(join(folder, name), { force: true });
+  }
 }

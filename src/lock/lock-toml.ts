@@ -30,10 +30,10 @@ import {
 /** Larger than any lock that is reviewed, and small enough to be held in memory. */
 export const MAX_LOCK_BYTES: number = 64 << 20;
 
-const HEADER = [
-  "# What bitforbit builds this project from, by digest. Commit it, and review its",
-  "# changes like code. Made by `bitforbit lock`; not to be edited.",
-];
+/** Every lock begins with this line. */
+export const LOCK_START = "# What bitforbit builds this project from, by digest. Commit it, and review its";
+
+const HEADER = [LOCK_START, "# changes like code. Made by `bitforbit lock`; not to be edited."];
 
 /** A lock as TOML. The same lock gives the same bytes, whatever the order of its lists. */
 export function lockToml(lock: Lock): string {
@@ -143,7 +143,7 @@ function tableOf(source: string, path: string): TomlTable {
   } catch (error) {
     // A value that was cut in two is no TOML: the reader should learn the reason, not the symptom.
     const cut =
-      error instanceof BitforbitError && error.code === "input" && source.startsWith("# What") && isCut(source);
+      error instanceof BitforbitError && error.code === "input" && source.startsWith(LOCK_START) && isCut(source);
     throw cut ? cutError(source, path, error) : error;
   }
 }

@@ -1,15 +1,20 @@
 /** `bitforbit.lock`: every material that a build reads, by digest. */
+import { join } from "node:path";
 import { type Digest, hexOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Material } from "../material.ts";
 import { sortedBy } from "../order.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { Recording } from "../record/recording.ts";
-import { type FetchDeps, fetchedDeps } from "./deps-cache.ts";
+import { type FetchDeps, fetchedDeps, type Recorded } from "./deps-cache.ts";
 import type { LockedEnvironment } from "./environment.ts";
 import { materialsOfFolder } from "./fetched.ts";
 import { KEY } from "./lock-issues.ts";
-import { lockedMaterials, readLockfiles, staleLockfiles } from "./lockfiles.ts";
+import { type Lockfile, lockedMaterials, readLockfiles, recordedMaterials, staleLockfiles } from "./lockfiles.ts";
+import { pinsOf } from "./pins.ts";
+import { compareRecording, type Findings, requireNoContradiction } from "./recorded.ts";
+import { servedWith } from "./recorded-bodies.ts";
+import { trustedChecksums } from "./trusted-checksums.ts";
 
 /** A program that builds use: the compiler, the linker, the interpreter. */
 export interface LockedTool {
@@ -68,12 +73,14 @@ export interface LockContext {
  * Reads the project's lockfiles, fetches its dependencies (or takes them from
  * the cache, checked), and gives the lock and the folder of what was fetched:
  * undefined when the recipe fetches nothing. That folder is the cache's own:
- * copy it before anything may write there. Throws `input` for lockfiles that
- * are missing, broken or out of date, with the command that mends them.
+ * copy it before anything may write there. `findings`: where the fetch was
+ * recorded, what it says beside the lockfiles. Throws `input` for lockfiles that
+ * are missing, broken or out of date, with the command that mends them, and
+ * `refused` when something fetched contradicts one.
  */
 export async function makeLock(
   context: LockContext,
-): Promise<{ lock: Lock; deps: string | undefined; recording: Recording | undefined }> {
+): Promise<{ lock: Lock; deps: string | undefined; recording: Recording | undefined; findings: Findings | undefined }> {
   const { recipe, stagedFolder } = context;
   const say = context.onProgress ?? (() => undefined);
   const lockfiles = await readLockfiles(recipe, stagedFolder);
@@ -90,6 +97,12 @@ export async function makeLock(
   };
   const fetched = await fetchedDeps({ ...context, within }, lockfiles, say);
   const found = fetched === undefined ? [] : await materialsOfFolder(recipe, fetched.folder);
+  // A fetch that asked for nothing tells nothing about the lockfiles.
+  const compared =
+    fetched === undefined || fetched.recorded.recording.exchanges.length === 0
+      ? undefined
+      : await comparedWith(fetched.recorded, context, lockfiles);
+  if (compared !== undefined) requireNoContradiction(compared.findings);
   const lock: Lock = {
     version: 2,
     name: recipe.name,
@@ -98,11 +111,30 @@ export async function makeLock(
     tools: sortedBy(context.tools ?? [], KEY.tool),
     ...(recipe.source === undefined ? {} : { source: { ...recipe.source } }),
     lockfiles: lockfiles.map(({ path, digest }) => ({ path, sha256: hexOf(digest) })),
-    materials: lockedMaterials(lockfiles, found),
+    materials:
+      compared === undefined
+        ? lockedMaterials(lockfiles, found)
+        : recordedMaterials(lockfiles, found, compared.materials, unfetchedOf(compared.findings)),
     ...(fetched === undefined ? {} : { deps: fetched.content }),
   };
-  return { lock, deps: recipe.fetch === undefined ? undefined : fetched?.folder, recording: fetched?.recording };
+  return {
+    lock,
+    deps: recipe.fetch === undefined ? undefined : fetched?.folder,
+    recording: fetched?.recorded.recording,
+    findings: compared?.findings,
+  };
 }
+
+async function comparedWith(
+  { recording, withBody }: Recorded,
+  { recipe, stagedFolder }: LockContext,
+  lockfiles: readonly Lockfile[],
+): Promise<{ findings: Findings; materials: Material[] }> {
+  const trusted = recipe.ecosystem === "maven" ? await trustedChecksums(join(stagedFolder, recipe.directory)) : [];
+  return compareRecording(recording, pinsOf(lockfiles, trusted), await servedWith(recording, withBody));
+}
+
+const unfetchedOf = ({ unfetched }: Findings): Set<string> => new Set(unfetched.map((item) => item.purl));
 
 /**
  * What of a lock no longer fits the project, in words; [] when it fits. Reads
