@@ -7,10 +7,11 @@ import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import type { Authority } from "./authority.ts";
 import { type BodyWriter, BodyStore } from "./bodies.ts";
+import { codingOf } from "./decode.ts";
 import { endToEnd, headerOf, pairsOf, recordedHeaders, upstreamHeaders } from "./headers.ts";
 import { type Asked, type Proxy, ended, refuse, serveProxy } from "./proxy.ts";
 import { type Exchange, type Recording, recordingOf, requestKey } from "./recording.ts";
-import { sendStored } from "./stored.ts";
+import { askedForm, sendStored } from "./stored.ts";
 import type { TimeTravel } from "./time-travel.ts";
 import { openUpstream, type Upstream } from "./upstream.ts";
 
@@ -107,22 +108,30 @@ class Run {
     response.once("close", () => {
       if (!response.writableFinished) stop.abort();
     });
-    const { timeTravel } = this.#options;
-    const sent = upstreamHeaders(request.rawHeaders, url);
     const body = bodyOf(request);
+    const answer = await this.#ask(asked, body, stop.signal);
+    // 1xx never come here; 206 and 304 were not asked for.
+    if (isKept(answer.statusCode ?? 0)) await this.#keep(asked, answer, body);
+    else await this.#pass(asked, answer);
+  }
+
+  async #ask(
+    { method, url, request }: Asked,
+    body: RequestBody | undefined,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const own = upstreamHeaders(request.rawHeaders, url);
+    const headers = this.#options.timeTravel?.requestHeaders(url, own) ?? own;
     try {
-      const answer = await this.#upstream.send({
+      return await this.#upstream.send({
         method,
         url,
-        headers: timeTravel?.requestHeaders(url, sent) ?? sent,
-        signal: stop.signal,
+        headers,
+        signal,
         ...(body === undefined ? {} : { body: body.stream }),
       });
-      // 1xx never come here; 206 and 304 were not asked for.
-      if (isKept(answer.statusCode ?? 0)) await this.#keep(asked, answer, body);
-      else await this.#pass(asked, answer);
     } catch (error) {
-      if (!stop.signal.aborted) this.#note("unreachable", url, messageOf(error));
+      if (!signal.aborted) this.#note("unreachable", url, messageOf(error));
       throw error;
     }
   }
@@ -174,7 +183,7 @@ class Run {
       checksums: kept.checksums,
     };
     this.#enter(exchange);
-    if (later) await sendStored(exchange, this.#options.cache, response, rangeAsked(request));
+    if (later) await sendStored(exchange, this.#options.cache, response, askedForm(request));
     else await ended(response);
   }
 
@@ -211,6 +220,8 @@ class Run {
     if (before !== undefined && before.status < 400 && exchange.status >= 400) return;
     this.exchanges.set(key, exchange);
     if (before === undefined || before.digest === exchange.digest || before.status !== exchange.status) return;
+    // Of one document, compressed or not, both are the same.
+    if (codingOf(before.headers) !== codingOf(exchange.headers)) return;
     this.#note(
       "changed",
       exchange.url,
@@ -223,19 +234,6 @@ class Run {
 function isKept(status: number): boolean {
   if (status === 206 || status === 304) return false;
   return status >= 200 && status < 500 && ![407, 408, 425, 429].includes(status);
-}
-
-export function rangeAsked(request: IncomingMessage): {
-  method: string;
-  range: string | undefined;
-  ifRange: string | undefined;
-} {
-  const ifRange = request.headers["if-range"];
-  return {
-    method: request.method ?? "GET",
-    range: request.headers.range,
-    ifRange: typeof ifRange === "string" ? ifRange : undefined,
-  };
 }
 
 interface RequestBody {
