@@ -7,12 +7,12 @@ import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import type { Authority } from "./authority.ts";
 import { type BodyWriter, BodyStore } from "./bodies.ts";
-import { codingOf } from "./decode.ts";
+import { codingOf, wholeOf } from "./decode.ts";
 import { endToEnd, headerOf, pairsOf, recordedHeaders, upstreamHeaders } from "./headers.ts";
 import { type Asked, type Proxy, ended, refuse, serveProxy } from "./proxy.ts";
 import { type Exchange, type Recording, recordingOf, requestKey } from "./recording.ts";
 import { askedForm, sendStored } from "./stored.ts";
-import type { TimeTravel } from "./time-travel.ts";
+import { type AskMore, type Rewritten, TimeTravel } from "./time-travel.ts";
 import { openUpstream, type Upstream } from "./upstream.ts";
 
 /** What the one who reads the lock should know of how it went. */
@@ -39,8 +39,8 @@ export interface RecorderOptions {
   /** Further authorities to trust upstream, PEM text. */
   authorities?: readonly string[];
   lookup?: LookupFunction;
-  /** Hides what was published later. */
-  timeTravel?: TimeTravel;
+  /** Seconds since 1970: hides what was published later, where registries' metadata tell. */
+  asOf?: number;
   /** Bytes of one body, and of all together. */
   limits?: { body?: number; total?: number };
   idleMilliseconds?: number;
@@ -86,12 +86,14 @@ class Run {
   readonly bodies: BodyStore;
   readonly #options: RecorderOptions;
   readonly #upstream: Upstream;
+  readonly #timeTravel: TimeTravel | undefined;
   #total = 0;
 
   constructor(options: RecorderOptions, upstream: Upstream) {
     this.#options = options;
     this.#upstream = upstream;
     this.bodies = new BodyStore(options.cache);
+    this.#timeTravel = options.asOf === undefined ? undefined : new TimeTravel(options.asOf);
   }
 
   #note(kind: Note["kind"], url: string, message: string): void {
@@ -121,7 +123,7 @@ class Run {
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
     const own = upstreamHeaders(request.rawHeaders, url);
-    const headers = this.#options.timeTravel?.requestHeaders(url, own) ?? own;
+    const headers = this.#timeTravel?.requestHeaders(url, own) ?? own;
     try {
       return await this.#upstream.send({
         method,
@@ -136,6 +138,23 @@ class Run {
     }
   }
 
+  async #asOf({ method, url, request }: Asked, answer: IncomingMessage): Promise<Rewritten | undefined> {
+    if (this.#timeTravel === undefined || method !== "GET") return undefined;
+    const own = upstreamHeaders(request.rawHeaders, url);
+    const ask: AskMore = async (more, verb) => {
+      const headers: Exchange["headers"] = [
+        ...own.filter(([name]) => name !== "accept" && name !== "accept-encoding"),
+        ["accept-encoding", "identity"],
+      ];
+      const signal = AbortSignal.timeout(60_000);
+      const got = await this.#upstream.send({ method: verb, url: more, headers: headers, signal });
+      const body = await wholeOf(got, 16 << 20, more);
+      if (got.statusCode !== 200) return undefined;
+      return { headers: recordedHeaders(got.rawHeaders, verb), body, lastModified: got.headers["last-modified"] };
+    };
+    return await this.#timeTravel.rewrite(url, request.headers.accept ?? "", answer, ask);
+  }
+
   /** Passes an answer that nothing can be built on. */
   async #pass({ method, url, response }: Asked, answer: IncomingMessage): Promise<void> {
     this.#note("not-recorded", url, `${method} ${url} was answered with status ${answer.statusCode}`);
@@ -147,7 +166,7 @@ class Run {
 
   async #keep(asked: Asked, answer: IncomingMessage, body: RequestBody | undefined): Promise<void> {
     const { method, url, request, response } = asked;
-    const rewritten = await this.#options.timeTravel?.rewrite(asked, answer);
+    const rewritten = await this.#asOf(asked, answer);
     if (rewritten?.cannot !== undefined) this.#note("beyond-time", url, `${url}: ${rewritten.cannot}`);
     const headers = rewritten?.headers ?? recordedHeaders(answer.rawHeaders, method);
     const status = answer.statusCode ?? 0;
