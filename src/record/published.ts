@@ -7,6 +7,8 @@ export interface Filtered<T> {
   document: T;
   /** Versions or files that bear no date: they stay, and are named to the user. */
   undated: string[];
+  /** There was something, and nothing of it is left: a mirror may date what it has by the day on which it got it. */
+  emptied: boolean;
 }
 
 /**
@@ -36,6 +38,7 @@ export function npmBefore(document: JsonObject, until: number): Filtered<JsonObj
       "dist-tags": Object.fromEntries(keptTags),
     },
     undated,
+    emptied: kept.length === 0 && Object.keys(versions).length > 0,
   };
 }
 
@@ -57,7 +60,11 @@ export function pythonBefore(document: JsonObject, until: number): Filtered<Json
   const keptVersions = Array.isArray(versions)
     ? { versions: versions.filter((version) => left.has(String(version)) || !gone.has(String(version))) }
     : {};
-  return { document: { ...document, files: kept, ...keptVersions }, undated };
+  return {
+    document: { ...document, files: kept, ...keptVersions },
+    undated,
+    emptied: kept.length === 0 && files.length > 0,
+  };
 }
 
 /** The same document as HTML, for clients that ask for it. */
@@ -96,7 +103,11 @@ export function cargoBefore(text: string, until: number): Filtered<string> {
     if (Number.isNaN(at)) undated.push(String(item["vers"]));
     return !(at > until);
   });
-  return { document: kept.map((line) => `${line}\n`).join(""), undated };
+  return {
+    document: kept.map((line) => `${line}\n`).join(""),
+    undated,
+    emptied: kept.length === 0 && text.trim() !== "",
+  };
 }
 
 /** maven-metadata.xml with the versions that `keep` names; the last that is left is latest, and release if it is one. */

@@ -178,9 +178,11 @@ export class TimeTravel {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, one));
     const at = (version: string): number => dates.get(version) ?? Number.NaN;
+    const document = versions.filter((version) => !(at(version) > this.#until));
     return {
-      document: versions.filter((version) => !(at(version) > this.#until)),
+      document,
       undated: versions.filter((version) => Number.isNaN(at(version))),
+      emptied: document.length === 0 && versions.length > 0,
     };
   }
 }
@@ -222,7 +224,7 @@ function escapedVersion(version: string): string {
 }
 
 function rewritten<T>(
-  { document, undated }: Filtered<T>,
+  { document, undated, emptied }: Filtered<T>,
   write: (document: T) => string,
   { headers }: Rewritten,
   type: string,
@@ -235,5 +237,6 @@ function rewritten<T>(
     headers: [...kept, ["content-type", type] as [string, string]].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
     body: Buffer.from(write(document)),
     ...(undated.length === 0 ? {} : { cannot: `${undated.length} versions bear no date and stay: ${shown}` }),
+    ...(emptied ? { cannot: "nothing of it was published by then, as this registry dates it" } : {}),
   };
 }
