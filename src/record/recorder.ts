@@ -7,11 +7,12 @@ import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import type { Authority } from "./authority.ts";
 import { type BodyWriter, BodyStore } from "./bodies.ts";
+import { codingOf, wholeOf } from "./decode.ts";
 import { endToEnd, headerOf, pairsOf, recordedHeaders, upstreamHeaders } from "./headers.ts";
 import { type Asked, type Proxy, ended, refuse, serveProxy } from "./proxy.ts";
 import { type Exchange, type Recording, recordingOf, requestKey } from "./recording.ts";
-import { sendStored } from "./stored.ts";
-import type { TimeTravel } from "./time-travel.ts";
+import { askedForm, sendStored } from "./stored.ts";
+import { type AskMore, type Rewritten, TimeTravel } from "./time-travel.ts";
 import { openUpstream, type Upstream } from "./upstream.ts";
 
 /** What the one who reads the lock should know of how it went. */
@@ -38,8 +39,8 @@ export interface RecorderOptions {
   /** Further authorities to trust upstream, PEM text. */
   authorities?: readonly string[];
   lookup?: LookupFunction;
-  /** Hides what was published later. */
-  timeTravel?: TimeTravel;
+  /** Seconds since 1970: hides what was published later, where registries' metadata tell. */
+  asOf?: number;
   /** Bytes of one body, and of all together. */
   limits?: { body?: number; total?: number };
   idleMilliseconds?: number;
@@ -85,12 +86,14 @@ class Run {
   readonly bodies: BodyStore;
   readonly #options: RecorderOptions;
   readonly #upstream: Upstream;
+  readonly #timeTravel: TimeTravel | undefined;
   #total = 0;
 
   constructor(options: RecorderOptions, upstream: Upstream) {
     this.#options = options;
     this.#upstream = upstream;
     this.bodies = new BodyStore(options.cache);
+    this.#timeTravel = options.asOf === undefined ? undefined : new TimeTravel(options.asOf);
   }
 
   #note(kind: Note["kind"], url: string, message: string): void {
@@ -107,24 +110,49 @@ class Run {
     response.once("close", () => {
       if (!response.writableFinished) stop.abort();
     });
-    const { timeTravel } = this.#options;
-    const sent = upstreamHeaders(request.rawHeaders, url);
     const body = bodyOf(request);
+    const answer = await this.#ask(asked, body, stop.signal);
+    // 1xx never come here; 206 and 304 were not asked for.
+    if (isKept(answer.statusCode ?? 0)) await this.#keep(asked, answer, body);
+    else await this.#pass(asked, answer);
+  }
+
+  async #ask(
+    { method, url, request }: Asked,
+    body: RequestBody | undefined,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const own = upstreamHeaders(request.rawHeaders, url);
+    const headers = this.#timeTravel?.requestHeaders(url, own) ?? own;
     try {
-      const answer = await this.#upstream.send({
+      return await this.#upstream.send({
         method,
         url,
-        headers: timeTravel?.requestHeaders(url, sent) ?? sent,
-        signal: stop.signal,
+        headers,
+        signal,
         ...(body === undefined ? {} : { body: body.stream }),
       });
-      // 1xx never come here; 206 and 304 were not asked for.
-      if (isKept(answer.statusCode ?? 0)) await this.#keep(asked, answer, body);
-      else await this.#pass(asked, answer);
     } catch (error) {
-      if (!stop.signal.aborted) this.#note("unreachable", url, messageOf(error));
+      if (!signal.aborted) this.#note("unreachable", url, messageOf(error));
       throw error;
     }
+  }
+
+  async #asOf({ method, url, request }: Asked, answer: IncomingMessage): Promise<Rewritten | undefined> {
+    if (this.#timeTravel === undefined || method !== "GET") return undefined;
+    const own = upstreamHeaders(request.rawHeaders, url);
+    const ask: AskMore = async (more, verb) => {
+      const headers: Exchange["headers"] = [
+        ...own.filter(([name]) => name !== "accept" && name !== "accept-encoding"),
+        ["accept-encoding", "identity"],
+      ];
+      const signal = AbortSignal.timeout(60_000);
+      const got = await this.#upstream.send({ method: verb, url: more, headers: headers, signal });
+      const body = await wholeOf(got, 16 << 20, more);
+      if (got.statusCode !== 200) return undefined;
+      return { headers: recordedHeaders(got.rawHeaders, verb), body, lastModified: got.headers["last-modified"] };
+    };
+    return await this.#timeTravel.rewrite(url, request.headers.accept ?? "", answer, ask);
   }
 
   /** Passes an answer that nothing can be built on. */
@@ -138,7 +166,7 @@ class Run {
 
   async #keep(asked: Asked, answer: IncomingMessage, body: RequestBody | undefined): Promise<void> {
     const { method, url, request, response } = asked;
-    const rewritten = await this.#options.timeTravel?.rewrite(asked, answer);
+    const rewritten = await this.#asOf(asked, answer);
     if (rewritten?.cannot !== undefined) this.#note("beyond-time", url, `${url}: ${rewritten.cannot}`);
     const headers = rewritten?.headers ?? recordedHeaders(answer.rawHeaders, method);
     const status = answer.statusCode ?? 0;
@@ -174,7 +202,7 @@ class Run {
       checksums: kept.checksums,
     };
     this.#enter(exchange);
-    if (later) await sendStored(exchange, this.#options.cache, response, rangeAsked(request));
+    if (later) await sendStored(exchange, this.#options.cache, response, askedForm(request));
     else await ended(response);
   }
 
@@ -211,6 +239,8 @@ class Run {
     if (before !== undefined && before.status < 400 && exchange.status >= 400) return;
     this.exchanges.set(key, exchange);
     if (before === undefined || before.digest === exchange.digest || before.status !== exchange.status) return;
+    // Of one document, compressed or not, both are the same.
+    if (codingOf(before.headers) !== codingOf(exchange.headers)) return;
     this.#note(
       "changed",
       exchange.url,
@@ -223,19 +253,6 @@ class Run {
 function isKept(status: number): boolean {
   if (status === 206 || status === 304) return false;
   return status >= 200 && status < 500 && ![407, 408, 425, 429].includes(status);
-}
-
-export function rangeAsked(request: IncomingMessage): {
-  method: string;
-  range: string | undefined;
-  ifRange: string | undefined;
-} {
-  const ifRange = request.headers["if-range"];
-  return {
-    method: request.method ?? "GET",
-    range: request.headers.range,
-    ifRange: typeof ifRange === "string" ? ifRange : undefined,
-  };
 }
 
 interface RequestBody {

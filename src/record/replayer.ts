@@ -5,9 +5,8 @@ import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Authority } from "./authority.ts";
 import { type Asked, refuse, serveProxy } from "./proxy.ts";
-import { rangeAsked } from "./recorder.ts";
 import type { Exchange, Recording } from "./recording.ts";
-import { sendStored } from "./stored.ts";
+import { askedForm, sendStored } from "./stored.ts";
 
 /** A request that could not be answered from the recording. */
 export interface Unanswered {
@@ -70,7 +69,7 @@ export function startReplayer(server: Server, options: ReplayerOptions): Replaye
     }
     used.add(exchange);
     try {
-      await sendStored(exchange, options.cache, response, rangeAsked(request));
+      await sendStored(exchange, options.cache, response, askedForm(request));
     } catch (error) {
       if (!(error instanceof BitforbitError) || error.code !== "conflict") throw error;
       await report(asked, "poisoned", error.message);

@@ -21,6 +21,8 @@ export interface ClientSettingsOptions {
   home: string;
   /** The caller's configuration (registries, credentials, mirrors), which stays; its proxies and authorities become the proxy's. */
   base?: ClientConfiguration;
+  /** For a replay: what asks anew by its nature is told not to, since the recording holds what was checked. */
+  replay?: boolean;
   /** PEM text that the authority is appended to. Default: this machine's bundle. */
   bundle?: string;
 }
@@ -70,6 +72,11 @@ export function clientSettings(options: ClientSettingsOptions): ClientConfigurat
     NODE_USE_ENV_PROXY: "1",
     // The proxy speaks HTTP/1.1: one request a connection at a time.
     CARGO_HTTP_MULTIPLEXING: "false",
+    // News of the clients themselves is no material.
+    npm_config_update_notifier: "false",
+    PIP_DISABLE_PIP_VERSION_CHECK: "1",
+    // Which tiles of the checksum database Go asks for differs from run to run; go.sum still holds.
+    ...(options.replay === true ? { GOSUMDB: "off" } : {}),
     JAVA_TOOL_OPTIONS: javaOptions(proxy, file("authorities.jks"), direct),
     WGETRC: file("wgetrc"),
     APT_CONFIG: file("apt.conf"),

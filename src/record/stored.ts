@@ -1,26 +1,46 @@
 /** Answers from the recording's own files, checked before the first byte is sent. */
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { bodyPath } from "./bodies.ts";
+import { codingOf, decoded, takesCoding } from "./decode.ts";
 import { ended, refuse } from "./proxy.ts";
 import type { Exchange } from "./recording.ts";
 
 const CHUNK = 1 << 20;
 
+/** What of a request decides about the form of a stored answer. */
+export interface AskedForm {
+  method: string;
+  range: string | undefined;
+  ifRange: string | undefined;
+  acceptEncoding: string | undefined;
+}
+
+export function askedForm(request: IncomingMessage): AskedForm {
+  const { range, "if-range": ifRange, "accept-encoding": encodings } = request.headers;
+  return {
+    method: request.method ?? "GET",
+    range,
+    ifRange: typeof ifRange === "string" ? ifRange : undefined,
+    acceptEncoding: typeof encodings === "string" ? encodings : undefined,
+  };
+}
+
 /**
  * Sends a recorded answer, or the one range that was asked for (RFC 9110,
- * section 14.2; If-Range and several ranges give the whole). `method` HEAD
- * sends the head alone. Throws `conflict` for a body that is gone or is not
+ * section 14.2; If-Range and several ranges give the whole), to a client that
+ * does not take its coding without it. `method` HEAD sends the head alone. Throws `conflict` for a body that is gone or is not
  * what its digest says; nothing is sent then.
  */
 export async function sendStored(
   exchange: Exchange,
   cache: string,
   response: ServerResponse,
-  asked: { method: string; range?: string | undefined; ifRange?: string | undefined },
+  asked: AskedForm,
 ): Promise<void> {
   const path = bodyPath(cache, exchange.digest);
   const file = await open(path).catch((error: unknown) => {
@@ -28,24 +48,35 @@ export async function sendStored(
   });
   try {
     await checkBody(file, exchange, path);
-    const range =
-      exchange.status === 200 && asked.ifRange === undefined ? rangeOf(asked.range, exchange.size) : undefined;
+    const coding = codingOf(exchange.headers);
+    const plainly = coding !== undefined && !takesCoding(asked.acceptEncoding, coding);
+    const whole = exchange.status !== 200 || asked.ifRange !== undefined || coding !== undefined;
+    const range = whole ? undefined : rangeOf(asked.range, exchange.size);
     if (range === "beyond") {
       response.setHeader("content-range", `bytes */${exchange.size}`);
       return await refuse(response, 416, "the range is beyond the end\n");
     }
     const { from, to } = range ?? { from: 0, to: exchange.size };
-    for (const [name, value] of exchange.headers) response.appendHeader(name, value);
+    for (const [name, value] of exchange.headers) {
+      if (!plainly || name !== "content-encoding") response.appendHeader(name, value);
+    }
     response.statusCode = range === undefined ? exchange.status : 206;
     if (range !== undefined) response.setHeader("content-range", `bytes ${from}-${to - 1}/${exchange.size}`);
-    if (hasBody(exchange.status) && exchange.method !== "HEAD") response.setHeader("content-length", to - from);
+    if (hasBody(exchange.status) && exchange.method !== "HEAD" && !plainly)
+      response.setHeader("content-length", to - from);
     if (asked.method === "HEAD" || to === from) return await ended(response);
     const stream = file.createReadStream({ start: from, end: to - 1, highWaterMark: CHUNK, autoClose: false });
-    stream.pipe(response);
-    await finished(response, { readable: false }).catch(() => stream.destroy());
+    await sendAll(decoded(stream, plainly ? coding : undefined), response);
   } finally {
     await file.close();
   }
+}
+
+/** What goes wrong on the way breaks the answer off: it must not seem to be whole. */
+async function sendAll(stream: Readable, response: ServerResponse): Promise<void> {
+  stream.once("error", () => response.destroy());
+  stream.pipe(response);
+  await finished(response, { readable: false }).catch(() => stream.destroy());
 }
 
 /** 204 and 304 have none (RFC 9110, sections 15.3.5 and 15.4.5). */
