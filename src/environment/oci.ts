@@ -12,7 +12,7 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { compressionOf, spool, type Spooled, unzstd } from "../format/archive.ts";
 import { gunzip } from "../format/gzip.ts";
-import type { InflationLimits, Sink } from "../format/inflation.ts";
+import { INFLATION_LIMITS, type InflationLimits, type Sink } from "../format/inflation.ts";
 import { unxz } from "../format/xz.ts";
 import { canonicalJson } from "../json.ts";
 import type { OciEnvironment } from "../lock/environment.ts";
@@ -47,7 +47,7 @@ export interface OciRoot extends EnvironmentRoot {
 /** Changes when the same layers would give another root: then roots are made anew. */
 const ASSEMBLY = 1;
 
-const INFLATION: InflationLimits = { maxBytes: 64 * 2 ** 30, maxRatio: 250, freeBytes: 256 << 20 };
+const INFLATION: InflationLimits = { ...INFLATION_LIMITS, maxBytes: 64 * 2 ** 30 };
 
 /** A root may take long to fetch, and another process waits for it. */
 const WAIT_MILLISECONDS = 60 * 60 * 1000;

@@ -177,7 +177,7 @@ export class LayerTree {
       case "0":
       case "7":
       case "S": {
-        this.#put(this.#folderAt(names.slice(0, -1), fail), last, this.#file(source, entry, sparse, fail));
+        this.#put(this.#folderAt(names.slice(0, -1), fail), last, this.#file(source, entry, sparse, names, fail));
         return;
       }
       case "1": {
@@ -211,7 +211,7 @@ export class LayerTree {
     if (parent?.type === "folder") parent.children.delete(names.at(-1) ?? "");
   }
 
-  #file(source: ByteSource, entry: TarEntry, sparse: SparseFile | undefined, fail: Fail): FileNode {
+  #file(source: ByteSource, entry: TarEntry, sparse: SparseFile | undefined, names: Name[], fail: Fail): FileNode {
     const size = sparse?.size ?? entry.size;
     this.#bytes += size;
     if (this.#bytes > this.#limits.maxBytes) {
@@ -219,7 +219,7 @@ export class LayerTree {
     }
     if ((entry.mode & 0o7000) !== 0) {
       this.notes.setIds++;
-      example(this.notes.setIdExamples, [Buffer.from(sparse?.nameBytes ?? entry.nameBytes).toString("latin1")]);
+      example(this.notes.setIdExamples, names);
     }
     const where = { source, at: entry.dataOffset, pieces: sparse?.pieces, linked: false };
     return { type: "file", mode: entry.mode & 0o777, mtime: timeOf(entry), size, ...where };
@@ -318,6 +318,7 @@ export class LayerTree {
       let node = at.children.get(name)?.node;
       if (node === undefined) {
         if (!make) return undefined;
+        if (name.startsWith(WHITEOUT)) throw fail("refused", "leads through a link to a whiteout's name");
         node = newFolder(at, -1);
         this.#put(at, name, node);
       }

@@ -125,6 +125,6 @@ export function registryHost(domain: string): string {
 
 /** Whether a host with or without port is this machine itself, which no one can listen to. */
 export function isLoopback(host: string): boolean {
-  const name = host.startsWith("[") ? host.slice(0, host.indexOf("]") + 1) : host.replace(/:\d+$/, "");
+  const name = host.replace(/:\d+$/, "");
   return name === "localhost" || name === "[::1]" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name);
 }
