@@ -37,6 +37,7 @@ const environment: fc.Arbitrary<LockedEnvironment> = fc.oneof(
     suite: fc.constantFrom("bookworm", "trixie/updates"),
     components: fc.constantFrom<string[][]>(["main"], ["main", "contrib"]),
     architecture: fc.constantFrom("amd64", "arm64"),
+    requested: fc.constantFrom<string[][]>([], ["gcc", "make"]),
     packages: sorted(debPackage, KEY.package),
     root: digest,
   }),
@@ -44,6 +45,7 @@ const environment: fc.Arbitrary<LockedEnvironment> = fc.oneof(
     type: fc.constant("oci" as const),
     pinned: fc.constant(true as const),
     image: text,
+    requested: text.map((one) => [one]),
     platform: fc.constantFrom("linux/amd64", "linux/arm64/v8"),
     manifest: digest,
     layers: fc.array(digest, { maxLength: 3 }),
@@ -108,6 +110,7 @@ export const anyLock: fc.Arbitrary<Lock> = fc.record(
     lockfiles: sorted(plain({ path: text, sha256: digits(64) }), KEY.lockfile),
     materials: sorted(material, KEY.material),
     deps: plain({ digest, files: size, bytes: size }),
+    asOf: size,
   },
   {
     requiredKeys: ["version", "name", "recipe", "environment", "tools", "lockfiles", "materials"],

@@ -48,8 +48,13 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "lock [dir]",
     summary: "pin every material by digest into bitforbit.lock",
-    options: [["--check", "only say whether the lock fits; exit 1 when it does not"], HOME_OPTION],
-    examples: ["bitforbit lock", "bitforbit lock --check"],
+    options: [
+      ["--check", "fetch afresh and say whether the lock still fits; exit 1 when it does not"],
+      ["--update", "resolve the environment anew, even where the locked one is what the recipe asks for"],
+      ["--as-of <date>", "have registries answer as of this day (2026-03-01), where their metadata allows it"],
+      HOME_OPTION,
+    ],
+    examples: ["bitforbit lock", "bitforbit lock --check", "bitforbit lock --as-of 2026-03-01"],
     load: async () => (await import("./verbs/lock.ts")).lock,
   },
   {

@@ -13,6 +13,7 @@ import { assemble } from "./assemble.ts";
 import type { EnvironmentContext, EnvironmentRoot } from "./context.ts";
 import { fetchLocked, fetchServed } from "./debs.ts";
 import { checkLocked } from "./debian-lock.ts";
+import { byteOrder } from "../order.ts";
 import { cachedRoot, keepRoot, type RootCheck, rootsFolder } from "./roots.ts";
 
 /** What a recipe says of a Debian environment. */
@@ -65,6 +66,7 @@ export async function resolveDebian(
     pinned: true,
     suite: spec.suite,
     components: [...spec.components],
+    requested: [...new Set(spec.packages)].sort(byteOrder),
     architecture,
     packages,
   };

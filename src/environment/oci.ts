@@ -94,6 +94,7 @@ export async function resolveOci(
     type: "oci",
     pinned: true,
     image: referenceText(reference, { digest: false }),
+    requested: [spec.image],
     platform: platformText(platform),
     manifest: image.manifest,
     layers: image.layers.map((layer) => layer.digest),

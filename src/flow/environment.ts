@@ -4,6 +4,7 @@ import type { EnvironmentContext, EnvironmentRoot } from "../environment/context
 import { openOci, resolveOci } from "../environment/oci.ts";
 import { requireArchitecture } from "../lock/architecture.ts";
 import type { LockedEnvironment } from "../lock/environment.ts";
+import { byteOrder } from "../order.ts";
 import type { EnvironmentSpec } from "../recipe/recipe.ts";
 
 export interface Environment {
@@ -14,6 +15,24 @@ export interface Environment {
 
 /** `folder`: of the project, to which an image layout's path is relative. */
 export type Context = EnvironmentContext & { folder: string };
+
+const same = (a: readonly string[], b: readonly string[]): boolean => a.join("\n") === b.join("\n");
+
+/** Whether a lock's environment is what the recipe asks for: then it stays, however the archive went on. */
+export function environmentFits(spec: EnvironmentSpec, locked: LockedEnvironment): boolean {
+  if (spec.type !== locked.type) return false;
+  if (spec.type === "host" || locked.type === "host") return true;
+  if (spec.type === "oci" && locked.type === "oci") {
+    return same([spec.image], locked.requested) && (spec.platform === undefined || spec.platform === locked.platform);
+  }
+  if (spec.type !== "debian" || locked.type !== "debian") return false;
+  return (
+    spec.suite === locked.suite &&
+    same(spec.components, locked.components) &&
+    same([...new Set(spec.packages)].sort(byteOrder), locked.requested) &&
+    (spec.architecture === undefined || spec.architecture === locked.architecture)
+  );
+}
 
 /** Pins what the recipe asks for, as it is now: with network. */
 export async function resolveEnvironment(spec: EnvironmentSpec, context: Context): Promise<Environment> {

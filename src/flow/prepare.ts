@@ -5,12 +5,14 @@ import { extractArchive } from "../format/extract.ts";
 import { materialDifferences } from "../lock/changes.ts";
 import { readLock } from "../lock/lock-file.ts";
 import { checkLock, type Lock, makeLock } from "../lock/lock.ts";
+import type { Findings } from "../lock/recorded.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
 import type { EnvironmentRoot } from "../environment/context.ts";
 import type { Recording } from "../record/recording.ts";
+import { TimeTravel } from "../record/time-travel.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { readAndStage, type Source } from "../source/source.ts";
-import { openEnvironment, resolveEnvironment } from "./environment.ts";
+import { environmentFits, openEnvironment, resolveEnvironment } from "./environment.ts";
 import { fetchInSandbox } from "./fetch.ts";
 import type { Home } from "./home.ts";
 
@@ -36,40 +38,82 @@ export interface PrepareOptions {
   host: HostAbilities;
   /** An empty folder, which the caller removes when nothing of what was prepared is needed any more. */
   scratch: string;
-  /** Make the lock anew even when the one there fits. */
-  relock?: boolean;
-  /** Have registries answer as of this day: seconds since 1970. */
-  asOf?: number;
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
 }
 
+/** How a lock is made when there is one already. */
+export interface LockingOptions extends PrepareOptions {
+  /** The lock that was there. */
+  before: Lock | undefined;
+  /** Resolve the environment anew, even where the old one is still what the recipe asks for. */
+  update?: boolean;
+  /** Fetch what is served now, whatever the cache holds. */
+  afresh?: boolean;
+  /** Have registries answer as of this day: seconds since 1970. */
+  asOf?: number;
+}
+
 /**
  * Reads recipe and source and makes sure of the lock: one that is there must
- * fit (`refused` says what does not), one that is not there is made.
+ * fit (`input` says what does not), one that is not there is made.
  */
 export async function prepare(
   folder: string,
   home: Home,
   options: PrepareOptions,
 ): Promise<Prepared & { lockMade: boolean }> {
-  const { recipe, digest: recipeDigest } = await requireRecipe(folder);
-  const existing = options.relock === true ? undefined : await readLock(folder);
-  const staged = join(options.scratch, "source");
-  const source = await readAndStage(folder, recipe, staged, { cache: home.cache, extract: extractArchive });
-  if (existing !== undefined) {
-    const stale = await checkLock(existing, { recipe, recipeDigest, stagedFolder: staged });
-    if (stale.length > 0) {
-      throw new BitforbitError("input", `bitforbit.lock is out of date: ${stale.join("; ")}`, {
-        hint: "run 'bitforbit lock' and review what changed",
-      });
-    }
+  const existing = await readLock(folder);
+  const staged = await stage(folder, home, options);
+  if (existing === undefined)
+    return { ...(await locked(staged, home, { ...options, before: undefined })), lockMade: true };
+  const { recipe, recipeDigest } = staged;
+  const stale = await checkLock(existing, { recipe, recipeDigest, stagedFolder: staged.staged });
+  if (stale.length > 0) {
+    throw new BitforbitError("input", `bitforbit.lock is out of date: ${stale.join("; ")}`, {
+      hint: "run 'bitforbit lock' and review what changed",
+    });
   }
+  const prepared = await locked(staged, home, { ...options, before: existing });
+  requireSameMaterials(existing, prepared.lock);
+  return { ...prepared, lockMade: false };
+}
+
+/**
+ * Makes the lock anew. The environment stays as it was locked while it is what
+ * the recipe asks for. `recordedBefore`: with `afresh`, what the cache was
+ * filled from.
+ */
+export async function makeLocked(
+  folder: string,
+  home: Home,
+  options: LockingOptions,
+): Promise<Prepared & { findings: Findings | undefined; recordedBefore: Recording | undefined }> {
+  return await locked(await stage(folder, home, options), home, options);
+}
+
+interface Staged extends Pick<Prepared, "folder" | "recipe" | "recipeDigest" | "source" | "staged"> {}
+
+async function stage(folder: string, home: Home, { scratch }: PrepareOptions): Promise<Staged> {
+  const { recipe, digest: recipeDigest } = await requireRecipe(folder);
+  const staged = join(scratch, "source");
+  const source = await readAndStage(folder, recipe, staged, { cache: home.cache, extract: extractArchive });
+  return { folder, recipe, recipeDigest, source, staged };
+}
+
+async function locked(
+  { folder, recipe, recipeDigest, source, staged }: Staged,
+  home: Home,
+  options: LockingOptions,
+): Promise<Prepared & { findings: Findings | undefined; recordedBefore: Recording | undefined }> {
+  const { host, scratch, before } = options;
   const context = { ...options, cache: home.shared, folder };
   const environment =
-    existing === undefined
-      ? await resolveEnvironment(recipe.environment, context)
-      : await openEnvironment(existing.environment, context);
+    before !== undefined && options.update !== true && environmentFits(recipe.environment, before.environment)
+      ? await openEnvironment(before.environment, context)
+      : await resolveEnvironment(recipe.environment, context);
+  const asOf = options.asOf ?? before?.asOf;
+  const afresh = options.afresh === true ? join(scratch, "afresh") : undefined;
   const made = await makeLock({
     recipe,
     recipeDigest,
@@ -77,28 +121,19 @@ export async function prepare(
     stagedFolder: staged,
     cache: home.cache,
     environment: environment.locked,
-    ...(options.asOf === undefined ? {} : { asOf: options.asOf }),
-    fetchDeps: fetchInSandbox(options.host, options.scratch, {
+    ...(asOf === undefined ? {} : { asOf }),
+    ...(afresh === undefined ? {} : { afresh }),
+    fetchDeps: fetchInSandbox(host, scratch, {
       ...options,
-      cache: home.cache,
+      cache: afresh ?? home.cache,
       root: environment.root,
+      ...(asOf === undefined ? {} : { timeTravel: new TimeTravel(asOf) }),
     }),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });
-  if (existing !== undefined) requireSameMaterials(existing, made.lock);
-  return {
-    folder,
-    home,
-    recipe,
-    recipeDigest,
-    source,
-    lock: made.lock,
-    root: environment.root,
-    deps: made.deps,
-    recording: made.recording,
-    staged,
-    lockMade: existing === undefined,
-  };
+  const { lock, deps, recording, findings, before: recordedBefore } = made;
+  const { root } = environment;
+  return { folder, home, recipe, recipeDigest, source, lock, root, deps, recording, staged, findings, recordedBefore };
 }
 
 /** What was fetched now must be what was locked then: an upstream that changed is named, never used. */

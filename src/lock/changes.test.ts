@@ -40,6 +40,7 @@ const debian = (...packages: [name: string, version: string, size: number, digit
   pinned: true,
   suite: "bookworm",
   components: ["main"],
+  requested: ["make"],
   architecture: "amd64",
   packages: packages.map(([name, version, size, digit]) => ({
     name,
@@ -162,6 +163,7 @@ test("parts of the lock: recipe, source, lockfiles, deps, environments of anothe
     type: "oci",
     pinned: true,
     image: "base",
+    requested: ["x"] as string[],
     platform: "linux/amd64",
     manifest: digestOf("m"),
     layers: [digestOf("1"), digestOf("2")],

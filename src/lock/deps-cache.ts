@@ -97,6 +97,14 @@ export async function fetchedDeps(
   );
 }
 
+/** What was recorded when the cache was filled; undefined where that is gone. */
+export async function keptRecording(
+  context: Pick<DepsContext, "recipe" | "source" | "within" | "cache">,
+  lockfiles: readonly Lockfile[],
+): Promise<Recording | undefined> {
+  return await readRecording(join(context.cache, "deps", depsKey(context, lockfiles), RECORDING));
+}
+
 /** What decides about the fetched files. Without lockfiles or manifests to go by, the whole source. */
 export function depsKey(
   context: Pick<DepsContext, "recipe" | "source" | "within">,

@@ -19,6 +19,8 @@ export interface DebianEnvironment {
   pinned: true;
   suite: string;
   components: string[];
+  /** The recipe's own list, sorted: what the packages were resolved from. */
+  requested: string[];
   architecture: string;
   /** In byte order of name, then architecture. */
   packages: EnvironmentPackage[];
@@ -32,6 +34,8 @@ export interface OciEnvironment {
   pinned: true;
   /** Reference without digest, as the recipe has it. */
   image: string;
+  /** The recipe's whole reference. */
+  requested: string[];
   /** "os/architecture[/variant]". */
   platform: string;
   /** Of the platform's own manifest, not of an index. */

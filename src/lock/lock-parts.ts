@@ -1,4 +1,5 @@
 /** What of a lock is no list of packages: recipe, source, lockfiles, environment, deps. */
+import { rfc3339 } from "../clock.ts";
 import type { LockChange } from "./changes.ts";
 import type { LockedEnvironment } from "./environment.ts";
 import type { Lock } from "./lock.ts";
@@ -12,6 +13,7 @@ function partsOf(lock: Lock): Map<string, [what: string, value: string]> {
     ["source", source?.sha256],
     ["source.purl", source?.purl],
     ["source.url", source?.url],
+    ["as of", lock.asOf === undefined ? undefined : rfc3339(lock.asOf * 1000)],
     ["deps", deps?.digest],
     ["deps.files", deps?.files.toString()],
     ["deps.bytes", deps?.bytes.toString()],

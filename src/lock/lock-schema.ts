@@ -26,6 +26,14 @@ const digest = v.pipe(
   v.regex(/^sha256:[0-9a-f]{64}$/, "is not a digest ('sha256:' and 64 lower-case hexadecimal digits)"),
 );
 
+const requested = v.optional(
+  v.pipe(
+    v.array(text),
+    v.maxLength(1000, "is too long"),
+    v.description("What the recipe asks for: when it asks for something else, it is resolved anew."),
+  ),
+);
+
 const host = v.strictObject({ type: v.literal("host"), pinned: v.literal(false) });
 
 const debian = v.strictObject({
@@ -38,6 +46,7 @@ const debian = v.strictObject({
     v.maxLength(100, "is too long"),
   ),
   architecture: matching(/^[a-z0-9][a-z0-9-]*$/, "a Debian architecture"),
+  requested,
   root: v.pipe(digest, v.description("Tree digest of the root file system.")),
   packages: v.pipe(
     v.array(
@@ -58,7 +67,8 @@ const debian = v.strictObject({
 const oci = v.strictObject({
   type: v.literal("oci"),
   pinned: v.literal(true),
-  image: v.pipe(text, v.description("As the recipe names it.")),
+  image: v.pipe(text, v.description("As the recipe names it, without a digest.")),
+  requested,
   platform: matching(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9._]+)?$/, 'a platform such as "linux/amd64"'),
   manifest: v.pipe(digest, v.description("Of the platform's own manifest.")),
   root: v.pipe(digest, v.description("Tree digest of the root file system.")),
@@ -102,6 +112,7 @@ const entries = {
       v.description("What was fetched, by content, without a client's bookkeeping."),
     ),
   ),
+  asOf: v.optional(v.pipe(whole, v.description("Registries were to answer as of this day: seconds since 1970."))),
   lockfile: v.optional(v.array(v.strictObject({ path: text, sha256: digits(64) }))),
   material: v.optional(v.pipe(v.array(material), v.description("In byte order of the purls."))),
 };
@@ -120,6 +131,7 @@ export interface Written {
   environment: WrittenEnvironment;
   source?: { purl?: string | undefined; url?: string | undefined; sha256: string } | undefined;
   deps?: { digest: string; files: number; bytes: number } | undefined;
+  asOf?: number | undefined;
   lockfile?: { path: string; sha256: string }[] | undefined;
   tool?: { name: string; path: string; version: string; sha256: string }[] | undefined;
   material?: WrittenMaterial[] | undefined;
@@ -133,10 +145,20 @@ export type WrittenEnvironment =
       suite: string;
       components: string[];
       architecture: string;
+      requested?: string[] | undefined;
       root: string;
       packages: { name: string; version: string; architecture: string; size: number; sha256: string }[];
     }
-  | { type: "oci"; pinned: true; image: string; platform: string; manifest: string; root: string; layers: string[] };
+  | {
+      type: "oci";
+      pinned: true;
+      image: string;
+      requested?: string[] | undefined;
+      platform: string;
+      manifest: string;
+      root: string;
+      layers: string[];
+    };
 
 export interface WrittenMaterial {
   purl?: string | undefined;

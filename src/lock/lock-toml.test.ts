@@ -33,6 +33,7 @@ const LOCK: Lock = {
     pinned: true,
     suite: "bookworm",
     components: ["main", "contrib"],
+    requested: ["make"],
     architecture: "amd64",
     packages: [
       { name: "make", version: "4.3-4.1", architecture: "amd64", size: 396_000, sha256: "b".repeat(64) },
@@ -71,6 +72,7 @@ type = "debian"
 pinned = true
 suite = "bookworm"
 components = ["main", "contrib"]
+requested = ["make"]
 architecture = "amd64"
 root = "${digestOf("root")}"
 packages = [
@@ -140,6 +142,7 @@ test("an image as environment, as it is written", () => {
     type: "oci",
     pinned: true,
     image: "registry.example/base",
+    requested: ["x"] as string[],
     platform: "linux/arm64/v8",
     manifest: digestOf("manifest"),
     layers: [digestOf("z"), digestOf("a")],
@@ -152,6 +155,7 @@ test("an image as environment, as it is written", () => {
     `type = "oci"
 pinned = true
 image = "registry.example/base"
+requested = ["x"]
 platform = "linux/arm64/v8"
 manifest = "${digestOf("manifest")}"
 root = "${digestOf("root")}"
@@ -244,7 +248,7 @@ for (const [what, text, message, hint] of [
   [
     "an unknown key of a package",
     changed("size = 2,", "siez = 2,"),
-    /^lock:17:64: unknown key "environment.packages.siez" of libc6$/,
+    /^lock:18:64: unknown key "environment.packages.siez" of libc6$/,
     /did you mean "size"/,
   ],
   [
@@ -256,7 +260,7 @@ for (const [what, text, message, hint] of [
   [
     "a package's wrong digest",
     changed("8888", "888G"),
-    /^lock:16:75: environment\.packages\.sha256 of libc6 is not 64 lower-case hexadecimal digits: "888G/,
+    /^lock:17:75: environment\.packages\.sha256 of libc6 is not 64 lower-case hexadecimal digits: "888G/,
     /anew/,
   ],
   [
@@ -301,10 +305,10 @@ for (const [what, text, message, hint] of [
   [
     "packages out of order",
     changed(`${LIBC}\n${LIBC32}`, `${LIBC32}\n${LIBC}`),
-    /^lock:17:3: libc6 amd64 is out of order: it belongs before libc6 i386$/,
+    /^lock:18:3: libc6 amd64 is out of order: it belongs before libc6 i386$/,
     /anew/,
   ],
-  ["a package twice", changed(LIBC32, LIBC), /^lock:17:3: libc6 amd64 stands there twice$/, /anew/],
+  ["a package twice", changed(LIBC32, LIBC), /^lock:18:3: libc6 amd64 stands there twice$/, /anew/],
   [
     "materials out of order",
     changed(A + B, B + A),
@@ -321,7 +325,7 @@ for (const [what, text, message, hint] of [
   [
     "marks of a merge",
     changed(LIBC, `<<<<<<< HEAD\n${LIBC}\n=======\n${LIBC32}\n>>>>>>> topic`),
-    /^lock:16:1: marks of a merge conflict$/,
+    /^lock:17:1: marks of a merge conflict$/,
     /run 'bitforbit lock' again/,
   ],
   [

@@ -38,6 +38,7 @@ const HEADER = [LOCK_START, "# changes like code. Made by `bitforbit lock`; not 
 /** A lock as TOML. The same lock gives the same bytes, whatever the order of its lists. */
 export function lockToml(lock: Lock): string {
   const lines = [...HEADER, "", `version = ${VERSION}`, ...pairs({ name: lock.name, recipe: lock.recipe })];
+  if (lock.asOf !== undefined) lines.push(`asOf = ${lock.asOf}`);
   lines.push("", ...environmentLines(lock.environment));
   if (lock.source !== undefined) {
     const { purl, url, sha256 } = lock.source;
@@ -63,17 +64,28 @@ function environmentLines(environment: LockedEnvironment): string[] {
   const lines = ["[environment]", ...pairs({ type: environment.type }), `pinned = ${environment.pinned}`];
   if (environment.type === "host") return lines;
   if (environment.type === "oci") {
-    const { image, platform, manifest, root, layers } = environment;
-    return [...lines, ...pairs({ image, platform, manifest, root }), ...list("layers", layers.map(tomlString))];
+    const { image, requested, platform, manifest, root, layers } = environment;
+    return [
+      ...lines,
+      ...pairs({ image }),
+      inline("requested", requested),
+      ...pairs({ platform, manifest, root }),
+      ...list("layers", layers.map(tomlString)),
+    ];
   }
-  const { suite, components, architecture, root, packages } = environment;
+  const { suite, components, requested, architecture, root, packages } = environment;
   return [
     ...lines,
     ...pairs({ suite }),
-    `components = [${components.map(tomlString).join(", ")}]`,
+    inline("components", components),
+    inline("requested", requested),
     ...pairs({ architecture, root }),
     ...list("packages", sortedBy(packages, KEY.package).map(packageLine)),
   ];
+}
+
+function inline(key: string, items: readonly string[]): string {
+  return `${key} = [${items.map(tomlString).join(", ")}]`;
 }
 
 function packageLine({ name, version, architecture, size, sha256 }: EnvironmentPackage): string {
@@ -123,7 +135,7 @@ export function parseLock(source: string, path: string): Lock {
   if (!parsed.success) throw issueError(source, path, table, parsed.issues);
   const written: Written = parsed.output;
   if (version === VERSION) requireOrder(written, source, path);
-  const { name, recipe, environment, source: from, lockfile = [], material = [], deps } = written;
+  const { name, recipe, environment, source: from, lockfile = [], material = [], deps, asOf } = written;
   return {
     version: VERSION,
     name,
@@ -134,6 +146,7 @@ export function parseLock(source: string, path: string): Lock {
     lockfiles: sortedBy(lockfile, KEY.lockfile),
     materials: sortedBy(materialList(material.map(materialOf), path), KEY.material),
     ...(deps === undefined ? {} : { deps: { ...deps, digest: deps.digest as Digest } }),
+    ...(asOf === undefined ? {} : { asOf }),
   };
 }
 
@@ -151,8 +164,9 @@ function tableOf(source: string, path: string): TomlTable {
 function environmentOf(written: WrittenEnvironment): LockedEnvironment {
   if (written.type === "host") return written;
   const root = written.root as Digest;
-  if (written.type === "debian") return { ...written, root };
-  return { ...written, root, manifest: written.manifest as Digest, layers: written.layers as Digest[] };
+  const requested = written.requested ?? [];
+  if (written.type === "debian") return { ...written, requested, root };
+  return { ...written, requested, root, manifest: written.manifest as Digest, layers: written.layers as Digest[] };
 }
 
 function present(from: NonNullable<Written["source"]>): NonNullable<Lock["source"]> {

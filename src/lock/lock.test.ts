@@ -425,6 +425,7 @@ test("another environment fetches anew: its clients may ask for other things", a
       type: "oci",
       pinned: true,
       image: "x",
+      requested: ["x"],
       platform: "linux/amd64",
       manifest: digestOf("m"),
       layers: [],

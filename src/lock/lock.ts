@@ -6,7 +6,7 @@ import type { Material } from "../material.ts";
 import { sortedBy } from "../order.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { Recording } from "../record/recording.ts";
-import { type FetchDeps, fetchedDeps, type Recorded } from "./deps-cache.ts";
+import { type FetchDeps, fetchedDeps, keptRecording, type Recorded } from "./deps-cache.ts";
 import type { LockedEnvironment } from "./environment.ts";
 import { materialsOfFolder } from "./fetched.ts";
 import { KEY } from "./lock-issues.ts";
@@ -48,6 +48,8 @@ export interface Lock {
   materials: Material[];
   /** What was fetched, by content: the same at every fetch (deps-content.ts says what counts). */
   deps?: { digest: Digest; files: number; bytes: number };
+  /** The day as of which registries were to answer: seconds since 1970. */
+  asOf?: number;
 }
 
 export interface LockContext {
@@ -65,8 +67,21 @@ export interface LockContext {
   tools?: readonly LockedTool[];
   /** The day as of which registries answer: seconds since 1970. */
   asOf?: number;
+  /** A folder to fetch into instead of the cache: what is served now, whatever was fetched before. */
+  afresh?: string;
   /** Told in a line what takes time or was found odd. */
   onProgress?: (line: string) => void;
+}
+
+export interface MadeLock {
+  lock: Lock;
+  /** Folder of what was fetched; undefined when the recipe fetches nothing. */
+  deps: string | undefined;
+  /** What was asked of the network for it. */
+  recording: Recording | undefined;
+  /** What had been asked of it when the cache was filled; only where `afresh` was asked for. */
+  before: Recording | undefined;
+  findings: Findings | undefined;
 }
 
 /**
@@ -78,9 +93,7 @@ export interface LockContext {
  * are missing, broken or out of date, with the command that mends them, and
  * `refused` when something fetched contradicts one.
  */
-export async function makeLock(
-  context: LockContext,
-): Promise<{ lock: Lock; deps: string | undefined; recording: Recording | undefined; findings: Findings | undefined }> {
+export async function makeLock(context: LockContext): Promise<MadeLock> {
   const { recipe, stagedFolder } = context;
   const say = context.onProgress ?? (() => undefined);
   const lockfiles = await readLockfiles(recipe, stagedFolder);
@@ -95,7 +108,9 @@ export async function makeLock(
     ...(root === undefined ? {} : { root }),
     ...(asOf === undefined ? {} : { asOf }),
   };
-  const fetched = await fetchedDeps({ ...context, within }, lockfiles, say);
+  const cache = context.afresh ?? context.cache;
+  const fetched = await fetchedDeps({ ...context, cache, within }, lockfiles, say);
+  const before = context.afresh === undefined ? undefined : await keptRecording({ ...context, within }, lockfiles);
   const found = fetched === undefined ? [] : await materialsOfFolder(recipe, fetched.folder);
   // A fetch that asked for nothing tells nothing about the lockfiles.
   const compared =
@@ -116,11 +131,13 @@ export async function makeLock(
         ? lockedMaterials(lockfiles, found)
         : recordedMaterials(lockfiles, found, compared.materials, unfetchedOf(compared.findings)),
     ...(fetched === undefined ? {} : { deps: fetched.content }),
+    ...(asOf === undefined ? {} : { asOf }),
   };
   return {
     lock,
     deps: recipe.fetch === undefined ? undefined : fetched?.folder,
     recording: fetched?.recorded.recording,
+    before,
     findings: compared?.findings,
   };
 }
