@@ -131,12 +131,15 @@ function writeFile(place: Buffer, node: FileNode, mode: number): Digest {
 }
 
 const CHUNK = 1 << 20;
+/** More than what sources take for small. */
+const DIRECT = 8 << 10;
 const scratch = new Uint8Array(CHUNK);
 const zeros = new Uint8Array(CHUNK);
 
 function writeWhole(file: number, { source, at, size }: FileNode): Digest {
   if (size <= CHUNK) {
-    const bytes = source.read(at, size, scratch);
+    // Files are not read in the archive's order: a source's window over small reads would be filled for each anew.
+    const bytes = source.read(at, Math.min(Math.max(size, DIRECT), source.size - at), scratch).subarray(0, size);
     writeAll(file, bytes, 0);
     return digestOf(bytes);
   }
