@@ -29,11 +29,7 @@ const runs = (program: string, ...args: string[]): boolean =>
 const BWRAP = ["--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net"];
 const skip = runs("bwrap", ...BWRAP, "true") ? false : "bubblewrap makes no network namespace on this machine";
 
-const member = (name: string, text: string): { name: string; content: Uint8Array; mode: number } => ({
-  name,
-  content: utf8(text),
-  mode: 0o644,
-});
+const member = (name: string, text: string): { name: string; content: Uint8Array } => ({ name, content: utf8(text) });
 const tgz = (...members: ReturnType<typeof member>[]): Uint8Array =>
   gzipBytes(tarBytes(members.map((one) => ({ ...one, mtime: 499_162_500 }))));
 const sum = (algorithm: string, bytes: Uint8Array, form: "hex" | "base64" = "hex"): string =>
@@ -43,14 +39,12 @@ const npmPackage = tgz(
   member("package/package.json", '{"name":"@scope/tiny","version":"1.0.0"}'),
   member("package/index.js", "1"),
 );
-const wheel = zipBytes(
-  [
-    member("tiny/__init__.py", ""),
-    member("tiny-1.0.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0.0\n"),
-    member("tiny-1.0.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
-    member("tiny-1.0.0.dist-info/RECORD", ""),
-  ].map((one) => ({ ...one, name: one.name })),
-);
+const wheel = zipBytes([
+  member("tiny/__init__.py", ""),
+  member("tiny-1.0.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0.0\n"),
+  member("tiny-1.0.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+  member("tiny-1.0.0.dist-info/RECORD", ""),
+]);
 const manifest = '[package]\nname = "tiny"\nversion = "1.0.0"\nedition = "2021"\n';
 const crate = tgz(
   member("tiny-1.0.0/Cargo.toml", manifest),

@@ -393,3 +393,65 @@ test("upstream certificates are verified, clients that do not trust ours are nam
   );
   assert.match(notes.at(-1)?.message ?? "", /registry\.test/);
 });
+
+test("the caller's own proxy is used, and NO_PROXY holds", async () => {
+  const upstream = await startUpstream((_, response) => response.end("from beyond"));
+  const corporate = await listening();
+  const authority = makeAuthority();
+  // The caller's proxy is a recorder, too: it ends TLS with an authority that the caller trusts.
+  const outer = startRecorder(corporate.server, {
+    authority,
+    cache: join(own, `cache-${count++}`),
+    environment: {},
+    authorities: [upstream.authority.pem],
+    lookup: loopback,
+  });
+  const bundle = join(own, "caller.pem");
+  writeFileSync(bundle, authority.pem);
+  const { server, proxy } = await listening();
+  const trusted = makeAuthority();
+  const inner = startRecorder(server, {
+    authority: trusted,
+    cache: join(own, `cache-${count++}`),
+    environment: { HTTPS_PROXY: corporate.proxy, NO_PROXY: "inside.test", SSL_CERT_FILE: bundle },
+    authorities: [upstream.authority.pem],
+    lookup: loopback,
+  });
+  assert.equal((await get(`${upstream.https}/far`, proxy, trusted)).body.toString(), "from beyond");
+  assert.equal(
+    (await get(`${upstream.https.replace("registry.test", "inside.test")}/near`, proxy, trusted)).body.toString(),
+    "from beyond",
+  );
+  const seen = await inner.close();
+  const passed = await outer.close();
+  upstream.close();
+  assert.deepEqual(
+    seen.exchanges.map(({ url }) => new URL(url).pathname),
+    ["/near", "/far"],
+  );
+  assert.deepEqual(
+    passed.exchanges.map(({ url }) => new URL(url).pathname),
+    ["/far"],
+  );
+});
+
+test("the caller's proxy is given its credentials, and its refusal is told", async () => {
+  const refusing = await listening();
+  let head = "";
+  refusing.server.on("connection", (socket) => {
+    socket.once("data", (chunk: Buffer) => {
+      head = chunk.toString("latin1");
+      socket.end("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+    });
+  });
+  const HTTPS_PROXY = refusing.proxy.replace("//", "//user:secret@");
+  const { recording, notes } = await recorded(
+    (_, response) => response.end("never"),
+    async (ask) => assert.equal((await ask("/")).status, 502),
+    { environment: { HTTPS_PROXY } },
+  );
+  refusing.server.close();
+  assert.match(head, /^CONNECT registry\.test:\d+ /);
+  assert.ok(head.includes(`Basic ${Buffer.from("user:secret").toString("base64")}`));
+  assert.deepEqual([recording.exchanges, notes.map(({ kind }) => kind)], [[], ["unreachable"]]);
+});

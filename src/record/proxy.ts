@@ -1,4 +1,9 @@
-/** The side of the proxy that clients see: HTTP/1.1, absolute-form requests and CONNECT (RFC 9110, RFC 9112). */
+/**
+ * The side of the proxy that clients see: HTTP/1.1, absolute-form requests and
+ * CONNECT (RFC 9110, RFC 9112). Our own on node:http and node:tls: mockttp, the
+ * well-kept library, holds every body in memory (2.3 GB for one of 2 GB), loads
+ * in half a second, brings 190 packages, and takes no server that listens already.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -220,6 +225,7 @@ export async function refuse(response: ServerResponse, status: number, text: str
 
 /** Ends an answer, and waits until it is handed to the system or the client is gone. */
 export async function ended(response: ServerResponse, last?: Uint8Array): Promise<void> {
+  if (response.closed) return;
   await new Promise<void>((resolve) => {
     response.once("close", resolve);
     response.end(last, resolve);

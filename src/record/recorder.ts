@@ -7,7 +7,7 @@ import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import type { Authority } from "./authority.ts";
 import { type BodyWriter, BodyStore } from "./bodies.ts";
-import { codingOf, wholeOf } from "./decode.ts";
+import { codingOf, decoded, wholeOf } from "./decode.ts";
 import { endToEnd, headerOf, pairsOf, recordedHeaders, upstreamHeaders } from "./headers.ts";
 import { type Asked, type Proxy, ended, refuse, serveProxy } from "./proxy.ts";
 import { type Exchange, type Recording, recordingOf, requestKey } from "./recording.ts";
@@ -148,9 +148,11 @@ class Run {
       ];
       const signal = AbortSignal.timeout(60_000);
       const got = await this.#upstream.send({ method: verb, url: more, headers: headers, signal });
-      const body = await wholeOf(got, 16 << 20, more);
+      const kept = recordedHeaders(got.rawHeaders, verb);
+      const coding = verb === "HEAD" ? undefined : codingOf(kept);
+      const body = await wholeOf(decoded(got, coding), 16 << 20, more);
       if (got.statusCode !== 200) return undefined;
-      return { headers: recordedHeaders(got.rawHeaders, verb), body, lastModified: got.headers["last-modified"] };
+      return { headers: kept, body, lastModified: got.headers["last-modified"] };
     };
     return await this.#timeTravel.rewrite(url, request.headers.accept ?? "", answer, ask);
   }

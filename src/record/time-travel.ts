@@ -139,7 +139,7 @@ export class TimeTravel {
         .filter((line) => line !== ""),
     );
     const info = latest === undefined ? undefined : await ask(`${versions}${escapedVersion(latest)}.info`, "GET");
-    return info === undefined ? { ...untouched, cannot } : { headers: untouched.headers, body: info.body };
+    return info === undefined ? { ...untouched, cannot } : { headers: info.headers.filter(isPlain), body: info.body };
   }
 
   /** Maven's metadata have no dates: those of the poms' files stand in for them. */
@@ -161,7 +161,8 @@ export class TimeTravel {
     const [, document = "", algorithm = ""] = /^(.*)\.(sha1|md5|sha256|sha512)$/.exec(url) ?? [];
     const metadata = this.#metadata.get(document);
     if (metadata === undefined) return untouched;
-    return { headers: untouched.headers, body: Buffer.from(createHash(algorithm).update(metadata).digest("hex")) };
+    const body = Buffer.from(createHash(algorithm).update(metadata).digest("hex"));
+    return { headers: untouched.headers.filter(isPlain), body };
   }
 
   #debian(text: string, untouched: Rewritten): Rewritten {
@@ -223,15 +224,18 @@ function escapedVersion(version: string): string {
   return encodeURI(version.replace(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`));
 }
 
+/** Not of the bytes that came, which are no longer those that are sent. */
+function isPlain([name]: readonly [string, string]): boolean {
+  return name !== "content-encoding" && name !== "etag" && name !== "last-modified";
+}
+
 function rewritten<T>(
   { document, undated, emptied }: Filtered<T>,
   write: (document: T) => string,
   { headers }: Rewritten,
   type: string,
 ): Rewritten {
-  const kept = headers.filter(
-    ([name]) => !["content-encoding", "content-type", "etag", "last-modified"].includes(name),
-  );
+  const kept = headers.filter((pair) => isPlain(pair) && pair[0] !== "content-type");
   const shown = undated.slice(0, 3).join(", ") + (undated.length > 3 ? ", …" : "");
   return {
     headers: [...kept, ["content-type", type] as [string, string]].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
