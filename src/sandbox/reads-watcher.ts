@@ -2,24 +2,25 @@ import { run } from "../child.ts";
 import { compiledOnce } from "./compiled.ts";
 
 /**
- * The program that watches one sandbox by fanotify(7): it waits until
- * bubblewrap stands before its gate, enters the sandbox's mount namespace,
- * marks the mounts there, and says what is opened until its stdin closes.
+ * The program that watches one sandbox: it waits until
+ * bubblewrap stands before its gate, enters the sandbox's mount namespace, and
+ * says what is opened there until its stdin closes.
  *
  *     reads-watcher PID GATE [EXCEPT…]
  *
- * Marks are of mounts, and mounts are a sandbox's own: two builds over one
+ * As root it marks mounts by fanotify(7), and mounts are a sandbox's own: two builds over one
  * shared root do not mix. A file that was seen once is ignored from then on, by
  * a mark on its inode in this group alone, so that the thousands of opens of
  * one header cost nothing; files with several names are not, as each name counts.
  *
- * As root, an event brings a descriptor, and the kernel knows its path. In a
- * user namespace (Linux 6.16 and newer, and there only for file systems that
- * were mounted in it: overlays) it brings the folder's handle and a name; the
- * folders are looked through at the end.
+ * As an ordinary user the kernel lets nobody mark mounts, so that each folder is
+ * watched by inotify(7) instead. Those watches are of inodes: in an overlay and
+ * in copies they are this build's own, and in a folder of the machine that is
+ * only shown, others who open a file at the same time are seen, too.
  *
  * On stdout are records, each ended by NUL: a letter and a text.
- *     m PATH   this mount is watched       f PATH TAB REASON   it cannot be
+ *     m PATH   this mount is watched       f PATH TAB REASON   this place cannot be
+ *     s PATH   others are seen here, too   i                   programs are not told apart
  *     r        ready: the build may begin  ! REASON            nothing is watched
  *     o PATH   opened                      x PATH              executed
  *     ? REASON something was lost          e                   the end, all said
@@ -35,10 +36,10 @@ const SOURCE = `#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,12 +48,7 @@ const SOURCE = `#define _GNU_SOURCE
 #ifndef FAN_OPEN_EXEC
 #define FAN_OPEN_EXEC 0x1000
 #endif
-#ifndef FAN_REPORT_DFID_NAME
-#define FAN_REPORT_DFID_NAME 0xc00
-#endif
-#define HANDLE_FID 0x200
 #define NAMES (1 << 16)
-#define PAIRS (1 << 20)
 
 static int self, group, rooted;
 static char path[8192];
@@ -124,27 +120,38 @@ static int below(const char *where, const char *folder) {
   return strncmp(where, folder, length) == 0 && (where[length] == 0 || where[length] == '/');
 }
 
-static void mark_mounts(char **except) {
-  static char line[16384], where[8192], type[128];
-  static const char *kernels[] = {"proc", "sysfs", "devtmpfs", "devpts", "mqueue", "cgroup", "cgroup2", 0};
+static int skipped(const char *where, char **except) {
+  for (; *except != 0; except++) if (below(where, *except)) return 1;
+  return 0;
+}
+
+static void cannot(const char *where) {
+  static char text[sizeof path + 256];
+  snprintf(text, sizeof text, "%s\\t%s", where, strerror(errno));
+  say('f', text);
+}
+
+/* Does this for every mount that counts. */
+static void each_mount(char **except, void (*at_mount)(const char *where, const char *options, const char *type)) {
+  static char line[16384], where[8192], options[512], type[128];
   int file = openat(self, "mountinfo", O_RDONLY | O_CLOEXEC);
   FILE *table = file < 0 ? 0 : fdopen(file, "r");
   if (table == 0) fail("cannot read the sandbox's mounts");
   while (fgets(line, sizeof line, table) != 0) {
     char *dash = strstr(line, " - ");
-    int skip = 0;
-    if (dash == 0 || sscanf(line, "%*d %*d %*s %*s %8191s", where) != 1 || sscanf(dash, " - %127s", type) != 1) {
+    if (dash == 0 || sscanf(line, "%*d %*d %*s %*s %8191s %511s", where, options) != 2 || sscanf(dash, " - %127s", type) != 1) {
       errno = EINVAL;
       fail("cannot read the sandbox's mounts");
     }
     unescape(where);
-    for (int at = 0; kernels[at] != 0; at++) skip |= strcmp(type, kernels[at]) == 0;
-    for (char **at = except; *at != 0; at++) skip |= below(where, *at);
-    if (skip) continue;
-    if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN | FAN_OPEN_EXEC, AT_FDCWD, where) == 0) say('m', where);
-    else { snprintf(line, sizeof line, "%s\\t%s", where, strerror(errno)); say('f', line); }
+    if (!skipped(where, except)) at_mount(where, options, type);
   }
   fclose(table);
+}
+
+static void mark(const char *where, const char *options, const char *type) {
+  if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN | FAN_OPEN_EXEC, AT_FDCWD, where) == 0) say('m', where);
+  else cannot(where);
 }
 
 static uint64_t hash(const void *bytes, size_t length, uint64_t sum) {
@@ -177,83 +184,81 @@ static void opened(struct fanotify_event_metadata *event, char kind) {
   close(event->fd);
 }
 
-/* In a user namespace: what was opened, as its folder's handle and its name, until the folders are looked through. */
-struct pair { struct pair *next; uint64_t folder; char kind, name[]; };
-static struct pair **pairs;
-static unsigned long many;
-
-static void opened_in(struct fanotify_event_metadata *event, char kind) {
-  struct fanotify_event_info_fid *info = (void *)(event + 1);
-  struct file_handle *handle = (void *)info->handle;
-  if ((char *)info + sizeof *info > (char *)event + event->event_len) { errno = ENOENT; lost("a file that was opened has no name"); return; }
-  const char *name = (char *)handle->f_handle + handle->handle_bytes;
-  uint64_t folder = hash(handle->f_handle, handle->handle_bytes, hash(&info->fsid, sizeof info->fsid, 0xcbf29ce484222325ull));
-  uint64_t sum = hash(name, strlen(name), folder ^ kind);
-  struct pair **place = &pairs[sum % PAIRS];
-  for (struct pair *at = *place; at != 0; at = at->next) if (at->folder == folder && at->kind == kind && strcmp(at->name, name) == 0) return;
-  struct pair *made = many < 2 * PAIRS ? malloc(sizeof *made + strlen(name) + 1) : 0;
-  if (made == 0) { errno = ENOMEM; lost("too many files"); return; }
-  many++;
-  *made = (struct pair){*place, folder, kind};
-  strcpy(made->name, name);
-  *place = made;
+/* Whose inodes nobody else opens: what the build writes to is its own copy, and these are mounted for it. */
+static void tell_shared(const char *where, const char *options, const char *type) {
+  int own = !strncmp(options, "rw", 2) || !strcmp(type, "overlay") || !strcmp(type, "tmpfs") || !strncmp(type, "fuse", 4);
+  say(own ? 'm' : 's', where);
 }
 
-/* Folders by their handle. */
-static struct folder { struct folder *next; uint64_t mark; char at[]; } *folders[NAMES];
+/* The folder of each inotify watch, by its number: they count from 1. */
+static char **folders;
+static int many;
 
-static void note(const char *at) {
-  union { struct file_handle handle; char room[sizeof(struct file_handle) + 128]; } got;
-  struct statfs system;
-  int mount;
-  got.handle.handle_bytes = 128;
-  if (name_to_handle_at(AT_FDCWD, at, &got.handle, &mount, HANDLE_FID) != 0 || statfs(at, &system) != 0) return;
-  uint64_t mark = hash(got.handle.f_handle, got.handle.handle_bytes, hash(&system.f_fsid, sizeof system.f_fsid, 0xcbf29ce484222325ull));
-  struct folder *made = malloc(sizeof *made + strlen(at) + 1);
-  if (made == 0) return;
-  *made = (struct folder){folders[mark % NAMES], mark};
-  strcpy(made->at, at);
-  folders[mark % NAMES] = made;
+static void watch(const char *at, int is_folder) {
+  int number = inotify_add_watch(group, at, is_folder ? IN_OPEN | IN_ONLYDIR | IN_DONT_FOLLOW : IN_OPEN | IN_DONT_FOLLOW);
+  if (number < 0) {
+    if (errno != EACCES || access(at, X_OK) == 0) cannot(at);
+    return;
+  }
+  if (number >= many) {
+    int more = number + 4096;
+    folders = realloc(folders, more * sizeof *folders);
+    if (folders == 0) fail("no memory");
+    memset(folders + many, 0, (more - many) * sizeof *folders);
+    many = more;
+  }
+  if (folders[number] == 0) folders[number] = strdup(at);
 }
 
-static void look_through(char *at, char **except) {
+static void watch_below(char *at, char **except) {
   size_t length = strlen(at);
-  for (char **one = except; *one != 0; one++) if (below(at, *one)) return;
-  if (below(at, "/proc") || below(at, "/sys") || below(at, "/dev")) return;
-  note(length == 0 ? "/" : at);
+  struct stat stats;
+  if (length > 0 && skipped(at, except)) return;
+  watch(length == 0 ? "/" : at, 1);
   DIR *folder = opendir(length == 0 ? "/" : at);
-  if (folder == 0) return;
+  if (folder == 0) {
+    if (errno != EACCES) cannot(at);
+    return;
+  }
   for (struct dirent *entry = readdir(folder); entry != 0; entry = readdir(folder)) {
-    if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) continue;
     if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
-    struct stat stats;
-    if (length + strlen(entry->d_name) + 2 > sizeof path) continue;
+    if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) continue;
+    if (length + strlen(entry->d_name) + 2 > 4096) { errno = ENAMETOOLONG; cannot(at); continue; }
     at[length] = '/';
     strcpy(at + length + 1, entry->d_name);
-    if (entry->d_type == DT_DIR || (lstat(at, &stats) == 0 && S_ISDIR(stats.st_mode))) look_through(at, except);
+    if (entry->d_type == DT_DIR || (lstat(at, &stats) == 0 && S_ISDIR(stats.st_mode))) watch_below(at, except);
     at[length] = 0;
   }
   closedir(folder);
 }
 
-static void name_folders(char **except) {
-  static char text[sizeof path + 512];
-  unsigned long nowhere = 0;
-  if (many == 0) return;
-  path[0] = 0;
-  look_through(path, except);
-  for (long at = 0; at < PAIRS; at++) for (struct pair *pair = pairs[at]; pair != 0; pair = pair->next) {
-    struct folder *folder = folders[pair->folder % NAMES];
-    while (folder != 0 && folder->mark != pair->folder) folder = folder->next;
-    if (folder == 0) { nowhere++; continue; }
-    snprintf(text, sizeof text, "%s/%s", strcmp(folder->at, "/") ? folder->at : "", pair->name);
-    say(pair->kind, text);
+/* A file that is a mount of its own is not what its folder has by that name. */
+static void watch_file(const char *where, const char *options, const char *type) {
+  struct stat stats;
+  if (lstat(where, &stats) == 0 && S_ISREG(stats.st_mode)) watch(where, 0);
+}
+
+static int take_notes(void) {
+  static char room[65536] __attribute__((aligned(8))), text[sizeof path + 512];
+  ssize_t length = read(group, room, sizeof room);
+  if (length < 0 && errno == EAGAIN) return 0;
+  if (length < 0 && errno == EINTR) return 1;
+  if (length <= 0) { lost("an event could not be read"); return 0; }
+  for (char *next = room; next < room + length;) {
+    struct inotify_event *event = (void *)next;
+    next += sizeof *event + event->len;
+    if (event->mask & IN_Q_OVERFLOW) say('?', "files were opened faster than they could be noted");
+    if (!(event->mask & IN_OPEN) || event->mask & IN_ISDIR || event->wd >= many || folders[event->wd] == 0) continue;
+    const char *folder = folders[event->wd];
+    if (event->len > 0) snprintf(text, sizeof text, "%s/%s", strcmp(folder, "/") ? folder : "", event->name);
+    else snprintf(text, sizeof text, "%s", folder);
+    if (is_new(text, strlen(text), 'o')) say('o', text);
   }
-  if (nowhere > 0) { snprintf(text, sizeof text, "%lu files were opened in folders that are no more", nowhere); say('?', text); }
+  return 1;
 }
 
 /* Takes what is queued; false when nothing is. Few events at a time: each may bring a descriptor. */
-static int take(void) {
+static int take_marks(void) {
   static char room[6144] __attribute__((aligned(8)));
   ssize_t length = read(group, room, sizeof room);
   if (length < 0 && errno == EAGAIN) return 0;
@@ -262,8 +267,7 @@ static int take(void) {
   for (struct fanotify_event_metadata *event = (void *)room; FAN_EVENT_OK(event, length); event = FAN_EVENT_NEXT(event, length)) {
     char kind = event->mask & FAN_OPEN_EXEC ? 'x' : 'o';
     if (event->mask & FAN_Q_OVERFLOW) say('?', "files were opened faster than they could be noted");
-    else if (rooted) opened(event, kind);
-    else opened_in(event, kind);
+    else opened(event, kind);
   }
   return 1;
 }
@@ -275,29 +279,33 @@ int main(int count, char **at) {
   snprintf(path, sizeof path, "/proc/%s/ns/mnt", at[1]);
   int mounts = open(path, O_RDONLY | O_CLOEXEC);
   if (self < 0 || mounts < 0) fail("cannot open the sandbox's mounts");
-  seal(at[1]);
   group = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS, O_RDONLY | O_NONBLOCK | O_NOATIME | O_LARGEFILE | O_CLOEXEC);
   rooted = group >= 0;
-  if (!rooted) {
+  if (rooted) seal(at[1]);
+  else {
     int user = outermost(mounts);
     if (user >= 0 && setns(user, CLONE_NEWUSER) != 0) fail("cannot enter the sandbox's user namespace");
-    group = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME, 0);
-    pairs = calloc(PAIRS, sizeof *pairs);
-    if (pairs == 0) fail("no memory");
+    group = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (group < 0) fail("inotify");
   }
-  if (group < 0) fail("fanotify");
   if (setns(mounts, CLONE_NEWNS) != 0) fail("cannot enter the sandbox's mounts");
-  mark_mounts(at + 3);
+  if (rooted) each_mount(at + 3, mark);
+  else {
+    each_mount(at + 3, tell_shared);
+    path[0] = 0;
+    watch_below(path, at + 3);
+    each_mount(at + 3, watch_file);
+    say('i', "");
+  }
   say('r', "");
   fflush(stdout);
   for (int ending = 0; !ending;) {
     struct pollfd waiting[2] = {{group, POLLIN, 0}, {0, POLLIN, 0}};
     if (poll(waiting, 2, -1) < 0 && errno != EINTR) fail("poll");
     ending = waiting[1].revents != 0;
-    while (take());
+    while (rooted ? take_marks() : take_notes());
     fflush(stdout);
   }
-  if (!rooted) name_folders(at + 3);
   say('e', "");
   fflush(stdout);
   _exit(0);

@@ -20,10 +20,12 @@ import { watcherProgram } from "./reads-watcher.ts";
 export interface Reads {
   /** Paths inside the sandbox of files that were opened, executed ones among them; in byte order. */
   opened: string[];
-  /** Programs, scripts, their interpreters and the loader; in byte order. */
-  executed: string[];
+  /** Programs, scripts, their interpreters and the loader; in byte order. Undefined where they cannot be told apart. */
+  executed: string[] | undefined;
   /** Mounts inside that were watched; in byte order. */
   watched: string[];
+  /** Those of `watched` where files may be listed that others of this machine opened meanwhile; in byte order. */
+  shared: string[];
   /** Why the list may lack files, one line each; [] when it is complete. */
   doubts: string[];
 }
@@ -33,8 +35,6 @@ export interface ReadsOptions {
   cache: string;
   /** Places inside that are not watched, with what is below: what the build makes for itself. */
   except: readonly string[];
-  /** Places inside of which another observer knows: that they cannot be watched is no doubt. */
-  known?: readonly string[];
   /** The most files that are noted. */
   maxFiles?: number;
 }
@@ -49,6 +49,8 @@ export interface ReadsObserver {
 /** Devices and what the kernel says of itself: no materials. */
 const KERNEL_PLACES = ["/dev", "/proc", "/sys"];
 const MAX_FILES = 1_000_000;
+/** That are named in one line of doubt. */
+const NAMED_PLACES = 20;
 const MAX_PATH_BYTES = 256 << 20;
 /** Looking through a large root's folders may take its time. */
 const FINISH_MILLISECONDS = 60_000;
@@ -110,6 +112,7 @@ class Notes {
   readonly #opened = new Set<string>();
   readonly #executed = new Set<string>();
   readonly #watched = new Set<string>();
+  readonly #shared = new Set<string>();
   readonly #doubts = new Set<string>();
   /** Places that cannot be watched, by the reason. */
   readonly #unwatched = new Map<string, string[]>();
@@ -117,6 +120,7 @@ class Notes {
   #bytes = 0;
   #started = false;
   #complete = false;
+  #toldApart = true;
 
   constructor(options: ReadsOptions) {
     this.#options = options;
@@ -146,8 +150,10 @@ class Notes {
   }
 
   #record(kind: string, text: string): void {
+    if (kind === "s") this.#shared.add(text);
     if (kind === "o" || kind === "x") this.#file(kind, text);
-    else if (kind === "m") this.#watched.add(text);
+    else if (kind === "m" || kind === "s") this.#watched.add(text);
+    else if (kind === "i") this.#toldApart = false;
     else if (kind === "f") this.#notWatched(text);
     else if (kind === "!") this.doubt(`nothing was observed: ${text}`);
     else if (kind === "?") this.doubt(text);
@@ -170,22 +176,24 @@ class Notes {
 
   #notWatched(text: string): void {
     const [place = "", reason = ""] = text.split("\t");
-    const isKnown = this.#options.known?.some((one) => place === one || place.startsWith(`${one}/`)) ?? false;
-    if (!isKnown) this.#unwatched.set(reason, [...(this.#unwatched.get(reason) ?? []), place]);
+    const places = this.#unwatched.get(reason) ?? [];
+    if (places.length <= NAMED_PLACES) places.push(place);
+    this.#unwatched.set(reason, places);
   }
 
   reads(): Reads {
     for (const [reason, places] of this.#unwatched) {
-      this.doubt(
-        `what is opened in ${places.sort(byteOrder).join(", ")} cannot be observed: ${reason}${remedyOf(reason)}`,
-      );
+      const named =
+        places.length > NAMED_PLACES ? [...places.slice(0, NAMED_PLACES), "others"] : places.sort(byteOrder);
+      this.doubt(`what is opened in ${named.join(", ")} cannot be observed: ${reason}${remedyOf(reason)}`);
     }
     if (this.#started && !this.#complete && this.#doubts.size === 0)
       this.doubt("the observer was ended before its time");
     return {
       opened: sorted(this.#opened),
-      executed: sorted(this.#executed),
+      executed: this.#toldApart ? sorted(this.#executed) : undefined,
       watched: sorted(this.#watched),
+      shared: sorted(this.#shared),
       doubts: sorted(this.#doubts),
     };
   }
@@ -195,9 +203,7 @@ function sorted(texts: Iterable<string>): string[] {
   return [...texts].sort(byteOrder);
 }
 
-/** EPERM is the kernel's answer to ordinary users, but for file systems that were mounted in the sandbox. */
+/** ENOSPC is inotify's word for its limit. */
 function remedyOf(reason: string): string {
-  return reason.startsWith("Operation not permitted")
-    ? "; run as root, or lock the environment and use Linux 6.16 or newer"
-    : "";
+  return reason.startsWith("No space left") ? ": raise fs.inotify.max_user_watches" : "";
 }
