@@ -215,21 +215,23 @@ static void watch_below(char *at, char **except) {
   struct stat stats;
   if (length > 0 && skipped(at, except)) return;
   watch(length == 0 ? "/" : at, 1);
-  DIR *folder = opendir(length == 0 ? "/" : at);
-  if (folder == 0) {
+  struct dirent **entries;
+  int entry_count = scandir(length == 0 ? "/" : at, &entries, 0, alphasort);
+  if (entry_count < 0) {
     if (errno != EACCES) cannot(at);
     return;
   }
-  for (struct dirent *entry = readdir(folder); entry != 0; entry = readdir(folder)) {
-    if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
-    if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) continue;
-    if (length + strlen(entry->d_name) + 2 > 4096) { errno = ENAMETOOLONG; cannot(at); continue; }
+  for (int index = 0; index < entry_count; free(entries[index++])) {
+    const char *name = entries[index]->d_name;
+    int type = entries[index]->d_type;
+    if (!strcmp(name, ".") || !strcmp(name, "..") || (type != DT_DIR && type != DT_UNKNOWN)) continue;
+    if (length + strlen(name) + 2 > 4096) { errno = ENAMETOOLONG; cannot(at); continue; }
     at[length] = '/';
-    strcpy(at + length + 1, entry->d_name);
-    if (entry->d_type == DT_DIR || (lstat(at, &stats) == 0 && S_ISDIR(stats.st_mode))) watch_below(at, except);
+    strcpy(at + length + 1, name);
+    if (type == DT_DIR || (lstat(at, &stats) == 0 && S_ISDIR(stats.st_mode))) watch_below(at, except);
     at[length] = 0;
   }
-  closedir(folder);
+  free(entries);
 }
 
 /* A file that is a mount of its own is not what its folder has by that name. */

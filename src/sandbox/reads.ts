@@ -8,11 +8,13 @@
  *
  * Not seen, by nature: questions about a file that do not open it (stat,
  * access, readlink, listing a folder), and files that were looked for and are
- * not there. Not told apart: opening for reading and for writing. A file is
- * named as it is called when the event is taken, moments after it was opened.
+ * not there. Not told apart: opening for reading and for writing. A file that
+ * the build renames has the name under which it was opened first, as it is when
+ * the event is taken, moments later; a file with several names has each by which
+ * it was opened. A build that is observed cannot make mount namespaces of its own.
  */
-import { spawn } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import { byteOrder } from "../order.ts";
 import { BLOCK_FD } from "./launch.ts";
 import { watcherProgram } from "./reads-watcher.ts";
@@ -52,9 +54,9 @@ const MAX_FILES = 1_000_000;
 /** That are named in one line of doubt. */
 const NAMED_PLACES = 20;
 const MAX_PATH_BYTES = 256 << 20;
-/** Looking through a large root's folders may take its time. */
-const FINISH_MILLISECONDS = 60_000;
-const READY_MILLISECONDS = 15_000;
+const FINISH_MILLISECONDS = 30_000;
+/** An ordinary user's watcher looks through a whole root's folders. */
+const READY_MILLISECONDS = 60_000;
 
 /**
  * An observer for one run of a sandbox:
@@ -73,7 +75,7 @@ export async function observeReads(options: ReadsOptions): Promise<ReadsObserver
     notes.doubt("what the build reads cannot be observed without a C compiler: apt-get install gcc libc6-dev");
     return { attach: async () => {}, finish: async () => notes.reads() };
   }
-  let watching: { ended: Promise<void>; stop: () => void } | undefined;
+  let watching: { child: ChildProcess; ended: Promise<void> } | undefined;
   const attach = async (pid: number): Promise<void> => {
     const child = spawn(program, [String(pid), String(BLOCK_FD), ...KERNEL_PLACES, ...options.except], {
       stdio: ["pipe", "pipe", "ignore"],
@@ -87,24 +89,20 @@ export async function observeReads(options: ReadsOptions): Promise<ReadsObserver
       });
       child.once("close", () => resolve());
     });
-    watching = { ended, stop: () => endSoon(child, child.stdin) };
+    watching = { child, ended };
     const timer = setTimeout(() => child.kill("SIGKILL"), READY_MILLISECONDS);
     await Promise.race([notes.take(child.stdout), ended]);
     clearTimeout(timer);
   };
   const finish = async (): Promise<Reads> => {
     if (watching === undefined) notes.doubt("nothing was observed: the build did not begin");
-    watching?.stop();
+    watching?.child.stdin?.end();
+    const timer = setTimeout(() => watching?.child.kill("SIGKILL"), FINISH_MILLISECONDS);
     await watching?.ended;
+    clearTimeout(timer);
     return notes.reads();
   };
   return { attach, finish };
-}
-
-function endSoon(child: ReturnType<typeof spawn>, stdin: Writable): void {
-  stdin.end();
-  const timer = setTimeout(() => child.kill("SIGKILL"), FINISH_MILLISECONDS);
-  child.once("close", () => clearTimeout(timer));
 }
 
 /** The watcher's records, put together. */
