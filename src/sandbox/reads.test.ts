@@ -10,6 +10,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -226,7 +227,9 @@ test("what could not be observed is said", async () => {
   assert.equal(many.reads.opened.length, 1);
 
   const path = process.env["PATH"] ?? "";
-  process.env["PATH"] = "/nonexistent";
+  mkdirSync(join(own, "bin"));
+  symlinkSync("/bin/false", join(own, "bin", "cc"));
+  process.env["PATH"] = join(own, "bin");
   const without = await observeReads({ cache: join(own, "empty-cache"), except: [] });
   process.env["PATH"] = path;
   await without.attach(process.pid);
