@@ -29,10 +29,10 @@ export async function run(
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-      ...(options.timeoutMilliseconds === undefined
-        ? {}
-        : { timeout: options.timeoutMilliseconds, killSignal: "SIGKILL" }),
     });
+    // Node's own timer goes on, and keeps us alive, when the program is not there.
+    const { timeoutMilliseconds: limit } = options;
+    const timer = limit === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), limit);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let size = 0;
@@ -48,6 +48,7 @@ export async function run(
     child.stdout?.on("data", take(out));
     child.stderr?.on("data", take(err));
     child.on("error", (error) => {
+      clearTimeout(timer);
       if (systemCode(error) === "ENOENT") {
         reject(
           new BitforbitError("lacking", `${program} is not installed`, {
@@ -60,6 +61,7 @@ export async function run(
       }
     });
     child.on("close", (code) => {
+      clearTimeout(timer);
       resolve({
         exitCode: code ?? -1,
         stdout: new Uint8Array(Buffer.concat(out)),

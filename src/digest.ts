@@ -23,7 +23,7 @@ export function digestOf(bytes: Uint8Array | string): Digest {
  * are read at once: trees consist of them, and a stream costs many times what
  * reading and hashing do.
  */
-export async function digestOfFile(path: string): Promise<Digest> {
+export async function digestOfFile(path: string | Buffer): Promise<Digest> {
   const hasher = createHash("sha256");
   const file = openSync(path, "r");
   let rest = false;

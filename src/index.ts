@@ -2,7 +2,7 @@
 export { parseRecipe, readRecipe, type Recipe } from "./recipe/recipe.ts";
 export { readSource, type Source } from "./source/source.ts";
 export type { Lock } from "./lock/lock.ts";
-export { parseLock } from "./lock/lock-file.ts";
+export { parseLock } from "./lock/lock-toml.ts";
 export { diff } from "./diff/diff.ts";
 export { type Difference, type Leaf, leavesOf, summaryOf } from "./diff/difference.ts";
 export { differenceJson } from "./diff/json.ts";

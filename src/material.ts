@@ -21,6 +21,8 @@ export interface Material {
   name: string;
   version?: string;
   checksums: Checksums;
+  /** Bytes of the artifact as it is served; known once it was fetched. */
+  size?: number;
   /** Needed to run the product, not only to build it. */
   runtime?: boolean;
   /** purls that this one depends on directly, sorted. */

@@ -6,12 +6,12 @@ import { type Clock, systemClock } from "../clock.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
-import { runSandboxed, type SandboxResult } from "../sandbox/sandbox.ts";
-import { toolPaths } from "../sandbox/toolchain.ts";
+import { runSandboxed, type SandboxResult, type SandboxSpec } from "../sandbox/sandbox.ts";
 import type { Source } from "../source/source.ts";
 import { copyTree } from "../tree.ts";
 import type { Lack, World } from "../world.ts";
 import { collectOutputs, type Output } from "./outputs.ts";
+import { type LockedRoot, toolsFor } from "./tools.ts";
 
 export interface BuildRequest {
   recipe: Recipe;
@@ -20,6 +20,10 @@ export interface BuildRequest {
   staged: string;
   world: World;
   host: HostAbilities;
+  /** A locked environment's root; undefined: this machine's. */
+  root: LockedRoot | undefined;
+  /** Joins the sandbox to a proxy that replays; undefined: no network. */
+  proxied?: Pick<SandboxSpec, "network" | "environment" | "files" | "beforeStart">;
   /** The locked dependencies, copied for this build; undefined when there are none. */
   deps: string | undefined;
   /** An empty folder of this build's own. */
@@ -65,25 +69,28 @@ export async function build(request: BuildRequest): Promise<Built> {
     copyTree(request.deps, deps);
     mounts.push({ from: deps, to: "/deps", writable: true });
   }
-  const tools = await toolPaths(recipe.environment.tools);
-  if (tools.missing.length > 0) throw missingTools(tools.missing);
+  const tools = await toolsFor(recipe, request.root);
 
   const started = clock.now();
   const ran = await runSandboxed(
     {
+      network: "none",
+      ...request.proxied,
       world,
+      ...(request.root === undefined ? {} : { root: request.root.folder }),
       command: ["/bin/sh", "-eu", "-c", recipe.command],
       directory: posix.join(world.buildPath, recipe.directory),
       mounts,
       hostPaths: tools.hostPaths,
       environment: {
+        ...request.root?.env,
+        ...request.proxied?.environment,
         ...recipe.env,
         ...world.environment,
         PATH: tools.path,
         SOURCE_DATE_EPOCH: String(request.source.epoch),
         BITFORBIT_DEPS: "/deps",
       },
-      network: "none",
       limits: recipe.limits,
       log,
       ...(request.onOutput === undefined ? {} : { onOutput: request.onOutput }),
@@ -111,12 +118,6 @@ export async function build(request: BuildRequest): Promise<Built> {
     const reason = error.hint === undefined ? error.message : `${error.message}\n${error.hint}`;
     return { ...built, result: { ok: false, reason, tail: await tailOf(log) } };
   }
-}
-
-export function missingTools(missing: readonly string[]): BitforbitError {
-  return new BitforbitError("lacking", `the recipe needs ${missing.join(", ")}, which this machine does not have`, {
-    hint: `install ${missing.join(", ")}, or correct environment.tools in bitforbit.toml`,
-  });
 }
 
 function failureOf(ran: SandboxResult, recipe: Recipe): string {

@@ -127,7 +127,7 @@ function buildRecord(summary: BuildSummary): BuildRecord {
     lacks: summary.lacks
       .filter(isObject)
       .map((lack) => ({ what: textIn(lack["what"]), remedy: textIn(lack["remedy"]) })),
-    environment: "host, not pinned",
+    environment: summary.environment ?? "not recorded",
   };
 }
 

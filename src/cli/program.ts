@@ -34,6 +34,7 @@ const VERBS: readonly VerbEntry[] = [
     summary: "look at a project, write bitforbit.toml, say what was assumed",
     options: [
       ["--source <purl>", "write a recipe for a published source instead, pinned by digest"],
+      ["--environment <type>", "host, debian or debian:SUITE (default: a pinned Debian where apt is at hand)"],
       ["--force", "replace a bitforbit.toml that is there"],
       HOME_OPTION,
     ],

@@ -7,11 +7,14 @@ import { diff } from "../diff/diff.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import type { Cause } from "../explain/cause.ts";
 import { explain, type Side } from "../explain/explain.ts";
+import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
+import type { Unanswered } from "../record/replayer.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { canonicalWorld, variations, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
+import { replayed } from "./proxied.ts";
 
 /** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
 export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
@@ -42,6 +45,8 @@ export interface Verdict {
   lacks: Lack[];
   /** What can't be pinned or varied yet, in words; part of every verdict. */
   caveats: string[];
+  /** Why this is no canonical build, in words; [] when it is one. */
+  notCanonical: string[];
 }
 
 export interface CheckOptions {
@@ -53,9 +58,6 @@ export interface CheckOptions {
   onProgress?: (world: string, line: string) => void;
   signal?: AbortSignal;
 }
-
-/** The environment is the host's own file system until whole environments are locked. */
-export const HOST_NOT_PINNED = "environment: host, not pinned";
 
 /** What the shifted clock cannot reach, said in every verdict that rests on it. */
 export const CLOCK_REACH = "clock: programs that do not use the C library (static ones, Go) were under the real clock";
@@ -74,6 +76,8 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   );
   const [canonical, adversarial] = both as [Built, Built | undefined];
   const lacks = distinctLacks(both);
+  const { environment } = prepared.lock;
+  const notPinned = environment.type === "host" ? [`environment: ${environmentWords(environment)}`] : [];
   const uncovered = new Set(lacks.flatMap((lack) => lack.causes));
   const verdict: Verdict = {
     outcome: "reproducible",
@@ -87,7 +91,8 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
         ? []
         : variations.map(({ name: cause }) => cause).filter((cause) => !uncovered.has(cause)),
     lacks,
-    caveats: options.once === true ? [HOST_NOT_PINNED] : [HOST_NOT_PINNED, CLOCK_REACH],
+    caveats: [...notPinned, ...(options.once === true ? [] : [CLOCK_REACH])],
+    notCanonical: [...(options.once === true ? ["built once, in one world"] : []), ...notPinned],
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
@@ -120,19 +125,44 @@ async function allOrFirstError<T>(
 }
 
 async function buildIn(prepared: Prepared, world: World, options: CheckOptions, name: string): Promise<Built> {
+  const { recipe, source, staged, root, deps, recording, home } = prepared;
   const scratch = join(options.scratch, `${name}-${world.name}`);
   await mkdir(scratch, { recursive: true });
-  return await build({
-    recipe: prepared.recipe,
-    source: prepared.source,
-    staged: prepared.staged,
+  const unanswered: Unanswered[] = [];
+  const replay =
+    recipe.network === "replay" && recording !== undefined
+      ? replayed({
+          cache: home.cache,
+          home: world.user.home,
+          recording,
+          epoch: source.epoch,
+          onUnanswered: (request) => unanswered.push(request),
+        })
+      : undefined;
+  const built = await build({
+    recipe,
+    source,
+    staged,
     world,
     host: options.host,
-    deps: prepared.deps,
+    root,
+    ...(replay === undefined ? {} : { proxied: replay.parts }),
+    deps,
     scratch,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onOutput: (line) => options.onProgress?.(world.name, line),
-  });
+  }).finally(async () => await replay?.close());
+  return withUnanswered(built, unanswered);
+}
+
+/** A build that failed after it asked for what is not recorded failed for that. */
+function withUnanswered(built: Built, unanswered: readonly Unanswered[]): Built {
+  const [first] = unanswered;
+  if (first === undefined || built.result.ok) return built;
+  const asker = first.process === undefined ? "" : `, asked by ${first.process}`;
+  const more = unanswered.length === 1 ? "" : ` (and ${unanswered.length - 1} more)`;
+  const reason = `${built.result.reason}; ${first.message}${asker}${more}: 'bitforbit lock' records anew`;
+  return { ...built, result: { ...built.result, reason } };
 }
 
 function worldRun(built: Built): WorldRun {

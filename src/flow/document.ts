@@ -3,6 +3,7 @@ import { rfc3339 } from "../clock.ts";
 import type { JsonObject } from "../json.ts";
 import { variations } from "../vary/worlds.ts";
 import type { World } from "../world.ts";
+import { environmentWords } from "../lock/environment.ts";
 import type { Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
 
@@ -22,7 +23,7 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
       ...(source.commit === undefined ? {} : { commit: source.commit }),
       ...(source.tag === undefined ? {} : { tag: source.tag.name, tagSignature: source.tag.signature }),
     },
-    environment: "host, not pinned",
+    environment: environmentWords(lock.environment),
     materials: lock.materials.length,
     worlds: verdict.worlds.map((run) => ({
       name: run.world.name,

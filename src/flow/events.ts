@@ -1,5 +1,6 @@
 import type { JsonObject } from "../json.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
+import { environmentWords } from "../lock/environment.ts";
 import type { Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
 import { lockData, sourceData } from "./record.ts";
@@ -50,7 +51,7 @@ function verdictData(prepared: Prepared, verdict: Verdict, canonical: boolean): 
     canonical,
     source: sourceData(prepared),
     recipe: prepared.recipeDigest,
-    environment: "host, not pinned",
+    environment: environmentWords(prepared.lock.environment),
     outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
     causes: verdict.causes.slice(0, MOST_CAUSES).map(({ offset, ...cause }) => ({
       ...cause,

@@ -1,32 +1,56 @@
 import { mkdir } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { missingTools } from "../build/build.ts";
+import { type LockedRoot, toolsFor } from "../build/tools.ts";
 import { BitforbitError } from "../errors.ts";
 import type { FetchDeps } from "../lock/deps-cache.ts";
+import { withMaterials } from "../record/materials.ts";
+import type { Note } from "../record/recorder.ts";
+import type { Recording } from "../record/recording.ts";
+import type { TimeTravel } from "../record/time-travel.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { runSandboxed } from "../sandbox/sandbox.ts";
-import { toolPaths } from "../sandbox/toolchain.ts";
 import { canonicalWorld } from "../vary/worlds.ts";
+import { recorded } from "./proxied.ts";
+
+export interface FetchOptions {
+  /** `<home>/cache`, which takes the bodies of all answers. */
+  cache: string;
+  /** A locked environment's root; undefined: this machine's. */
+  root: LockedRoot | undefined;
+  timeTravel?: TimeTravel;
+  onProgress?: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Notes that say why a fetch may have failed, or that what it got is not to be relied on. */
+const TELLING: readonly Note["kind"][] = ["unreachable", "cut-off", "refused-handshake", "too-large", "changed"];
 
 /**
- * The fetch phase of a lock: the recipe's script, in the sandbox like a build
- * but with the network, writing dependencies into a folder that is then locked.
+ * The fetch phase of a lock: the recipe's script, in the sandbox like a build,
+ * writing dependencies into a folder that is then locked. It reaches a proxy
+ * that records, and nothing else. Where the command's own requests are to be
+ * replayed, the command runs as well.
  */
-export function fetchInSandbox(
-  host: HostAbilities,
-  scratch: string,
-  options: { onProgress?: (line: string) => void; signal?: AbortSignal },
-): FetchDeps {
+export function fetchInSandbox(host: HostAbilities, scratch: string, options: FetchOptions): FetchDeps {
   return async ({ recipe, stagedFolder, into, epoch }) => {
     const world = canonicalWorld(recipe.name);
-    const tools = await toolPaths(recipe.environment.tools);
-    if (tools.missing.length > 0) throw missingTools(tools.missing);
+    const tools = await toolsFor(recipe, options.root);
     await mkdir(into, { recursive: true });
     const lines: string[] = [];
+    const notes: Note[] = [];
+    const { parts, close } = recorded({
+      cache: options.cache,
+      home: world.user.home,
+      ...(options.timeTravel === undefined ? {} : { timeTravel: options.timeTravel }),
+      onNote: (note) => notes.push(note),
+    });
+    const scripts = [recipe.fetch, ...(recipe.network === "replay" ? [recipe.command] : [])];
     const ran = await runSandboxed(
       {
+        ...parts,
         world,
-        command: ["/bin/sh", "-eu", "-c", recipe.fetch ?? ":"],
+        ...(options.root === undefined ? {} : { root: options.root.folder }),
+        command: ["/bin/sh", "-eu", "-c", scripts.map((script) => `(${script ?? ":"}\n)`).join("\n")],
         directory: posix.join(world.buildPath, recipe.directory),
         mounts: [
           { from: stagedFolder, to: world.buildPath, writable: true },
@@ -34,12 +58,13 @@ export function fetchInSandbox(
         ],
         hostPaths: tools.hostPaths,
         environment: {
+          ...options.root?.env,
+          ...parts.environment,
           ...recipe.env,
           PATH: tools.path,
           SOURCE_DATE_EPOCH: String(epoch),
           BITFORBIT_DEPS: "/deps",
         },
-        network: "host",
         limits: recipe.limits,
         log: join(scratch, "fetch.log"),
         onOutput: (line) => {
@@ -51,14 +76,25 @@ export function fetchInSandbox(
       },
       host,
     );
-    if (ran.outcome === "exited" && ran.exitCode === 0) return;
+    const recording = await close();
+    const telling = notes.filter(({ kind }) => TELLING.includes(kind)).map(({ message }) => message);
+    for (const line of new Set(telling)) options.onProgress?.(line);
+    if (ran.outcome === "exited" && ran.exitCode === 0) return await told(recording, options.cache);
     const how = ran.outcome === "exited" ? `exited with ${ran.exitCode}` : `ended: ${ran.outcome}`;
-    throw new BitforbitError(
-      "outside",
-      `fetching the dependencies failed: the fetch script ${how}\n${lines.join("\n")}`,
-      {
-        hint: "check the network and the project's lockfile; the script is 'fetch' in bitforbit.toml",
-      },
-    );
+    const said = [...new Set([...telling, ...lines])].slice(-30).join("\n");
+    throw new BitforbitError("outside", `fetching the dependencies failed: the fetch script ${how}\n${said}`, {
+      hint: "check the network and the project's lockfile; the script is 'fetch' in bitforbit.toml",
+    });
   };
+}
+
+/** The recording with what its bodies are. Throws `refused` when one is not what its own registry says it is. */
+async function told(recording: Recording, cache: string): Promise<Recording> {
+  const { contradictions, ...known } = await withMaterials(recording, cache);
+  const [wrong] = contradictions;
+  if (wrong === undefined) return known;
+  const { url, algorithm, actual, stated } = wrong;
+  throw new BitforbitError("refused", `${url} has ${algorithm} ${actual}, and its registry states ${stated}`, {
+    hint: "somebody changed what is served, or it was damaged on the way: lock again, then ask the registry",
+  });
 }

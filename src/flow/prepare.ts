@@ -2,12 +2,15 @@ import { join } from "node:path";
 import { type Digest } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { extractArchive } from "../format/extract.ts";
-import { lockChanges } from "../lock/changes.ts";
+import { materialDifferences } from "../lock/changes.ts";
 import { readLock } from "../lock/lock-file.ts";
 import { checkLock, type Lock, makeLock } from "../lock/lock.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
+import type { EnvironmentRoot } from "../environment/context.ts";
+import type { Recording } from "../record/recording.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { readAndStage, type Source } from "../source/source.ts";
+import { openEnvironment, resolveEnvironment } from "./environment.ts";
 import { fetchInSandbox } from "./fetch.ts";
 import type { Home } from "./home.ts";
 
@@ -19,6 +22,10 @@ export interface Prepared {
   recipeDigest: Digest;
   source: Source;
   lock: Lock;
+  /** The locked environment's root; undefined: this machine's own file system. */
+  root: EnvironmentRoot | undefined;
+  /** What the fetch phase asked the network for; undefined when there was none. */
+  recording: Recording | undefined;
   /** Folder of the locked dependencies; undefined when there are none. */
   deps: string | undefined;
   /** The source as it is built from, in the caller's scratch folder: copy it, write nothing into it. */
@@ -31,6 +38,8 @@ export interface PrepareOptions {
   scratch: string;
   /** Make the lock anew even when the one there fits. */
   relock?: boolean;
+  /** Have registries answer as of this day: seconds since 1970. */
+  asOf?: number;
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
 }
@@ -56,13 +65,25 @@ export async function prepare(
       });
     }
   }
+  const context = { ...options, cache: home.shared, folder };
+  const environment =
+    existing === undefined
+      ? await resolveEnvironment(recipe.environment, context)
+      : await openEnvironment(existing.environment, context);
   const made = await makeLock({
     recipe,
     recipeDigest,
     source,
     stagedFolder: staged,
     cache: home.cache,
-    fetchDeps: fetchInSandbox(options.host, options.scratch, options),
+    environment: environment.locked,
+    ...(options.asOf === undefined ? {} : { asOf: options.asOf }),
+    fetchDeps: fetchInSandbox(options.host, options.scratch, {
+      ...options,
+      cache: home.cache,
+      root: environment.root,
+    }),
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });
   if (existing !== undefined) requireSameMaterials(existing, made.lock);
   return {
@@ -72,7 +93,9 @@ export async function prepare(
     recipeDigest,
     source,
     lock: made.lock,
+    root: environment.root,
     deps: made.deps,
+    recording: made.recording,
     staged,
     lockMade: existing === undefined,
   };
@@ -80,14 +103,7 @@ export async function prepare(
 
 /** What was fetched now must be what was locked then: an upstream that changed is named, never used. */
 function requireSameMaterials(locked: Lock, now: Lock): void {
-  const { added, removed, changed } = lockChanges(locked, now);
-  const wrong = [
-    ...added.map(({ name, version }) => `${name} ${version ?? ""} is not in the lock`),
-    ...removed.map(({ name, version }) => `${name} ${version ?? ""} is locked and was not fetched`),
-    ...changed
-      .filter(({ what }) => !NOT_MATERIALS.has(what))
-      .map(({ what, before, after }) => `${what} was ${before.slice(0, 24)}… and is ${after.slice(0, 24)}…`),
-  ];
+  const wrong = materialDifferences(locked, now);
   if (wrong.length === 0) return;
   throw new BitforbitError(
     "input",
@@ -97,9 +113,6 @@ function requireSameMaterials(locked: Lock, now: Lock): void {
     },
   );
 }
-
-/** Parts of a lock that checkLock judges, or that follow from the client's own version. */
-const NOT_MATERIALS = new Set(["recipe", "source", "deps"]);
 
 export async function requireRecipe(folder: string): Promise<{ recipe: Recipe; digest: Digest; path: string }> {
   const found = await readRecipe(folder);

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import type { JsonObject } from "../json.ts";
 import { type Ledger, openLedger } from "../ledger/ledger.ts";
 import { enterSpooled } from "../ledger/spool.ts";
+import { environmentWords } from "../lock/environment.ts";
 import type { Home } from "./home.ts";
 import type { Prepared } from "./prepare.ts";
 
@@ -43,7 +44,7 @@ export function lockData(prepared: Prepared): JsonObject {
   return {
     materials: prepared.lock.materials.length,
     lockfiles: prepared.lock.lockfiles.map(({ path, sha256 }) => ({ path, sha256 })),
-    environment: "host, not pinned",
+    environment: environmentWords(prepared.lock.environment),
     recipe: prepared.recipeDigest,
     source: sourceData(prepared),
   };

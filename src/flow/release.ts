@@ -18,13 +18,13 @@ import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import type { JsonObject } from "../json.ts";
 import { keysOf } from "./keys.ts";
 import { openLog } from "../log/writer.ts";
-import type { Material } from "../material.ts";
 import { completeness, cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
 import { openStore } from "../store/store.ts";
 import { VERSION } from "../version.ts";
 import { BUILDER_ID } from "./builder.ts";
-import { HOST_NOT_PINNED, type Verdict } from "./check.ts";
+import type { Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
+import { environmentParameters, materialsOf } from "./materials.ts";
 import { evidenceName, publishedNames, requirePlainPlaces } from "./publish.ts";
 import { releaseEvents } from "./events.ts";
 import { withLedger } from "./record.ts";
@@ -130,7 +130,7 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
         directory: recipe.directory,
       },
       internalParameters: {
-        environment: { type: "host", pinned: false, note: HOST_NOT_PINNED },
+        environment: environmentParameters(prepared.lock.environment),
         env: { ...recipe.env },
         limits: { ...recipe.limits },
         sourceDateEpoch: source.epoch,
@@ -164,29 +164,6 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
       causes: verdict.causes.map((cause) => ({ cause: cause.name, artifact: cause.artifact, leaf: cause.leaf })),
       lacks: verdict.lacks,
     }),
-  ];
-}
-
-/** SLSA resolvedDependencies: the source, the recipe, the lockfiles and all that they pin. */
-function materialsOf({ source, recipeDigest, lock }: Prepared): Material[] {
-  const commit = source.digest["gitCommit"];
-  return [
-    {
-      kind: "source",
-      name: source.name,
-      uri: source.uri,
-      checksums:
-        commit === undefined ? { sha256: source.digest["sha256"] ?? source.treeDigest.slice(7) } : { sha1: commit },
-    },
-    ...source.submodules.map((module): Material => ({
-      kind: "source",
-      name: module.path,
-      uri: module.uri,
-      checksums: { sha1: module.commit },
-    })),
-    { kind: "recipe", name: "bitforbit.toml", checksums: { sha256: recipeDigest.slice(7) } },
-    ...lock.lockfiles.map(({ path, sha256 }): Material => ({ kind: "lockfile", name: path, checksums: { sha256 } })),
-    ...lock.materials,
   ];
 }
 

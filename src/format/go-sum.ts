@@ -1,7 +1,9 @@
 /** go.mod and go.sum (Go Modules Reference, "go.mod files" and "go.sum files"). */
-import { utf8Text } from "../bytes.ts";
+import { base64, utf8Text } from "../bytes.ts";
+import { sha256 } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Material } from "../material.ts";
+import { sortedBy } from "../order.ts";
 import { purl } from "../purl.ts";
 import { MAX_MATERIALS, materialList } from "./material-list.ts";
 
@@ -38,6 +40,22 @@ export function goSumMaterials(source: Uint8Array | string, what: string): Mater
       }),
     what,
   );
+}
+
+/** The hashes of go.mod files, by `path version`: of every module in the graph, whether its files are needed or not. */
+export function goModHashes(source: Uint8Array | string, what: string): Map<string, string> {
+  const ofMods = sumsOf(source, what).filter((sum) => sum.modOnly);
+  return new Map(ofMods.map(({ path, version, h1 }) => [`${path} ${version}`, h1]));
+}
+
+/**
+ * Go's hash of a list of files (golang.org/x/mod/sumdb/dirhash, Hash1): names
+ * with the SHA-256 of each in hexadecimal. A module's zip is its files by their
+ * names in it; a go.mod is the one file `go.mod`.
+ */
+export function goHash1(files: Iterable<readonly [name: string, sha256: string]>): string {
+  const lines = sortedBy(files, ([name]) => name).map(([name, digits]) => `${digits}  ${name}\n`);
+  return `h1:${base64(sha256(lines.join("")))}`;
 }
 
 function sumsOf(source: Uint8Array | string, what: string): Sum[] {

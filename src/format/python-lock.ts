@@ -18,14 +18,7 @@ const MAX_EDGES = 1_000_000;
  * machine. Throws `input`.
  */
 export function pythonLockMaterials(source: Uint8Array | string, what: string): Material[] {
-  const table = parseToml(source, what);
-  const listed = table["packages"] ?? table["package"] ?? [];
-  if (!Array.isArray(listed)) throw new BitforbitError("input", `${what}: the packages are not a list of tables`);
-  const packages = listed.map((item, index) => {
-    const place = `${what}: package ${index + 1}`;
-    if (!isTable(item)) throw new BitforbitError("input", `${place} is not a table`);
-    return { item, place, material: materialOf(item, place) };
-  });
+  const packages = packagesIn(source, what);
   const byName = Map.groupBy(packages, ({ material }) => material?.name ?? "");
   let edges = 0;
   for (const { item, place, material } of packages) {
@@ -42,6 +35,34 @@ export function pythonLockMaterials(source: Uint8Array | string, what: string): 
     packages.flatMap(({ material }) => material ?? []),
     what,
   );
+}
+
+/** By purl, the hashes (`algorithm:digits`) of which a file must have one. Throws `input`. */
+export function pythonLockHashes(source: Uint8Array | string, what: string): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const { item, place, material } of packagesIn(source, what)) {
+    if (material?.purl === undefined) continue;
+    // One version may stand there twice, for two platforms.
+    found.set(material.purl, new Set([...(found.get(material.purl) ?? []), ...hashesOf(item, place)]));
+  }
+  return found;
+}
+
+interface Listed {
+  item: TomlTable;
+  place: string;
+  material: Material | undefined;
+}
+
+function packagesIn(source: Uint8Array | string, what: string): Listed[] {
+  const table = parseToml(source, what);
+  const listed = table["packages"] ?? table["package"] ?? [];
+  if (!Array.isArray(listed)) throw new BitforbitError("input", `${what}: the packages are not a list of tables`);
+  return listed.map((item, index) => {
+    const place = `${what}: package ${index + 1}`;
+    if (!isTable(item)) throw new BitforbitError("input", `${place} is not a table`);
+    return { item, place, material: materialOf(item, place) };
+  });
 }
 
 function textIn(item: TomlTable, key: string, place: string): string | undefined {

@@ -31,26 +31,41 @@ export function pythonPurl(name: string, version: string | undefined, qualifiers
  * has no hash. Throws `input` or `limit`.
  */
 export function requirementsMaterials(source: Uint8Array | string, what: string): Material[] {
-  const hashes = new Map<string, Set<string>>();
-  const materials = new Map<string, Material>();
+  return materialList(
+    [...pinnedRequirements(source, what).values()].map(({ material, hashes }) => ({
+      ...material,
+      checksums: soleChecksum(hashes),
+    })),
+    what,
+  );
+}
+
+/** By purl, the hashes (`algorithm:digits`) of which a file must have one. Throws as `requirementsMaterials` does. */
+export function requirementsHashes(source: Uint8Array | string, what: string): Map<string, Set<string>> {
+  return new Map([...pinnedRequirements(source, what)].map(([purl, { hashes }]) => [purl, hashes]));
+}
+
+interface Pinned {
+  material: Material;
+  hashes: Set<string>;
+}
+
+function pinnedRequirements(source: Uint8Array | string, what: string): Map<string, Pinned> {
+  const pinned = new Map<string, Pinned>();
   for (const { text, line } of logicalLines(source, what)) {
     const place = `${what}:${line}`;
     if (text.startsWith("-")) {
       refuseOption(text, place);
       continue;
     }
-    const found = requirement(text, place);
-    const purl = found.purl ?? "";
-    materials.set(purl, found);
-    const known = hashes.get(purl) ?? new Set();
-    for (const hash of hashesOf(text, place)) known.add(hash);
-    hashes.set(purl, known);
-    if (materials.size > MAX_MATERIALS) throw new BitforbitError("limit", `${what}: more than ${MAX_MATERIALS} lines`);
+    const material = requirement(text, place);
+    const purl = material.purl ?? "";
+    const hashes = pinned.get(purl)?.hashes ?? new Set();
+    for (const hash of hashesOf(text, place)) hashes.add(hash);
+    pinned.set(purl, { material, hashes });
+    if (pinned.size > MAX_MATERIALS) throw new BitforbitError("limit", `${what}: more than ${MAX_MATERIALS} lines`);
   }
-  return materialList(
-    [...materials].map(([key, material]) => ({ ...material, checksums: soleChecksum(hashes.get(key) ?? []) })),
-    what,
-  );
+  return pinned;
 }
 
 /** The checksum when there is just one; `hashes` are `algorithm:digits`. */

@@ -18,6 +18,8 @@ export interface BuildSummary {
   /** Commit or tree, as the verdict names it; an object as canonical JSON. */
   source: string | undefined;
   recipe: string | undefined;
+  /** What the build's programs came from, in words. */
+  environment: string | undefined;
   outputs: { path: string; digest: Digest; size: number | undefined }[];
   causes: Json[];
   lacks: Json[];
@@ -77,6 +79,7 @@ export function summaryOf(build: string, events: readonly RecordedEvent[]): Buil
     verdict: textOf(latest("verdict")),
     source: textOf(latest("source")),
     recipe: textOf(latest("recipe")),
+    environment: textOf(latest("environment")),
     outputs: listOf(latest("outputs")).flatMap(outputOf),
     causes: listOf(latest("causes")),
     lacks: listOf(latest("lacks")),

@@ -7,42 +7,56 @@ import { constants } from "node:fs";
 import { cp, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { utf8 } from "../bytes.ts";
-import { type Digest, sha256Hex } from "../digest.ts";
+import { openSource } from "../bytesource.ts";
+import { type Digest, digestOfFile, sha256Hex } from "../digest.ts";
 import { syncFolder } from "../durable.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
-import { canonicalJson } from "../json.ts";
+import { canonicalJson, type JsonObject } from "../json.ts";
 import type { Recipe } from "../recipe/recipe.ts";
+import { bodyPath } from "../record/bodies.ts";
+import { readRecording, type Recording, saveRecording } from "../record/recording.ts";
 import { removeTree } from "../tree.ts";
 import { contentOf, type DepsFile, depsFiles } from "./deps-content.ts";
 import type { Lockfile } from "./lockfiles.ts";
+import type { WithBody } from "./recorded-bodies.ts";
 
 /**
  * Runs `recipe.fetch` with network. `stagedFolder`: a copy of the source that
  * the script may write to, and which is thrown away; `into`: an empty folder
  * that the script sees as $BITFORBIT_DEPS, at the same path at which the build
- * will see it. Throws when the script fails.
+ * will see it. Gives what the script asked the network for. Throws when it fails.
  */
 export type FetchDeps = (request: {
   recipe: Recipe;
   stagedFolder: string;
   into: string;
   epoch: number;
-}) => Promise<void>;
+}) => Promise<Recording>;
 
 export interface DepsContext {
   recipe: Recipe;
   source: { epoch: number; treeDigest: Digest };
   stagedFolder: string;
   cache: string;
+  /** What decides besides recipe and lockfiles: the environment, and the day that is travelled to. */
+  within: JsonObject;
   fetchDeps: FetchDeps;
+}
+
+/** A recording and a way to the bodies that it names. */
+export interface Recorded {
+  recording: Recording;
+  withBody: WithBody;
 }
 
 export interface Deps {
   /** In the cache; not to be written to. */
   folder: string;
   content: { digest: Digest; files: number; bytes: number };
+  /** What was asked for to get it, with a way to the bodies. */
+  recorded: Recorded;
 }
 
 /**
@@ -57,7 +71,7 @@ export async function fetchedDeps(
   say: (line: string) => void,
 ): Promise<Deps | undefined> {
   const { recipe, cache } = context;
-  if (recipe.fetch === undefined) return undefined;
+  if (recipe.fetch === undefined && recipe.network === "none") return undefined;
   const folder = join(cache, "deps");
   const entry = join(folder, depsKey(context, lockfiles));
   await mkdir(folder, { recursive: true });
@@ -65,7 +79,7 @@ export async function fetchedDeps(
   return await exclusively(
     `${entry}.lock`,
     async () => {
-      const kept = await checkedEntry(entry, recipe, say);
+      const kept = await checkedEntry(entry, context, say);
       if (kept !== undefined) return kept;
       const temporary = join(folder, `.tmp-${uniqueName(systemEntropy)}`);
       try {
@@ -75,7 +89,7 @@ export async function fetchedDeps(
       } finally {
         await removeTree(temporary);
       }
-      const made = await checkedEntry(entry, recipe, say);
+      const made = await checkedEntry(entry, context, say);
       if (made === undefined) throw new BitforbitError("conflict", `${entry} changed while it was made`);
       return made;
     },
@@ -84,11 +98,16 @@ export async function fetchedDeps(
 }
 
 /** What decides about the fetched files. Without lockfiles or manifests to go by, the whole source. */
-export function depsKey(context: Pick<DepsContext, "recipe" | "source">, lockfiles: readonly Lockfile[]): string {
-  const { recipe, source } = context;
+export function depsKey(
+  context: Pick<DepsContext, "recipe" | "source" | "within">,
+  lockfiles: readonly Lockfile[],
+): string {
+  const { recipe, source, within } = context;
   return sha256Hex(
     canonicalJson({
-      version: 1,
+      version: 2,
+      within,
+      ...(recipe.network === "none" ? {} : { network: recipe.network, command: recipe.command }),
       ecosystem: recipe.ecosystem ?? null,
       directory: recipe.directory,
       fetch: recipe.fetch ?? null,
@@ -111,8 +130,9 @@ async function fetchInto(temporary: string, context: DepsContext, say: (line: st
     mode: constants.COPYFILE_FICLONE,
   });
   say(`fetching the dependencies of ${recipe.name}`);
-  await fetchDeps({ recipe, stagedFolder: work, into, epoch: source.epoch });
+  const recording = await fetchDeps({ recipe, stagedFolder: work, into, epoch: source.epoch });
   await removeTree(work);
+  await saveRecording(join(temporary, RECORDING), recording);
   await writeFile(join(temporary, "manifest"), manifestOf(await depsFiles(into, recipe.ecosystem)));
 }
 
@@ -120,8 +140,14 @@ function manifestOf(files: readonly DepsFile[]): string {
   return files.map((file) => file.line).join("");
 }
 
-/** The entry when all is as the manifest says; otherwise it is removed. */
-async function checkedEntry(entry: string, recipe: Recipe, say: (line: string) => void): Promise<Deps | undefined> {
+const RECORDING = "recording.jsonl";
+
+/** The entry when all is as the manifest says; otherwise it is removed, and `say` is told why. */
+async function checkedEntry(
+  entry: string,
+  { recipe, cache }: DepsContext,
+  say: (line: string) => void,
+): Promise<Deps | undefined> {
   const folder = join(entry, "files");
   let manifest: Uint8Array;
   try {
@@ -135,12 +161,47 @@ async function checkedEntry(entry: string, recipe: Recipe, say: (line: string) =
     if (error instanceof BitforbitError || systemCode(error) === "ENOENT") return undefined;
     throw error;
   });
-  if (files !== undefined && Buffer.compare(utf8(manifestOf(files)), manifest) === 0) {
-    return { folder, content: contentOf(files) };
+  const odd = oddFile(files, manifest);
+  const recording = await readRecording(join(entry, RECORDING));
+  const lost = recording === undefined || recipe.network === "none" ? undefined : await lostBody(recording, cache);
+  if (files !== undefined && odd === undefined && recording !== undefined && lost === undefined) {
+    return { folder, content: contentOf(files), recorded: { recording, withBody: bodiesIn(cache) } };
   }
-  const known = new Set(Buffer.from(manifest).toString().split("\n"));
-  const odd = files?.find((file) => !known.has(file.line.slice(0, -1)))?.path;
-  say(`the cache of fetched dependencies was changed (${odd ?? "a file is gone"}): fetching them anew`);
+  const what = odd ?? lost ?? "the recording is gone";
+  say(`the cache of fetched dependencies was changed (${what}): fetching them anew`);
   await removeTree(entry);
   return undefined;
+}
+
+/** What of the files is not as the manifest says, in words. */
+function oddFile(files: readonly DepsFile[] | undefined, manifest: Uint8Array): string | undefined {
+  if (files !== undefined && Buffer.compare(utf8(manifestOf(files)), manifest) === 0) return undefined;
+  const known = new Set(Buffer.from(manifest).toString().split("\n"));
+  return files?.find((file) => !known.has(file.line.slice(0, -1)))?.path ?? "a file is gone";
+}
+
+/** The first answer whose body is not there any more as it was, and which could thus not be given again. */
+async function lostBody({ exchanges }: Recording, cache: string): Promise<string | undefined> {
+  for (const { url, digest } of exchanges) {
+    const found = await digestOfFile(bodyPath(cache, digest)).catch(() => undefined);
+    if (found !== digest) return `the answer of ${url}`;
+  }
+  return undefined;
+}
+
+function bodiesIn(cache: string): WithBody {
+  return async (digest, use) => {
+    let body: Awaited<ReturnType<typeof openSource>>;
+    try {
+      body = await openSource(bodyPath(cache, digest));
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw error;
+    }
+    try {
+      return await use(body);
+    } finally {
+      body.close();
+    }
+  };
 }

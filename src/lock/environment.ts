@@ -44,3 +44,14 @@ export interface OciEnvironment {
 
 /** What the build's programs come from. `host`: the machine's own file system, which nothing pins. */
 export type LockedEnvironment = { type: "host"; pinned: false } | DebianEnvironment | OciEnvironment;
+
+/** In words, for verdicts and pages. */
+export function environmentWords(environment: LockedEnvironment): string {
+  if (environment.type === "host") return "host, not pinned";
+  const root = `root ${environment.root.slice(0, 19)}…`;
+  if (environment.type === "oci") {
+    return `image ${environment.image}@${environment.manifest.slice(0, 19)}…, ${environment.platform}, ${root}`;
+  }
+  const { suite, architecture, packages } = environment;
+  return `Debian ${suite} ${architecture}, ${packages.length} packages, ${root}`;
+}

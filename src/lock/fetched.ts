@@ -39,10 +39,45 @@ function withTree(found: readonly Material[], tree: readonly Material[]): Materi
   return materialList([...joined, ...rest.filter((item) => !named.has(item.purl))], "the Maven repository");
 }
 
+interface MavenArtifact {
+  purl: string;
+  /** `group:artifact`. */
+  name: string;
+  version: string;
+  type: string;
+  /** The folder that it is in. */
+  home: string;
+}
+
 /**
- * The artifacts in a local Maven repository (Maven documentation, "Repository
- * Layout": `group/artifact/version/artifact-version[-classifier].type`) with
- * the SHA-256 of each. A pom counts only where it is all there is (a parent, a
+ * What a path in a Maven repository is of (Maven documentation, "Repository
+ * Layout": `group/artifact/version/artifact-version[-classifier].type`);
+ * undefined for what is no artifact.
+ */
+export function mavenArtifact(path: string): MavenArtifact | undefined {
+  const parts = path.split("/");
+  const [file = "", version = "", artifact = ""] = [parts.pop(), parts.pop(), parts.pop()];
+  if (parts.length === 0 || !file.startsWith(`${artifact}-`)) return undefined;
+  const [, type] = /\.(jar|war|ear|aar|zip|tar\.gz|pom)$/.exec(file) ?? [];
+  if (type === undefined) return undefined;
+  const group = parts.join(".");
+  const stem = file.slice(artifact.length + 1, -(type.length + 1));
+  // A snapshot's file has a time stamp in the place of SNAPSHOT.
+  const stamped =
+    version.replace(/SNAPSHOT$/, "") + (/^\d{8}\.\d{6}-\d+/.exec(stem.slice(version.length - 8))?.[0] ?? "SNAPSHOT");
+  const start = [version, stamped].find((text) => stem === text || stem.startsWith(`${text}-`));
+  if (start === undefined) return undefined;
+  return {
+    purl: mavenPurl(group, artifact, version, type, stem.slice(start.length + 1) || undefined),
+    name: `${group}:${artifact}`,
+    version,
+    type,
+    home: `${parts.join("/")}/${artifact}/${version}`,
+  };
+}
+
+/**
+ * The artifacts in a local Maven repository with the SHA-256 of each. A pom counts only where it is all there is (a parent, a
  * BOM): beside a jar it describes that. `runtime` is false: that a file is in
  * the repository says only that the build read it. Links are not followed.
  */
@@ -51,27 +86,17 @@ export async function mavenRepository(folder: string): Promise<Material[]> {
   const poms = new Map<string, Material>();
   const withFiles = new Set<string>();
   for await (const entry of walkTree(folder)) {
-    const parts = entry.path.split("/");
-    const [file = "", version = "", artifact = ""] = [parts.pop(), parts.pop(), parts.pop()];
-    if (entry.type !== "file" || parts.length === 0 || !file.startsWith(`${artifact}-`)) continue;
-    const [, type] = /\.(jar|war|ear|aar|zip|tar\.gz|pom)$/.exec(file) ?? [];
-    if (type === undefined) continue;
-    const group = parts.join(".");
-    const stem = file.slice(artifact.length + 1, -(type.length + 1));
-    // A snapshot's file has a time stamp in the place of SNAPSHOT.
-    const stamped =
-      version.replace(/SNAPSHOT$/, "") + (/^\d{8}\.\d{6}-\d+/.exec(stem.slice(version.length - 8))?.[0] ?? "SNAPSHOT");
-    const start = [version, stamped].find((text) => stem === text || stem.startsWith(`${text}-`));
-    if (start === undefined) continue;
+    const artifact = entry.type === "file" ? mavenArtifact(entry.path) : undefined;
+    if (artifact === undefined) continue;
+    const { purl, name, version, home, type } = artifact;
     const material: Material = {
       kind: "dependency",
-      purl: mavenPurl(group, artifact, version, type, stem.slice(start.length + 1) || undefined),
-      name: `${group}:${artifact}`,
+      purl,
+      name,
       version,
       checksums: { sha256: hexOf(await digestOfFile(join(folder, entry.path))) },
       runtime: false,
     };
-    const home = `${parts.join("/")}/${artifact}/${version}`;
     if (type === "pom") poms.set(home, material);
     else {
       withFiles.add(home);

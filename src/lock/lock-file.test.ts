@@ -1,248 +1,171 @@
+/** The lock on disk: old or new, whatever happens while it is written. */
 import { strict as assert } from "node:assert";
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test from "node:test";
-import * as fc from "fast-check";
-import { digestOf } from "../digest.ts";
-import { BitforbitError } from "../errors.ts";
-import type { Material } from "../material.ts";
-import { lockChanges } from "./changes.ts";
+import test, { type TestContext } from "node:test";
 import type { Lock } from "./lock.ts";
-import { LOCK_FILE, lockToml, parseLock, readLock, writeLock } from "./lock-file.ts";
+import { LOCK_FILE, lockingAlone, lockToReplace, readLock, writeLock } from "./lock-file.ts";
+import { lockToml } from "./lock-toml.ts";
 
-const material = (name: string, version: string, rest: Partial<Material> = {}): Material => ({
-  kind: "dependency",
-  purl: `pkg:npm/${name}@${version}`,
+const lockNamed = (name: string, materials = 0): Lock => ({
+  version: 2,
   name,
-  version,
-  checksums: {},
-  ...rest,
-});
-
-const LOCK: Lock = {
-  version: 1,
-  name: "demo",
-  recipe: digestOf("recipe"),
+  recipe: `sha256:${"0".repeat(64)}`,
   environment: { type: "host", pinned: false },
-  source: { url: "https://example.org/demo.tar.gz", sha256: "0".repeat(64) },
-  lockfiles: [{ path: "package-lock.json", sha256: "1".repeat(64) }],
-  materials: [
-    material("b", "2.0.0", { checksums: { sha512: "c".repeat(128) }, runtime: false, licence: "MIT" }),
-    material("a", "1.0.0", {
-      checksums: { sha256: "d".repeat(64), sha1: "e".repeat(40) },
-      dependsOn: ["pkg:npm/c@3.0.0", "pkg:npm/b@2.0.0"],
-    }),
-  ],
-  deps: { digest: digestOf("deps"), files: 2, bytes: 1024 },
-};
-
-const GOLDEN = `# What bitforbit builds this project from, by digest. Commit it, and review its
-# changes like code. Made by \`bitforbit lock\`; not to be edited.
-
-version = 1
-name = "demo"
-recipe = "${digestOf("recipe")}"
-
-[environment]
-type = "host"
-pinned = false
-
-[source]
-url = "https://example.org/demo.tar.gz"
-sha256 = "${"0".repeat(64)}"
-
-[deps]
-digest = "${digestOf("deps")}"
-files = 2
-bytes = 1024
-
-[[lockfile]]
-path = "package-lock.json"
-sha256 = "${"1".repeat(64)}"
-
-[[material]]
-purl = "pkg:npm/a@1.0.0"
-name = "a"
-version = "1.0.0"
-sha1 = "${"e".repeat(40)}"
-sha256 = "${"d".repeat(64)}"
-dependsOn = [
-  "pkg:npm/b@2.0.0",
-  "pkg:npm/c@3.0.0",
-]
-
-[[material]]
-purl = "pkg:npm/b@2.0.0"
-name = "b"
-version = "2.0.0"
-runtime = false
-licence = "MIT"
-sha512 = "${"c".repeat(128)}"
-`;
-
-test("a whole lock, as it is written", () => {
-  assert.equal(lockToml(LOCK), GOLDEN);
-  assert.equal(lockToml({ ...LOCK, materials: LOCK.materials.toReversed() }), GOLDEN);
-  assert.equal(lockToml(parseLock(GOLDEN, LOCK_FILE)), GOLDEN);
+  tools: [],
+  lockfiles: [],
+  materials: Array.from({ length: materials }, (_, index) => ({
+    kind: "dependency",
+    purl: `pkg:generic/${name}-${String(index).padStart(6, "0")}@1`,
+    name: `${name}-${index}`,
+    checksums: { sha256: "a".repeat(64) },
+  })),
 });
 
-const changed = (from: string | RegExp, to: string): string => {
-  const text = GOLDEN.replace(from, to);
-  assert.notEqual(text, GOLDEN);
-  return text;
-};
-
-for (const [what, text, message, hint] of [
-  ["a newer version", changed("version = 1\n", "version = 2\n"), /lock: version 2 is not known/, /newer bitforbit/],
-  ["no version", changed("version = 1\n", ""), /lock: version none is not known/, /makes it anew/],
-  ["an unknown key", changed('name = "demo"', 'name = "demo"\nextra = 1'), /lock: extra: unknown key/, /./],
-  [
-    "an unknown key of a material",
-    changed("runtime = false", "runtim = false"),
-    /material\.2\.runtim \(pkg:npm\/b@2\.0\.0\): unknown key/,
-    /./,
-  ],
-  [
-    "a wrong digest",
-    changed(/recipe = "sha256:../, 'recipe = "sha256:XX'),
-    /lock: recipe is not a digest .*"sha256:XX/,
-    /anew/,
-  ],
-  ["a short checksum", changed("eeee", "eee"), /material\.1\.sha1 \(pkg:npm\/a@1\.0\.0\) is not 40 lower-case/, /anew/],
-  [
-    "an environment that claims to be pinned",
-    changed("pinned = false", "pinned = true"),
-    /environment\.pinned should be false/,
-    /anew/,
-  ],
-  ["a missing name", changed('name = "demo"\n', ""), /lock: name is missing/, /anew/],
-  ["negative files", changed("files = 2", "files = -2"), /deps\.files is negative/, /anew/],
-  ["broken TOML", changed("[deps]", "[deps"), /lock:16:/, undefined],
-  [
-    "two contents of one purl",
-    changed('purl = "pkg:npm/b@2.0.0"', 'purl = "pkg:npm/a@1.0.0"\nsha1 = "' + "f".repeat(40) + '"'),
-    /pkg:npm\/a@1\.0\.0 has two sha1/,
-    /./,
-  ],
-] as const) {
-  test(`refused: ${what}`, () => {
-    assert.throws(
-      () => parseLock(text, "lock"),
-      (error: BitforbitError) => {
-        assert.equal(error.name, "BitforbitError");
-        assert.match(error.message, message);
-        if (hint !== undefined) assert.match(error.hint ?? "", hint);
-        return true;
-      },
-    );
-  });
+function folderOf(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "lock-file-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  return folder;
 }
 
-test("a damaged lock is read or refused, with nothing else thrown", () => {
-  const cut = fc.tuple(
-    fc.nat(GOLDEN.length),
-    fc.nat(30),
-    fc.constantFrom("", '"', "\n", "[[", "=", "1", "\u0000", "sha256 = 1979-05-27"),
-  );
-  fc.assert(
-    fc.property(cut, ([at, count, piece]) => {
-      try {
-        parseLock(GOLDEN.slice(0, at) + piece + GOLDEN.slice(at + count), "lock");
-      } catch (error) {
-        assert.ok(error instanceof BitforbitError, String(error));
-        assert.match(error.message, /lock/);
-      }
-    }),
-    { numRuns: 1000 },
-  );
-});
-
-const hexOf = (length: number): fc.Arbitrary<string> => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
-
-test("every lock reads back as it was written", () => {
-  const text = fc.string({ minLength: 1, maxLength: 30, unit: "grapheme" });
-  const item = fc.record(
-    {
-      name: text,
-      version: text,
-      runtime: fc.boolean(),
-      licence: text,
-      sha256: hexOf(64),
-      purl: text.map((name) => `pkg:generic/${encodeURIComponent(name)}`),
-    },
-    { requiredKeys: ["name", "purl"] },
-  );
-  fc.assert(
-    fc.property(fc.uniqueArray(item, { selector: ({ purl }) => purl, maxLength: 5 }), (items) => {
-      const materials = items.map(({ sha256, ...rest }): Material => ({
-        kind: "dependency",
-        ...rest,
-        checksums: sha256 === undefined ? {} : { sha256 },
-      }));
-      const written = lockToml({ ...LOCK, materials });
-      const read = parseLock(written, "lock");
-      assert.equal(lockToml(read), written);
-      assert.deepEqual(new Set(read.materials), new Set(materials));
-    }),
+test("on disk: absent, written, left alone when the same, never through a link", async (t) => {
+  const folder = folderOf(t);
+  const lock = lockNamed("demo", 2);
+  assert.equal(await readLock(folder), undefined);
+  await writeLock(folder, lock);
+  assert.equal(readFileSync(join(folder, LOCK_FILE), "utf8"), lockToml(lock));
+  const { ino } = statSync(join(folder, LOCK_FILE));
+  await writeLock(folder, { ...lock, materials: lock.materials.toReversed() });
+  assert.equal(statSync(join(folder, LOCK_FILE)).ino, ino);
+  assert.deepEqual(await readLock(folder), lock);
+  rmSync(join(folder, LOCK_FILE));
+  writeFileSync(join(folder, "elsewhere"), lockToml(lock));
+  symlinkSync("elsewhere", join(folder, LOCK_FILE));
+  await assert.rejects(readLock(folder), /bitforbit\.lock is a link/);
+  await writeLock(folder, lockNamed("other"));
+  assert.equal(
+    readFileSync(join(folder, "elsewhere"), "utf8"),
+    lockToml(lock),
+    "what the link points to is not written",
   );
 });
 
-test("on disk: absent, written, left alone when the same, never through a link", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "lock-file-"));
-  try {
-    assert.equal(await readLock(folder), undefined);
-    await writeLock(folder, LOCK);
-    assert.equal(readFileSync(join(folder, LOCK_FILE), "utf8"), GOLDEN);
-    const { ino } = statSync(join(folder, LOCK_FILE));
-    await writeLock(folder, parseLock(GOLDEN, LOCK_FILE));
-    assert.equal(statSync(join(folder, LOCK_FILE)).ino, ino);
-    assert.equal((await readLock(folder))?.name, "demo");
-    rmSync(join(folder, LOCK_FILE));
-    writeFileSync(join(folder, "elsewhere"), GOLDEN);
-    symlinkSync("elsewhere", join(folder, LOCK_FILE));
-    await assert.rejects(readLock(folder), /bitforbit\.lock is a link/);
-  } finally {
-    rmSync(folder, { recursive: true });
+test("a folder in its place is named", async (t) => {
+  const folder = folderOf(t);
+  mkdirSync(join(folder, LOCK_FILE));
+  writeFileSync(join(folder, LOCK_FILE, "x"), "");
+  await assert.rejects(writeLock(folder, lockNamed("demo")), { code: "input", message: "bitforbit.lock is a folder" });
+  assert.deepEqual(globSync("*", { cwd: folder, dot: true } as object), [LOCK_FILE]);
+});
+
+test("one that git could not merge counts as none when it is made anew, and as broken otherwise", async (t) => {
+  const folder = folderOf(t);
+  assert.deepEqual(await lockToReplace(folder), { conflict: false });
+  writeFileSync(join(folder, LOCK_FILE), `<<<<<<< HEAD\n${lockToml(lockNamed("a"))}=======\nx\n>>>>>>> b\n`);
+  await assert.rejects(readLock(folder), /bitforbit\.lock:1:1: marks of a merge conflict/);
+  assert.deepEqual(await lockToReplace(folder), { conflict: true });
+  await writeLock(folder, lockNamed("a"));
+  assert.equal((await lockToReplace(folder)).lock?.name, "a");
+  writeFileSync(join(folder, LOCK_FILE), "version = 9\n");
+  await assert.rejects(lockToReplace(folder), /made by a newer bitforbit/);
+});
+
+/** A Node that runs `code` with this room's functions at hand. */
+function script(code: string): string[] {
+  const file = JSON.stringify(join(import.meta.dirname, "lock-file.ts"));
+  const start = `const { writeLock, lockingAlone, readLock } = await import(${file}); const lockNamed = ${lockNamed.toString()};`;
+  return ["--input-type=module", "-e", `${start}\n${code}`];
+}
+
+async function killedAfter(child: ChildProcess, milliseconds: number): Promise<void> {
+  await once(child.stdout ?? child, "data");
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  child.kill("SIGKILL");
+  await once(child, "close");
+}
+
+test("kill -9 while it is written: the old lock or the new one, whole", async (t) => {
+  const folder = folderOf(t);
+  const [a, b] = [lockNamed("a", 2000), lockNamed("b", 2000)].map(lockToml);
+  const loop = `const [a, b] = [lockNamed("a", 2000), lockNamed("b", 2000)];
+    for (;;) { await writeLock(${JSON.stringify(folder)}, a); await writeLock(${JSON.stringify(folder)}, b); console.log(1); }`;
+  for (let round = 0; round < 8; round++) {
+    const child = spawn(process.execPath, script(loop), { stdio: ["ignore", "pipe", "inherit"] });
+    await killedAfter(child, round * 7);
+    const found = readFileSync(join(folder, LOCK_FILE), "utf8");
+    assert.ok(found === a || found === b, `round ${round}: ${found.length} bytes`);
+    await writeLock(folder, lockNamed("a", 2000));
   }
+  // What stands there half written goes with the next lock; a stranger's file stays.
+  const [ours, empty, theirs] = ["a", "b", "c"].map((digit) => join(folder, `.tmp-${digit.repeat(32)}`));
+  writeFileSync(ours ?? "", lockToml(lockNamed("a")).slice(0, 200));
+  writeFileSync(empty ?? "", "");
+  writeFileSync(theirs ?? "", "# What somebody else keeps\n");
+  await lockingAlone(folder, join(folder, "cache"), () => Promise.resolve());
+  assert.deepEqual(readdirSync(folder).sort(), [`.tmp-${"c".repeat(32)}`, LOCK_FILE, "cache"]);
 });
 
-test("what a new lock changes", () => {
-  const sums = { checksums: { sha256: "a".repeat(64) } };
-  const before = {
-    ...LOCK,
-    materials: [
-      material("up", "1.0.0"),
-      material("gone", "1.0.0"),
-      material("same", "1.0.0", sums),
-      material("two", "1.0.0"),
-    ],
-  };
-  const after = {
-    ...LOCK,
-    recipe: digestOf("other"),
-    materials: [
-      material("up", "2.0.0"),
-      material("come", "1.0.0"),
-      material("same", "1.0.0"),
-      material("two", "2.0.0"),
-      material("two", "3.0.0"),
-    ],
-  };
-  const { added, removed, changed } = lockChanges(before, after);
+test("a full disk leaves the old lock, and says so", (t) => {
+  const folder = folderOf(t);
+  const code = `process.chdir(${JSON.stringify(folder)});
+    await writeLock(".", lockNamed("small"));
+    const error = await writeLock(".", lockNamed("large", 5000)).catch((thrown) => thrown);
+    const { readdirSync } = await import("node:fs");
+    console.log(JSON.stringify([error.code, error.message, (await readLock(".")).name, readdirSync(".")]));`;
+  const mount = `mount -t tmpfs -o size=128k none ${folder} && exec "$0" "$@"`;
+  const ran = spawnSync("unshare", ["-rm", "sh", "-c", mount, process.execPath, ...script(code)], { encoding: "utf8" });
+  if (ran.status !== 0 && /unshare|mount|permitted/.test(ran.stderr))
+    return t.skip("no file system may be mounted here");
   assert.deepEqual(
-    added.map((item) => item.purl),
-    ["pkg:npm/come@1.0.0", "pkg:npm/two@2.0.0", "pkg:npm/two@3.0.0"],
+    JSON.parse(ran.stdout),
+    ["outside", `no space left to write ${LOCK_FILE}`, "small", [LOCK_FILE]],
+    ran.stderr,
   );
-  assert.deepEqual(
-    removed.map((item) => item.purl),
-    ["pkg:npm/gone@1.0.0", "pkg:npm/two@1.0.0"],
+});
+
+test("two at once: one waits for the other; one that died holds nobody up", async (t) => {
+  const folder = folderOf(t);
+  const [cache, project] = [join(folder, "cache"), join(folder, "project")];
+  mkdirSync(project);
+  const places = `${JSON.stringify(project)}, ${JSON.stringify(cache)}`;
+  const hold = `await lockingAlone(${places}, async () => { console.log(1); await new Promise((resolve) => setTimeout(resolve, 60_000)); });`;
+  const holder = spawn(process.execPath, script(hold), { stdio: ["ignore", "pipe", "inherit"] });
+  await once(holder.stdout, "data");
+  await assert.rejects(
+    lockingAlone(project, cache, () => Promise.resolve(), 50),
+    { code: "conflict" },
   );
-  assert.deepEqual(changed, [
-    { what: "recipe", before: LOCK.recipe, after: digestOf("other") },
-    { what: "same 1.0.0", before: `sha256:${"a".repeat(64)}`, after: "no checksum" },
-    { what: "up", before: "1.0.0", after: "2.0.0" },
-  ]);
-  assert.deepEqual(lockChanges(LOCK, LOCK), { added: [], removed: [], changed: [] });
-  assert.equal(lockChanges(undefined, LOCK).added.length, 2);
+  // The same folder by another name is the same lock.
+  symlinkSync(project, join(folder, "alias"));
+  await assert.rejects(
+    lockingAlone(join(folder, "alias"), cache, () => Promise.resolve(), 50),
+    { code: "conflict" },
+  );
+  setTimeout(() => holder.kill("SIGKILL"), 100);
+  assert.equal(await lockingAlone(project, cache, () => Promise.resolve("in"), 10_000), "in");
+  // Who counts up what the file says loses nothing.
+  await writeLock(project, lockNamed("n0"));
+  const once1 = async (): Promise<void> =>
+    await lockingAlone(project, cache, async () => {
+      const count = Number((await readLock(project))?.name.slice(1));
+      await writeLock(project, lockNamed(`n${count + 1}`));
+    });
+  await Promise.all(Array.from({ length: 5 }, once1));
+  assert.equal((await readLock(project))?.name, "n5");
+  assert.ok(existsSync(join(cache, "locking")), "nothing but the lock stands in the project");
+  assert.deepEqual(globSync("*", { cwd: project }), [LOCK_FILE]);
 });

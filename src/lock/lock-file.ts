@@ -1,188 +1,81 @@
-/** `bitforbit.lock` as a file: TOML, sorted, to be reviewed like code. */
+/** `bitforbit.lock` on disk: read whole or not at all, replaced in one step. */
+import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
-import * as v from "valibot";
-import { type Digest, isDigest } from "../digest.ts";
+import { sha256Hex } from "../digest.ts";
 import { writeDurable } from "../durable.ts";
-import { BitforbitError } from "../errors.ts";
-import { materialList } from "../format/material-list.ts";
-import { isTable, parseToml, tomlString } from "../format/toml.ts";
-import type { Checksums, Material } from "../material.ts";
-import { sortedBy } from "../order.ts";
+import { BitforbitError, systemCode } from "../errors.ts";
+import { exclusively } from "../exclusive.ts";
 import { readProjectFile } from "../project-file.ts";
+import { namesIn } from "../tree.ts";
 import type { Lock } from "./lock.ts";
+import { hasConflict } from "./lock-issues.ts";
+import { LOCK_START, lockToml, MAX_LOCK_BYTES, parseLock } from "./lock-toml.ts";
 
 export const LOCK_FILE = "bitforbit.lock";
 
-const VERSION = 1;
-const MAX_BYTES = 64 << 20;
-const ANEW = "bitforbit lock makes it anew";
-
-const HEADER = [
-  "# What bitforbit builds this project from, by digest. Commit it, and review its",
-  "# changes like code. Made by `bitforbit lock`; not to be edited.",
-];
-
-/** A lock as TOML. The same lock gives the same bytes, whatever the order of its lists. */
-export function lockToml(lock: Lock): string {
-  const lines = [...HEADER, "", `version = ${VERSION}`, ...pairs({ name: lock.name, recipe: lock.recipe })];
-  lines.push("", "[environment]", ...pairs({ type: lock.environment.type }), `pinned = ${lock.environment.pinned}`);
-  if (lock.source !== undefined) {
-    const { purl, url, sha256 } = lock.source;
-    lines.push("", "[source]", ...pairs({ purl, url, sha256 }));
-  }
-  if (lock.deps !== undefined) {
-    const { digest, files, bytes } = lock.deps;
-    lines.push("", "[deps]", ...pairs({ digest }), `files = ${files}`, `bytes = ${bytes}`);
-  }
-  for (const { path, sha256 } of sortedBy(lock.lockfiles, (item) => item.path)) {
-    lines.push("", "[[lockfile]]", ...pairs({ path, sha256 }));
-  }
-  for (const material of materialList(lock.materials, "the lock")) lines.push("", ...materialLines(material));
-  return `${lines.join("\n")}\n`;
-}
-
-const ALGORITHMS = ["goH1", "sha1", "sha256", "sha384", "sha512"] as const;
-
-function materialLines(material: Material): string[] {
-  if (material.kind !== "dependency") {
-    throw new BitforbitError("input", `a lock lists dependencies, and ${material.name} is a ${material.kind}`);
-  }
-  const { purl, uri, name, version, runtime, licence, checksums, dependsOn = [] } = material;
-  return [
-    "[[material]]",
-    ...pairs({ purl, uri, name, version }),
-    ...(runtime === undefined ? [] : [`runtime = ${runtime}`]),
-    ...pairs({ licence }),
-    ...pairs(Object.fromEntries(ALGORITHMS.map((algorithm) => [algorithm, checksums[algorithm]]))),
-    ...(dependsOn.length === 0 ? [] : ["dependsOn = [", ...dependsOn.map((ref) => `  ${tomlString(ref)},`), "]"]),
-  ];
-}
-
-function pairs(values: Record<string, string | undefined>): string[] {
-  return Object.entries(values).flatMap(([key, value]) => (value === undefined ? [] : `${key} = ${tomlString(value)}`));
-}
-
-const text = v.pipe(v.string(), v.minLength(1, "is empty"), v.maxLength(8192, "is too long"));
-const whole = v.pipe(v.number(), v.integer("is not whole"), v.minValue(0, "is negative"));
-const digits = (count: number) =>
-  v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${count}}$`), `is not ${count} lower-case hexadecimal digits`));
-const digest = v.pipe(
-  v.string(),
-  v.check(isDigest, "is not a digest ('sha256:' and 64 lower-case hexadecimal digits)"),
-  v.transform((value) => value as Digest),
-);
-
-const schema = v.strictObject({
-  version: v.literal(VERSION),
-  name: text,
-  recipe: digest,
-  environment: v.strictObject({ type: v.literal("host"), pinned: v.literal(false) }),
-  source: v.optional(v.strictObject({ purl: v.optional(text), url: v.optional(text), sha256: digits(64) })),
-  deps: v.optional(v.strictObject({ digest, files: whole, bytes: whole })),
-  lockfile: v.optional(v.array(v.strictObject({ path: text, sha256: digits(64) })), []),
-  material: v.optional(
-    v.array(
-      v.strictObject({
-        purl: v.optional(v.pipe(text, v.startsWith("pkg:", "is not a package URL"))),
-        uri: v.optional(text),
-        name: text,
-        version: v.optional(text),
-        runtime: v.optional(v.boolean()),
-        licence: v.optional(text),
-        goH1: v.optional(v.pipe(v.string(), v.regex(/^h1:[A-Za-z0-9+/]{43}=$/, "is not a Go module hash"))),
-        sha1: v.optional(digits(40)),
-        sha256: v.optional(digits(64)),
-        sha384: v.optional(digits(96)),
-        sha512: v.optional(digits(128)),
-        dependsOn: v.optional(v.array(text)),
-      }),
-    ),
-    [],
-  ),
-});
-
-type Written = v.InferOutput<typeof schema>;
-
-/**
- * A lock from TOML; `path` names it in errors. Inverse of `lockToml`. Throws
- * `input` for an unknown version or key, and for anything that is not what it
- * should be, naming it.
- */
-export function parseLock(source: string, path: string): Lock {
-  const table = parseToml(source, path, MAX_BYTES);
-  const version = table["version"];
-  if (version !== VERSION) {
-    const newer = typeof version === "number" && version > VERSION;
-    throw new BitforbitError(
-      "input",
-      `${path}: version ${JSON.stringify(version) ?? "none"} is not known, only ${VERSION}`,
-      {
-        hint: newer ? "a newer bitforbit made it: use that one" : ANEW,
-      },
-    );
-  }
-  const parsed = v.safeParse(schema, table);
-  if (!parsed.success) throw broken(path, table, parsed.issues[0]);
-  const { lockfile, material, environment, name, recipe, source: from, deps } = parsed.output;
-  return {
-    version: VERSION,
-    name,
-    recipe,
-    environment,
-    ...(from === undefined ? {} : { source: present(from) }),
-    lockfiles: sortedBy(lockfile, (item) => item.path),
-    materials: materialList(material.map(materialOf), path),
-    ...(deps === undefined ? {} : { deps }),
-  };
-}
-
-function present(from: NonNullable<Written["source"]>): NonNullable<Lock["source"]> {
-  const { purl, url, sha256 } = from;
-  return { ...(purl === undefined ? {} : { purl }), ...(url === undefined ? {} : { url }), sha256 };
-}
-
-function materialOf(written: Written["material"][number]): Material {
-  const { goH1, sha1, sha256, sha384, sha512, name, ...rest } = written;
-  const sums = Object.entries({ goH1, sha1, sha256, sha384, sha512 }).filter(([, value]) => value !== undefined);
-  const others = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
-  return { kind: "dependency", name, checksums: Object.fromEntries(sums) as Checksums, ...others };
-}
-
-function broken(path: string, table: unknown, issue: v.InferIssue<typeof schema>): BitforbitError {
-  const keys = (issue.path ?? []).map((item) => String(item.key));
-  const where = keys.map((key) => (/^\d+$/.test(key) ? String(Number(key) + 1) : key)).join(".");
-  const named = materialName(table, keys);
-  const place = `${path}: ${where}${named === undefined ? "" : ` (${named})`}`;
-  if (issue.type === "strict_object" && issue.expected === "never") {
-    return new BitforbitError("input", `${place}: unknown key`, {
-      hint: `remove it, or use the bitforbit that wrote it`,
-    });
-  }
-  if (issue.type === "strict_object" && issue.input === undefined) {
-    return new BitforbitError("input", `${place} is missing`, { hint: ANEW });
-  }
-  const said = issue.kind === "schema" ? `should be ${issue.expected ?? "something else"}` : issue.message;
-  const value = typeof issue.input === "string" ? JSON.stringify(issue.input.slice(0, 100)) : typeof issue.input;
-  return new BitforbitError("input", `${place} ${said}: ${value}`, { hint: ANEW });
-}
-
-/** What a numbered table is called, for people. */
-function materialName(table: unknown, keys: readonly string[]): string | undefined {
-  const list = isTable(table) ? table[keys[0] ?? ""] : undefined;
-  const item = Array.isArray(list) ? list[Number(keys[1])] : undefined;
-  const name = isTable(item) ? (item["purl"] ?? item["name"] ?? item["path"]) : undefined;
-  return typeof name === "string" ? name.slice(0, 200) : undefined;
-}
-
-/** The lock beside a recipe; undefined when there is none. Throws `input` when it is broken. */
+/** The lock beside a recipe; undefined when there is none. Throws as `parseLock` does. */
 export async function readLock(folder: string): Promise<Lock | undefined> {
-  const text = await readProjectFile(folder, LOCK_FILE, MAX_BYTES);
+  const text = await readProjectFile(folder, LOCK_FILE, MAX_LOCK_BYTES);
   return text === undefined ? undefined : parseLock(text, LOCK_FILE);
 }
 
-/** Replaces the lock in `folder`, durably; leaves the file alone when nothing changed. */
+/**
+ * The lock that a new one is to replace, and what was wrong with it. One that
+ * git could not merge counts as none: making it anew is the remedy. Anything
+ * else that is broken throws, a newer bitforbit's lock above all.
+ */
+export async function lockToReplace(folder: string): Promise<{ lock?: Lock; conflict: boolean }> {
+  const text = await readProjectFile(folder, LOCK_FILE, MAX_LOCK_BYTES);
+  if (text === undefined) return { conflict: false };
+  if (hasConflict(text)) return { conflict: true };
+  return { lock: parseLock(text, LOCK_FILE), conflict: false };
+}
+
+/**
+ * Replaces the lock in `folder`, durably: whoever reads it, and whenever this
+ * process ends, finds the old lock or the new one. Leaves the file alone when
+ * nothing changed. Throws `outside` when the disk is full: the old lock stays.
+ */
 export async function writeLock(folder: string, lock: Lock): Promise<void> {
   const text = lockToml(lock);
-  const before = await readProjectFile(folder, LOCK_FILE, MAX_BYTES).catch(() => undefined);
-  if (before !== text) await writeDurable(join(folder, LOCK_FILE), text);
+  // What can't be read (a link, too large) is replaced.
+  const before = await readProjectFile(folder, LOCK_FILE, MAX_LOCK_BYTES).catch(() => undefined);
+  if (before === text) return;
+  try {
+    await writeDurable(join(folder, LOCK_FILE), text);
+  } catch (error) {
+    if (systemCode(error) !== "EISDIR" && systemCode(error) !== "ENOTEMPTY") throw error;
+    throw new BitforbitError("input", `${LOCK_FILE} is a folder`, { cause: error, hint: "move it away" });
+  }
+}
+
+/**
+ * Runs `work` while no other process makes the lock of `folder`: between
+ * reading the old one and writing the new one nobody else writes. What a
+ * bitforbit that was killed left half written is removed: it would be part of
+ * the source. `cache` is `<home>/cache`. Waits for the other up to `waitMilliseconds`, then throws
+ * `conflict`.
+ */
+export async function lockingAlone<T>(
+  folder: string,
+  cache: string,
+  work: () => Promise<T>,
+  waitMilliseconds?: number,
+): Promise<T> {
+  const name = sha256Hex(await realpath(folder));
+  const alone = async (): Promise<T> => {
+    await removeRemains(folder);
+    return await work();
+  };
+  return await exclusively(join(cache, "locking", name), alone, waitMilliseconds);
+}
+
+/** Temporary files of `writeDurable` that hold the start of a lock. Others with such names are not ours. */
+async function removeRemains(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    if (!/^\.tmp-[0-9a-f]{32}$/.test(name)) continue;
+    const text = await readProjectFile(folder, name, MAX_LOCK_BYTES).catch(() => undefined);
+    const ours = text !== undefined && (text.startsWith(LOCK_START) || LOCK_START.startsWith(text));
+    if (ours) await rm(join(folder, name), { force: true });
+  }
 }

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { createHash } from "node:crypto";
 import {
   appendFileSync,
   cpSync,
@@ -17,12 +18,13 @@ import test, { type TestContext } from "node:test";
 import { digestOf, hexOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { recipeWith } from "../recipe/detected.ts";
+import { NOTHING_ASKED, type Recording } from "../record/recording.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { treeDigest } from "../tree.ts";
 import type { FetchDeps } from "./deps-cache.ts";
 import { mavenRepository, wheelsIn } from "./fetched.ts";
 import { checkLock, type LockContext, makeLock } from "./lock.ts";
-import { lockToml, parseLock } from "./lock-file.ts";
+import { lockToml, parseLock } from "./lock-toml.ts";
 
 const FIXTURES = join(import.meta.dirname, "../sbom/fixtures");
 
@@ -56,6 +58,7 @@ function project(context: TestContext, files: Record<string, string>, fetched: R
     write(stagedFolder, { "node_modules/soiled": "" });
     write(into, fetched);
     await new Promise((resolve) => setTimeout(resolve, 20));
+    return NOTHING_ASKED;
   };
   return {
     staged,
@@ -160,7 +163,7 @@ test("a fetch that fails leaves nothing behind, and the next one works", async (
   const { context } = npmProject(t, { a: "1" });
   const failing = {
     ...context(NPM),
-    fetchDeps: (): Promise<void> => Promise.reject(new BitforbitError("outside", "no network")),
+    fetchDeps: (): Promise<Recording> => Promise.reject(new BitforbitError("outside", "no network")),
   };
   assert.match(await refusal(makeLock(failing)), /^outside: no network/);
   assert.deepEqual(
@@ -189,7 +192,7 @@ test("the digest of what was fetched leaves bookkeeping out, and nothing else", 
         mkdirSync(dirname(join(into, path)), { recursive: true });
         writeFileSync(join(into, path), Buffer.from(text, "latin1"));
       }
-      return Promise.resolve();
+      return Promise.resolve(NOTHING_ASKED);
     };
     const { lock } = await makeLock({ ...context(NPM), fetchDeps });
     digests.push(lock.deps?.digest ?? "");
@@ -345,4 +348,90 @@ test("the deps folder that is given out is what was fetched", async (t) => {
   const { deps = "" } = await makeLock(context(NPM));
   cpSync(deps, join(staged, "copy"), { recursive: true });
   assert.equal((await treeDigest(deps)).digest, (await treeDigest(join(staged, "copy"))).digest);
+});
+
+/** A fetch that is recorded. */
+function recordedProject(
+  t: TestContext,
+  integrity: string,
+): { context: LockContext; said: string[]; fetches: () => number } {
+  const packages = {
+    "": { name: "demo" },
+    "node_modules/a": { version: "1.0.0", integrity },
+    "node_modules/far": { version: "1.0.0", integrity: SRI_OF_A, optional: true },
+  };
+  const { context, said, fetches } = project(
+    t,
+    { "package.json": "{}", "package-lock.json": JSON.stringify({ lockfileVersion: 3, packages }) },
+    { "npm/a": "1" },
+  );
+  const recording: Recording = {
+    version: 1,
+    exchanges: [
+      {
+        method: "GET",
+        url: "https://mirror.test/a/-/a-1.0.0.tgz",
+        status: 200,
+        headers: [],
+        digest: digestOf("a"),
+        size: 1,
+        purl: "pkg:npm/a@1.0.0",
+        checksums: { sha512: createHash("sha512").update("a").digest("hex") },
+      },
+    ],
+  };
+  const base = context(NPM);
+  const fetchDeps: FetchDeps = async (request) => {
+    await base.fetchDeps(request);
+    return recording;
+  };
+  return { context: { ...base, fetchDeps }, said, fetches };
+}
+
+const SRI_OF_A = `sha512-${createHash("sha512").update("a").digest("base64")}`;
+
+test("a recorded fetch: materials are what was fetched, with SHA-256 and size", async (t) => {
+  const { context, said, fetches } = recordedProject(t, SRI_OF_A);
+  const { lock, findings } = await makeLock(context);
+  assert.deepEqual(
+    lock.materials.map(({ purl, size, checksums }) => [purl, size, Object.keys(checksums)]),
+    [["pkg:npm/a@1.0.0", 1, ["sha256", "sha512"]]],
+  );
+  assert.deepEqual([findings?.confirmed, findings?.unfetched.length], [1, 1]);
+  assert.deepEqual((await makeLock(context)).lock, lock);
+  assert.equal(fetches(), 1);
+  for (const path of globSync("deps/*/recording.jsonl", { cwd: context.cache })) rmSync(join(context.cache, path));
+  assert.deepEqual((await makeLock(context)).lock, lock);
+  assert.equal(fetches(), 2);
+  assert.deepEqual(said.slice(1), [
+    "the cache of fetched dependencies was changed (the recording is gone): fetching them anew",
+    "fetching the dependencies of demo",
+  ]);
+});
+
+test("a recorded fetch that contradicts the lockfile refuses the lock", async (t) => {
+  const { context } = recordedProject(t, `sha512-${createHash("sha512").update("b").digest("base64")}`);
+  assert.match(
+    await refusal(makeLock(context)),
+    /^refused: what was fetched is not what the project pinned: pkg:npm\/a@1\.0\.0 from/,
+  );
+});
+
+test("another environment fetches anew: its clients may ask for other things", async (t) => {
+  const { context, fetches } = npmProject(t, { a: "1" });
+  const root = (name: string): LockContext => ({
+    ...context(NPM),
+    environment: {
+      type: "oci",
+      pinned: true,
+      image: "x",
+      platform: "linux/amd64",
+      manifest: digestOf("m"),
+      layers: [],
+      root: digestOf(name),
+    },
+  });
+  for (const made of [context(NPM), root("1"), root("2"), root("1")]) await makeLock(made);
+  assert.equal(fetches(), 3);
+  assert.equal((await makeLock(root("1"))).lock.environment.type, "oci");
 });

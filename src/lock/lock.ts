@@ -1,19 +1,42 @@
 /** `bitforbit.lock`: every material that a build reads, by digest. */
+import { join } from "node:path";
 import { type Digest, hexOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Material } from "../material.ts";
+import { sortedBy } from "../order.ts";
 import type { Recipe } from "../recipe/recipe.ts";
-import { type FetchDeps, fetchedDeps } from "./deps-cache.ts";
+import type { Recording } from "../record/recording.ts";
+import { type FetchDeps, fetchedDeps, type Recorded } from "./deps-cache.ts";
+import type { LockedEnvironment } from "./environment.ts";
 import { materialsOfFolder } from "./fetched.ts";
-import { lockedMaterials, readLockfiles, staleLockfiles } from "./lockfiles.ts";
+import { KEY } from "./lock-issues.ts";
+import { type Lockfile, lockedMaterials, readLockfiles, recordedMaterials, staleLockfiles } from "./lockfiles.ts";
+import { pinsOf } from "./pins.ts";
+import { compareRecording, type Findings, requireNoContradiction } from "./recorded.ts";
+import { servedWith } from "./recorded-bodies.ts";
+import { trustedChecksums } from "./trusted-checksums.ts";
+
+/** A program that builds use: the compiler, the linker, the interpreter. */
+export interface LockedTool {
+  /** As it is called: "gcc". */
+  name: string;
+  /** Where it is when all links are followed, absolute. */
+  path: string;
+  /** As it says itself. */
+  version: string;
+  /** Of the file: 64 hexadecimal digits. */
+  sha256: string;
+}
 
 export interface Lock {
-  version: 1;
+  /** Of the format that is written; a lock of version 1 reads as one of version 2. */
+  version: 2;
   name: string;
   /** Digest of bitforbit.toml as it was. */
   recipe: Digest;
-  /** Until environments are pinned: the machine's own, said plainly. */
-  environment: { type: "host"; pinned: false };
+  environment: LockedEnvironment;
+  /** In byte order of name, then path; [] where they were not looked for. */
+  tools: LockedTool[];
   source?: { purl?: string; url?: string; sha256: string };
   /**
    * The project's files that say which dependencies there are, relative to the
@@ -21,7 +44,7 @@ export interface Lock {
    * (pom.xml, pyproject.toml, …).
    */
   lockfiles: { path: string; sha256: string }[];
-  /** Dependencies, one a purl, in byte order of the purls. */
+  /** Dependencies, one a purl, in byte order of the purls. Nothing in them tells which mirror served them. */
   materials: Material[];
   /** What was fetched, by content: the same at every fetch (deps-content.ts says what counts). */
   deps?: { digest: Digest; files: number; bytes: number };
@@ -37,6 +60,11 @@ export interface LockContext {
   /** `<home>/cache`. */
   cache: string;
   fetchDeps: FetchDeps;
+  /** What programs come from: absent, the host's own, which nothing pins. */
+  environment?: LockedEnvironment;
+  tools?: readonly LockedTool[];
+  /** The day as of which registries answer: seconds since 1970. */
+  asOf?: number;
   /** Told in a line what takes time or was found odd. */
   onProgress?: (line: string) => void;
 }
@@ -45,10 +73,14 @@ export interface LockContext {
  * Reads the project's lockfiles, fetches its dependencies (or takes them from
  * the cache, checked), and gives the lock and the folder of what was fetched:
  * undefined when the recipe fetches nothing. That folder is the cache's own:
- * copy it before anything may write there. Throws `input` for lockfiles that
- * are missing, broken or out of date, with the command that mends them.
+ * copy it before anything may write there. `findings`: where the fetch was
+ * recorded, what it says beside the lockfiles. Throws `input` for lockfiles that
+ * are missing, broken or out of date, with the command that mends them, and
+ * `refused` when something fetched contradicts one.
  */
-export async function makeLock(context: LockContext): Promise<{ lock: Lock; deps: string | undefined }> {
+export async function makeLock(
+  context: LockContext,
+): Promise<{ lock: Lock; deps: string | undefined; recording: Recording | undefined; findings: Findings | undefined }> {
   const { recipe, stagedFolder } = context;
   const say = context.onProgress ?? (() => undefined);
   const lockfiles = await readLockfiles(recipe, stagedFolder);
@@ -57,20 +89,52 @@ export async function makeLock(context: LockContext): Promise<{ lock: Lock; deps
   for (const { path, reader } of lockfiles) {
     if (reader === undefined) say(`${path} is hashed, but its dependencies are not read: its format is not known`);
   }
-  const fetched = await fetchedDeps(context, lockfiles, say);
+  const { environment, asOf } = context;
+  const root = environment === undefined || environment.type === "host" ? undefined : environment.root;
+  const within = {
+    ...(root === undefined ? {} : { root }),
+    ...(asOf === undefined ? {} : { asOf }),
+  };
+  const fetched = await fetchedDeps({ ...context, within }, lockfiles, say);
   const found = fetched === undefined ? [] : await materialsOfFolder(recipe, fetched.folder);
+  // A fetch that asked for nothing tells nothing about the lockfiles.
+  const compared =
+    fetched === undefined || fetched.recorded.recording.exchanges.length === 0
+      ? undefined
+      : await comparedWith(fetched.recorded, context, lockfiles);
+  if (compared !== undefined) requireNoContradiction(compared.findings);
   const lock: Lock = {
-    version: 1,
+    version: 2,
     name: recipe.name,
     recipe: context.recipeDigest,
-    environment: { type: "host", pinned: false },
+    environment: context.environment ?? { type: "host", pinned: false },
+    tools: sortedBy(context.tools ?? [], KEY.tool),
     ...(recipe.source === undefined ? {} : { source: { ...recipe.source } }),
     lockfiles: lockfiles.map(({ path, digest }) => ({ path, sha256: hexOf(digest) })),
-    materials: lockedMaterials(lockfiles, found),
+    materials:
+      compared === undefined
+        ? lockedMaterials(lockfiles, found)
+        : recordedMaterials(lockfiles, found, compared.materials, unfetchedOf(compared.findings)),
     ...(fetched === undefined ? {} : { deps: fetched.content }),
   };
-  return { lock, deps: fetched?.folder };
+  return {
+    lock,
+    deps: recipe.fetch === undefined ? undefined : fetched?.folder,
+    recording: fetched?.recorded.recording,
+    findings: compared?.findings,
+  };
 }
+
+async function comparedWith(
+  { recording, withBody }: Recorded,
+  { recipe, stagedFolder }: LockContext,
+  lockfiles: readonly Lockfile[],
+): Promise<{ findings: Findings; materials: Material[] }> {
+  const trusted = recipe.ecosystem === "maven" ? await trustedChecksums(join(stagedFolder, recipe.directory)) : [];
+  return compareRecording(recording, pinsOf(lockfiles, trusted), await servedWith(recording, withBody));
+}
+
+const unfetchedOf = ({ unfetched }: Findings): Set<string> => new Set(unfetched.map((item) => item.purl));
 
 /**
  * What of a lock no longer fits the project, in words; [] when it fits. Reads

@@ -8,8 +8,8 @@ import { goSumMaterials, goSumStale } from "../format/go-sum.ts";
 import { materialList } from "../format/material-list.ts";
 import { pomMaterials } from "../format/maven-pom.ts";
 import { npmLockMaterials, npmLockStale } from "../format/npm-lock.ts";
-import { pythonLockMaterials } from "../format/python-lock.ts";
-import { requirementsMaterials } from "../format/requirements.ts";
+import { pythonLockHashes, pythonLockMaterials } from "../format/python-lock.ts";
+import { requirementsHashes, requirementsMaterials } from "../format/requirements.ts";
 import type { Ecosystem, Material } from "../material.ts";
 import { byteOrder } from "../order.ts";
 import { readProjectFile } from "../project-file.ts";
@@ -19,6 +19,7 @@ import { walkTree } from "../tree.ts";
 const MAX_BYTES = 32 << 20;
 
 type Reader = (text: string, what: string) => Material[];
+type Hashes = (text: string, what: string) => Map<string, Set<string>>;
 
 /** A file that says which dependencies there are. */
 export interface Lockfile {
@@ -28,23 +29,35 @@ export interface Lockfile {
   digest: Digest;
   /** Undefined where the format is not known: such a file is hashed only. */
   reader: Reader | undefined;
+  /** Of formats that pin a version by several hashes, of which a file must have one: `algorithm:digits` by purl. */
+  hashes?: Hashes;
+  /** The only format of which more is compared than its materials. */
+  format?: "go.sum";
 }
 
 /** Lockfile formats by file name; `make` is the command that writes the file. */
-const KNOWN: readonly { name: RegExp; ecosystem?: Ecosystem; make: string; reader: Reader }[] = [
+const KNOWN: readonly {
+  name: RegExp;
+  ecosystem?: Ecosystem;
+  make: string;
+  reader: Reader;
+  hashes?: Hashes;
+  format?: "go.sum";
+}[] = [
   { name: /^package-lock\.json$/, make: "npm install --package-lock-only", reader: npmLockMaterials },
   { name: /^npm-shrinkwrap\.json$/, make: "npm shrinkwrap", reader: npmLockMaterials },
   { name: /^Cargo\.lock$/, make: "cargo generate-lockfile", reader: cargoLockMaterials },
-  { name: /^go\.sum$/, make: "go mod tidy", reader: goSumMaterials },
-  { name: /^poetry\.lock$/, make: "poetry lock", reader: pythonLockMaterials },
-  { name: /^uv\.lock$/, make: "uv lock", reader: pythonLockMaterials },
-  { name: /^pylock(?:\.[^.]+)?\.toml$/, make: "pip lock", reader: pythonLockMaterials },
+  { name: /^go\.sum$/, make: "go mod tidy", reader: goSumMaterials, format: "go.sum" },
+  { name: /^poetry\.lock$/, make: "poetry lock", reader: pythonLockMaterials, hashes: pythonLockHashes },
+  { name: /^uv\.lock$/, make: "uv lock", reader: pythonLockMaterials, hashes: pythonLockHashes },
+  { name: /^pylock(?:\.[^.]+)?\.toml$/, make: "pip lock", reader: pythonLockMaterials, hashes: pythonLockHashes },
   { name: /^pom\.xml$/, make: "mvn archetype:generate", reader: pomMaterials },
   {
     name: /\.(?:txt|lock|in)$/,
     ecosystem: "pip",
     make: "pip-compile --generate-hashes",
     reader: (text, what) => buildOnly(what, requirementsMaterials(text, what)),
+    hashes: requirementsHashes,
   },
 ];
 
@@ -77,7 +90,15 @@ export async function readLockfiles(recipe: Recipe, stagedFolder: string): Promi
         hint: known === undefined ? "make it, and commit it" : `${known.make} makes it; commit it with the source`,
       });
     }
-    found.push({ path, text, digest: digestOf(text), reader: known?.reader });
+    const { reader, hashes, format } = known ?? {};
+    found.push({
+      path,
+      text,
+      digest: digestOf(text),
+      reader,
+      ...(hashes === undefined ? {} : { hashes }),
+      ...(format === undefined ? {} : { format }),
+    });
   }
   return found;
 }
@@ -145,4 +166,34 @@ export function lockedMaterials(lockfiles: readonly Lockfile[], fetched: readonl
   const versioned = new Set(fetched.map((item) => item.name));
   const whole = named.filter((item) => item.version !== undefined || !versioned.has(item.name));
   return materialList([...whole, ...extra], "the lock");
+}
+
+/**
+ * The same where all that was fetched is recorded: what the lockfiles name and
+ * nobody fetched (other platforms, optional parts, modules that are only in the
+ * graph) is no material, and what they do not name is one. `unfetched`: purls of
+ * the former.
+ */
+export function recordedMaterials(
+  lockfiles: readonly Lockfile[],
+  fetched: readonly Material[],
+  recorded: readonly Material[],
+  unfetched: ReadonlySet<string>,
+): Material[] {
+  const byPurl = new Map(recorded.map((item) => [item.purl, item]));
+  // A wheel that pip built of a source archive was never served: the archive was.
+  const found = fetched.filter((item) => !unfetched.has(item.purl ?? "") && !item.purl?.startsWith("pkg:pypi/"));
+  const named = lockedMaterials(lockfiles, found).filter(({ purl = "" }) => !unfetched.has(purl) || byPurl.has(purl));
+  const known = new Set(named.map((item) => item.purl));
+  const joined = named.map(({ dependsOn, ...item }) => {
+    const { checksums, size } = byPurl.get(item.purl) ?? { checksums: {} };
+    const needs = (dependsOn ?? []).filter((purl) => known.has(purl) || !unfetched.has(purl));
+    return {
+      ...item,
+      checksums: { ...checksums, ...item.checksums },
+      ...(size === undefined ? {} : { size }),
+      ...(needs.length === 0 ? {} : { dependsOn: needs }),
+    };
+  });
+  return materialList([...joined, ...recorded.filter((item) => !known.has(item.purl))], "the lock");
 }

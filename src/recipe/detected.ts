@@ -13,6 +13,8 @@ export function recipeWith(
   const { tools, ...rest } = parts;
   return {
     environment: { type: "host", tools },
+    network: "none",
+    strict: false,
     fetch: undefined,
     directory: ".",
     env: {},

@@ -32,6 +32,8 @@ test("a recipe becomes what a build needs, with defaults filled in", () => {
   assert.deepEqual(recipe, {
     name: "x",
     environment: { type: "host", tools: [] },
+    network: "none",
+    strict: false,
     fetch: "f",
     command: "make",
     outputs: ["out/**"],
@@ -97,12 +99,38 @@ test("whatever the text, the parser answers with a recipe or a BitforbitError", 
 
 test("recipeToml is the inverse of parseRecipe", () => {
   const line = fc.string({ unit: "binary", minLength: 1, maxLength: 40 });
+  const tools = fc.array(fc.constantFrom("gcc", "g++"));
+  const environments: fc.Arbitrary<Recipe["environment"]> = fc.oneof(
+    tools.map((some) => ({ type: "host" as const, tools: some })),
+    fc.record(
+      {
+        type: fc.constant("debian" as const),
+        tools,
+        suite: fc.constantFrom("bookworm", "sid"),
+        components: fc.constantFrom<string[]>(["main"], ["main", "contrib"]),
+        packages: fc.constantFrom<string[]>(["gcc"], ["g++", "make=4.3-4.1"]),
+        architecture: fc.constantFrom(undefined, "arm64"),
+      },
+      { noNullPrototype: true },
+    ),
+    fc.record(
+      {
+        type: fc.constant("oci" as const),
+        tools,
+        image: fc.constantFrom("a/b:1", "layout:dir:tag"),
+        platform: fc.constantFrom(undefined, "linux/arm64"),
+      },
+      { noNullPrototype: true },
+    ),
+  );
   const recipes: fc.Arbitrary<Recipe> = fc.record(
     {
       name: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._+@-]{0,20}$/),
       ecosystem: fc.constantFrom("npm", "go", "debian"),
       source: fc.constant({ purl: "pkg:npm/a@1", sha256: "ab".repeat(32) }),
-      environment: fc.array(fc.constantFrom("gcc", "g++")).map((tools) => ({ type: "host" as const, tools })),
+      environment: environments,
+      network: fc.constantFrom("none", "replay"),
+      strict: fc.boolean(),
       fetch: fc.oneof(line, fc.constant("a\n'quoted'\nb\\\n")),
       command: fc.oneof(line, fc.constant('one\ntwo "$X"\n'), fc.constant("'''\n\t\r\n'")),
       outputs: fc.array(fc.constantFrom("out/**", "a b", "*.deb"), { minLength: 1, maxLength: 3 }),
@@ -123,7 +151,19 @@ test("recipeToml is the inverse of parseRecipe", () => {
     },
     {
       noNullPrototype: true,
-      requiredKeys: ["name", "environment", "fetch", "command", "outputs", "directory", "env", "limits", "lockfiles"],
+      requiredKeys: [
+        "name",
+        "environment",
+        "network",
+        "strict",
+        "fetch",
+        "command",
+        "outputs",
+        "directory",
+        "env",
+        "limits",
+        "lockfiles",
+      ],
     },
   );
   fc.assert(

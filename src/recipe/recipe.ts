@@ -37,13 +37,39 @@ export interface Limits {
   logBytes: number;
 }
 
+/** What the build's programs come from. `tools`: programs that must be there. */
+export type EnvironmentSpec =
+  | { type: "host"; tools: string[] }
+  | {
+      type: "debian";
+      tools: string[];
+      /** Debian's word: "bookworm". */
+      suite: string;
+      components: string[];
+      /** Names, or "name=version". */
+      packages: string[];
+      /** Debian's word; undefined: this machine's. */
+      architecture: string | undefined;
+    }
+  | {
+      type: "oci";
+      tools: string[];
+      /** "registry/name@sha256:…", "registry/name:tag", "layout:PATH:tag", "layout:PATH@sha256:…". */
+      image: string;
+      /** "os/architecture[/variant]"; undefined: this machine's. */
+      platform: string | undefined;
+    };
+
 export interface Recipe {
   name: string;
   ecosystem?: Ecosystem;
   /** Absent: the recipe's own folder is the source. */
   source?: RecipeSource;
-  /** `tools`: programs that the build needs on this machine. */
-  environment: { type: "host"; tools: string[] };
+  environment: EnvironmentSpec;
+  /** `replay`: what the command asks the network for is answered from the recording that the lock made. */
+  network: "none" | "replay";
+  /** A build that reads what is not locked is not canonical. */
+  strict: boolean;
   /** Shell script run when the lock is made, with network; writes to $BITFORBIT_DEPS. */
   fetch: string | undefined;
   /** Shell script run with `sh -eu` at the build path, without network. */
@@ -115,11 +141,41 @@ const schema = v.strictObject({
       v.description("Where the source comes from; without it, this folder is the source."),
     ),
   ),
+  network: v.optional(
+    v.pipe(
+      v.picklist(["none", "replay"]),
+      v.description("replay: the command's requests are answered from what was recorded when the lock was made."),
+    ),
+  ),
+  strict: v.optional(v.pipe(v.boolean(), v.description("A build that reads what is not locked is not canonical."))),
   environment: v.optional(
     v.strictObject({
-      type: v.optional(v.pipe(v.literal("host"), v.description("The machine's own programs, read-only."))),
+      type: v.optional(
+        v.pipe(
+          v.picklist(["host", "debian", "oci"]),
+          v.description(
+            "host: this machine's own programs, not pinned. debian: packages of a suite. oci: a container image.",
+          ),
+        ),
+      ),
       tools: v.optional(
         list(matching(/^[A-Za-z0-9._+-]{1,64}$/, "a program's name", "A program."), "Programs needed."),
+      ),
+      suite: v.optional(matching(/^[a-z][a-z0-9-]{0,63}$/, 'a suite such as "bookworm"', "Debian suite.")),
+      components: v.optional(
+        list(matching(/^[a-z][a-z0-9-]{0,63}$/, 'a component such as "main"', "A component."), "Of the suite.", 1),
+      ),
+      packages: v.optional(
+        list(
+          matching(/^[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+~:-]+)?$/, "a Debian package's name", "A package."),
+          "Debian packages; what they depend on comes with them.",
+          1,
+        ),
+      ),
+      architecture: v.optional(matching(/^[a-z0-9-]{2,32}$/, 'such as "amd64"', "Debian architecture.")),
+      image: v.optional(text("Container image: registry/name@sha256:…, registry/name:tag, layout:PATH:tag.", 1024)),
+      platform: v.optional(
+        matching(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/, 'such as "linux/amd64"', "The image's platform."),
       ),
     }),
   ),
@@ -164,7 +220,44 @@ export function parseRecipe(source: string, path: string): Recipe {
   if (isTable(table["env"]) && Object.keys(table["env"]).length !== Object.keys(written.env ?? {}).length) {
     throw new BitforbitError("input", `${path}: env has a key that is not a variable's name`);
   }
+  requireFitting(source, path, written.environment ?? {});
   return recipeOf(written);
+}
+
+type WrittenEnvironment = NonNullable<Written["environment"]>;
+
+/** The keys that each type of environment takes; those it needs are marked. */
+const ENVIRONMENT_KEYS: Readonly<Record<EnvironmentSpec["type"], Readonly<Record<string, "needed" | "allowed">>>> = {
+  host: {},
+  debian: { suite: "needed", packages: "needed", components: "allowed", architecture: "allowed" },
+  oci: { image: "needed", platform: "allowed" },
+};
+
+function requireFitting(source: string, path: string, written: WrittenEnvironment): void {
+  const type = written.type ?? "host";
+  const keys = ENVIRONMENT_KEYS[type];
+  for (const key of Object.keys(written)) {
+    if (key === "type" || key === "tools" || key in keys) continue;
+    const { line, column } = locateKey(source, ["environment", key]);
+    const owner = Object.entries(ENVIRONMENT_KEYS).find(([, known]) => key in known)?.[0] ?? "another";
+    throw new BitforbitError("input", `${path}:${line}:${column}: environment.${key} is for type = "${owner}"`, {
+      hint: `the environment's type is "${type}": set type = "${owner}", or leave ${key} out`,
+    });
+  }
+  for (const [key, need] of Object.entries(keys)) {
+    if (need !== "needed" || key in written) continue;
+    const { line, column } = locateKey(source, ["environment"]);
+    throw new BitforbitError("input", `${path}:${line}:${column}: an environment of type "${type}" needs ${key}`, {
+      hint: type === "oci" ? 'image = "registry/name@sha256:…"' : 'suite = "bookworm" and packages = ["gcc", "make"]',
+    });
+  }
+}
+
+function environmentOf(written: WrittenEnvironment): EnvironmentSpec {
+  const { tools = [], suite = "", packages = [], components = ["main"], architecture, image = "", platform } = written;
+  if (written.type === "debian") return { type: "debian", tools, suite, components, packages, architecture };
+  if (written.type === "oci") return { type: "oci", tools, image, platform };
+  return { type: "host", tools };
 }
 
 function sizeOr(value: string | undefined, fallback: number): number {
@@ -180,7 +273,9 @@ function recipeOf(written: Written): Recipe {
     ...(sha256 === undefined
       ? {}
       : { source: { ...(purl === undefined ? {} : { purl }), ...(url === undefined ? {} : { url }), sha256 } }),
-    environment: { type: "host", tools: written.environment?.tools ?? [] },
+    environment: environmentOf(written.environment ?? {}),
+    network: written.network ?? "none",
+    strict: written.strict ?? false,
     fetch: written.fetch,
     command: written.command,
     outputs: written.outputs,
@@ -232,7 +327,7 @@ function shown(value: unknown): string {
 function knownKeys(table: readonly string[]): string[] {
   if (table.length === 0) return Object.keys(schema.entries);
   if (table[0] === "source") return ["purl", "url", "sha256"];
-  if (table[0] === "environment") return ["type", "tools"];
+  if (table[0] === "environment") return Object.keys(schema.entries.environment.wrapped.entries);
   return ["timeout", "memory", "processes", "disk", "output", "log"];
 }
 

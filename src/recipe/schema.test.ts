@@ -12,12 +12,26 @@ import { parseRecipe, recipeSchema } from "./recipe.ts";
 
 const FILE = "schemas/recipe.schema.json";
 
-/** The schema as published: valibot's, with a title and the one rule that valibot does not write out. */
+const no = (...keys: string[]): object => ({ not: { anyOf: keys.map((key) => ({ required: [key] })) } });
+
+/** The schema as published: valibot's, with a title and the rules that valibot does not write out. */
 function published(): object {
   const schema = toJsonSchema(recipeSchema, { target: "draft-07" });
   const source = schema.properties?.["source"];
   assert.ok(isObject(source));
   source["oneOf"] = [{ required: ["purl"] }, { required: ["url"] }];
+  const environment = schema.properties?.["environment"];
+  assert.ok(isObject(environment));
+  // Which keys belong to which type of environment; without a type it is the host's.
+  const [debian, oci] = [
+    ["suite", "packages", "components", "architecture"],
+    ["image", "platform"],
+  ];
+  environment["oneOf"] = [
+    { properties: { type: { const: "host" } }, ...no(...debian, ...oci) },
+    { properties: { type: { const: "debian" } }, required: ["type", "suite", "packages"], ...no(...oci) },
+    { properties: { type: { const: "oci" } }, required: ["type", "image"], ...no(...debian) },
+  ];
   return { ...schema, title: "bitforbit.toml", description: "What to build, and what comes out." };
 }
 
@@ -36,6 +50,9 @@ const VALID = [
   `${BASE}[source]\npurl = "pkg:npm/%40a/b@1"\nsha256 = "${SHA}"\n`,
   `${BASE}[source]\nurl = "../a.tar.gz"\nsha256 = "${SHA}"\n`,
   `${BASE}[environment]\ntype = "host"\ntools = ["gcc", "g++"]\n[env]\nA_1 = "x"\n`,
+  `${BASE}network = "replay"\nstrict = true\n[environment]\ntype = "debian"\nsuite = "bookworm"\npackages = ["gcc", "g++"]\n`,
+  `${BASE}[environment]\ntype = "debian"\nsuite = "sid"\npackages = ["make=4.3-4.1"]\ncomponents = ["main"]\narchitecture = "arm64"\n`,
+  `${BASE}[environment]\ntype = "oci"\nimage = "registry.example/a/b:1"\nplatform = "linux/arm64/v8"\ntools = ["cc"]\n`,
 ];
 
 const INVALID = [
@@ -65,6 +82,15 @@ const INVALID = [
   `${BASE}[source]\npurl = "npm/b@1"\nsha256 = "${SHA}"\n`,
   `${BASE}[source]\nurl = "x"\nsha256 = "${SHA.toUpperCase()}"\n`,
   `${BASE}[environment]\ntype = "docker"\n`,
+  `${BASE}[environment]\ntype = "debian"\n`,
+  `${BASE}[environment]\ntype = "debian"\nsuite = "bookworm"\n`,
+  `${BASE}[environment]\ntype = "debian"\nsuite = "bookworm"\npackages = []\n`,
+  `${BASE}[environment]\ntype = "debian"\nsuite = "bookworm"\npackages = ["Gcc"]\n`,
+  `${BASE}[environment]\ntype = "debian"\nsuite = "bookworm"\npackages = ["gcc"]\nimage = "a"\n`,
+  `${BASE}[environment]\nsuite = "bookworm"\n`,
+  `${BASE}[environment]\ntype = "oci"\n`,
+  `${BASE}[environment]\ntype = "oci"\nimage = "a"\nplatform = "linux"\n`,
+  `${BASE}network = "host"\n`,
   `${BASE}[environment]\ntools = ["rm -rf"]\n`,
   `${BASE}[env]\n"1A" = "x"\n`,
   `${BASE}[env]\nA = 1\n`,
@@ -101,7 +127,9 @@ test("schema and parser agree on values made up at random", () => {
   );
   const key = fc.constantFrom(
     ..."ecosystem directory fetch lockfiles nmae limits.memory limits.timeout limits.processes".split(" "),
-    ..."env.A environment.tools environment.type source.purl source.sha256 limits.lgo".split(" "),
+    ..."env.A environment.tools environment.type environment.suite environment.image strict source.purl source.sha256 limits.lgo".split(
+      " ",
+    ),
   );
   fc.assert(
     fc.property(fc.uniqueArray(fc.tuple(key, value), { maxLength: 3, selector: ([name]) => name }), (pairs) => {

@@ -18,9 +18,12 @@ export function recipeToml(recipe: Recipe, assumed: readonly string[] = []): str
       `fetch = ${tomlText(recipe.fetch)}`,
     );
   }
-  lines.push("", "# without network; reads $BITFORBIT_DEPS", `command = ${tomlText(recipe.command)}`, "");
+  const reach = recipe.network === "replay" ? "with the recorded network" : "without network";
+  lines.push("", `# ${reach}; reads $BITFORBIT_DEPS`, `command = ${tomlText(recipe.command)}`, "");
   lines.push(`outputs = ${tomlList(recipe.outputs)}`);
   if (recipe.lockfiles.length > 0) lines.push(`lockfiles = ${tomlList(recipe.lockfiles)}`);
+  if (recipe.network !== "none") lines.push(`network = ${tomlString(recipe.network)}`);
+  if (recipe.strict) lines.push("strict = true");
   if (recipe.source !== undefined) {
     lines.push("", "[source]");
     for (const key of ["purl", "url", "sha256"] as const) {
@@ -28,8 +31,7 @@ export function recipeToml(recipe: Recipe, assumed: readonly string[] = []): str
       if (value !== undefined) lines.push(`${key} = ${tomlString(value)}`);
     }
   }
-  lines.push("", "[environment]", 'type = "host"');
-  if (recipe.environment.tools.length > 0) lines.push(`tools = ${tomlList(recipe.environment.tools)}`);
+  lines.push("", "[environment]", ...environmentLines(recipe.environment));
   const names = Object.keys(recipe.env).sort(byteOrder);
   if (names.length > 0) {
     lines.push("", "[env]", ...names.map((name) => `${tomlKey(name)} = ${tomlString(recipe.env[name] ?? "")}`));
@@ -37,6 +39,12 @@ export function recipeToml(recipe: Recipe, assumed: readonly string[] = []): str
   const limits = limitLines(recipe);
   if (limits.length > 0) lines.push("", "[limits]", ...limits);
   return `${lines.join("\n")}\n`;
+}
+
+function environmentLines(environment: Recipe["environment"]): string[] {
+  return Object.entries(environment)
+    .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
+    .map(([key, value]) => `${key} = ${Array.isArray(value) ? tomlList(value) : tomlString(String(value))}`);
 }
 
 function tomlList(items: readonly string[]): string {

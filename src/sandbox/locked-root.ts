@@ -2,12 +2,13 @@ import { lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { World } from "../world.ts";
 import type { HostAbilities } from "./host.ts";
+import type { Network } from "./sandbox.ts";
 import { type Accounts, worldFiles } from "./world-files.ts";
 
 export interface LayerPlan {
   world: World;
   host: HostAbilities;
-  network: "none" | "host";
+  network: Network;
   /** The locked root, which nothing writes to. */
   root: string;
   /** Folder of this run in which the layer is made. */

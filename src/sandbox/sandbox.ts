@@ -32,6 +32,14 @@ export interface SandboxLimits {
   logBytes: number;
 }
 
+/**
+ * `none`: no network. `proxied`: none either, but the caller's registry
+ * configuration for the whole machine is there: `beforeStart` has somebody
+ * listen inside. `host`: this machine's network, with the caller's proxies,
+ * certificates and registry configuration.
+ */
+export type Network = "none" | "proxied" | "host";
+
 export interface SandboxSpec {
   world: World;
   /** Folder of a locked root, shown instead of this machine's own system folders, and never written. */
@@ -46,8 +54,7 @@ export interface SandboxSpec {
   environment: Readonly<Record<string, string>>;
   /** Small files to show read-only, by their path inside; content is copied. */
   files?: readonly { to: string; content: Uint8Array }[];
-  /** `host`: this machine's network, with the caller's proxies, certificates and registry configuration. */
-  network: "none" | "host";
+  network: Network;
   limits: SandboxLimits;
   /** File that takes stdout and stderr, together, bounded by `limits.logBytes`. */
   log: string;
@@ -162,7 +169,7 @@ async function runIn(
     before: [...root.args, ...skeleton(spec, host), ...processors(spec.world, host, resources.runFolder)],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
-      ...(spec.network === "none" ? ["--unshare-net"] : []),
+      ...(spec.network === "host" ? [] : ["--unshare-net"]),
       ...(root.layers === undefined ? ["--remount-ro", "/"] : []),
       "--remount-ro",
       "/dev",
@@ -191,6 +198,8 @@ async function runIn(
   });
 }
 
+const isFolder = ({ from }: { from: string }): boolean => statSync(from).isDirectory();
+
 /** The root inside: a locked one, with a layer of this run over it, or this machine's own system folders. */
 async function rootOf(
   spec: SandboxSpec,
@@ -202,7 +211,6 @@ async function rootOf(
   const { world, network } = spec;
   if (spec.root !== undefined) {
     const places = [...shown, ...(host.locales === undefined ? [] : [{ from: host.locales.folder, to: LOCALES }])];
-    const isFolder = ({ from }: { from: string }): boolean => statSync(from).isDirectory();
     const folders = [world.user.home, spec.directory, ...places.filter(isFolder).map(({ to }) => to)];
     const files = [...places.filter((place) => !isFolder(place)), ...(spec.files ?? [])].map(({ to }) => to);
     const layer = rootLayer({ world, host, network, root: spec.root, runFolder, folders, files });

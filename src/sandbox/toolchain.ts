@@ -12,7 +12,15 @@ export interface ToolPaths {
   missing: string[];
 }
 
-const SYSTEM_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/** PATH of a system without additions. */
+export const SYSTEM_PATH: readonly string[] = [
+  "/usr/local/sbin",
+  "/usr/local/bin",
+  "/usr/sbin",
+  "/usr/bin",
+  "/sbin",
+  "/bin",
+];
 
 /** Every sandbox shows these; other places must be asked for. */
 const isShown = (path: string): boolean => /^\/(?:usr|opt|bin|sbin|lib\w*)\//.test(path);

@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, writeF
 import { join } from "node:path";
 import type { World } from "../world.ts";
 import type { HostAbilities } from "./host.ts";
+import type { Network } from "./sandbox.ts";
 
 /** Configuration of registry clients for the whole machine; there only with the network. */
 const CLIENT_FILES = ["pip.conf", "npmrc", "go.env"];
@@ -30,7 +31,7 @@ const CLOCK_LIBRARY = `${WORLD_FOLDER}/clock.so`;
 export function worldFiles(
   world: World,
   host: HostAbilities,
-  network: "none" | "host",
+  network: Network,
   etc: string,
   library: string,
   base: Accounts = HOST_ACCOUNTS,
@@ -46,10 +47,9 @@ export function worldFiles(
   put("hostname", `${world.hostname}\n`);
   const own = `127.0.0.1 localhost ${world.hostname}\n::1 localhost ip6-localhost\n`;
   put("hosts", network === "host" ? own + hostFile("/etc/hosts") : own);
-  if (network === "host") {
-    for (const name of ["resolv.conf", ...CLIENT_FILES.filter((one) => existsSync(join("/etc", one)))]) {
-      put(name, hostFile(join("/etc", name)));
-    }
+  if (network === "host") put("resolv.conf", hostFile("/etc/resolv.conf"));
+  if (network !== "none") {
+    for (const name of CLIENT_FILES.filter((one) => existsSync(join("/etc", one)))) put(name, hostFile(`/etc/${name}`));
   }
   const shifting = clockLibrary(world, host, network);
   if (shifting !== undefined) {
@@ -90,7 +90,7 @@ function without(lines: string, name: string, id: number): string {
  * not depend on it. Nor does it enter where the network is, whose certificates
  * are valid now.
  */
-function clockLibrary(world: World, host: HostAbilities, network: "none" | "host"): string | undefined {
+function clockLibrary(world: World, host: HostAbilities, network: Network): string | undefined {
   if (world.clockOffset === 0 || network === "host") return undefined;
   return host.clockShift ?? host.faketime;
 }

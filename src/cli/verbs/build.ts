@@ -37,14 +37,15 @@ export async function build(args: readonly string[], options: Options, terminal:
       if (prepared.lockMade) await writeLock(folder, prepared.lock);
       showVerdict(terminal, verdict);
       const document = verdictDocument(prepared, verdict);
+      const canonical = verdict.notCanonical.length === 0;
       if (verdict.outputsFolder === undefined || verdict.outcome === "failed") {
-        const about = { build: uniqueName(systemEntropy), at: systemClock.now(), canonical: !once };
+        const about = { build: uniqueName(systemEntropy), at: systemClock.now(), canonical };
         await withLedger(home, async (ledger) => ledger.recordAll(buildEvents(prepared, verdict, about)));
-        terminal.document({ ...document, canonical: !once, build: about.build });
+        terminal.document({ ...document, canonical, build: about.build });
         return EXIT_OF[verdict.outcome];
       }
       const released = await release(prepared, verdict, {
-        canonical: !once,
+        canonical,
         output,
         ...(secret === undefined ? {} : { passphrase: secret }),
       });
@@ -55,7 +56,7 @@ export async function build(args: readonly string[], options: Options, terminal:
         verdict.outcome,
         nearest.root === home.root ? "" : ` --home ${shownPath(home.root)}`,
       );
-      terminal.document({ ...document, canonical: !once, ...releasedDocument(released) });
+      terminal.document({ ...document, canonical, ...releasedDocument(released) });
       return EXIT_OF[verdict.outcome];
     },
   );

@@ -5,8 +5,9 @@ import { extractArchive } from "../../format/extract.ts";
 import type { Home } from "../../flow/home.ts";
 import { withScratch } from "../../flow/scratch.ts";
 import { detect } from "../../recipe/detect.ts";
-import type { Detected } from "../../recipe/detected.ts";
-import { DEFAULT_LIMITS, type Recipe, RECIPE_FILE } from "../../recipe/recipe.ts";
+import { type Detected, recipeWith } from "../../recipe/detected.ts";
+import { type Recipe, RECIPE_FILE } from "../../recipe/recipe.ts";
+import { pinnedEnvironment, suiteHere } from "../../recipe/pinned.ts";
 import { recipeToml } from "../../recipe/write.ts";
 import { pinSource } from "../../source/archive.ts";
 import { readSource, stage } from "../../source/source.ts";
@@ -15,18 +16,48 @@ import { homeFor, projectFolder, text } from "../project.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** Fetches a published source, pins it by digest, and looks at what is in it. */
-async function detectFetched(folder: string, purl: string, home: Home): Promise<Detected | undefined> {
+async function detectFetched(
+  folder: string,
+  purl: string,
+  home: Home,
+  environment: string | undefined,
+): Promise<Detected | undefined> {
   const pinned = await pinSource(folder, { purl }, home.cache);
   return await withScratch(home, {}, async (scratch) => {
     const source = { purl, sha256: pinned.sha256 };
-    const bare = { name: "source", outputs: [], lockfiles: [], directory: ".", env: {}, command: "", fetch: undefined };
-    const recipe: Recipe = { ...bare, source, environment: { type: "host", tools: [] }, limits: { ...DEFAULT_LIMITS } };
+    const recipe: Recipe = { ...recipeWith({ name: "source", command: "", outputs: [], tools: [] }), source };
     const options = { cache: home.cache, extract: extractArchive };
     const tree = join(scratch, "tree");
     await stage(await readSource(folder, recipe, options), folder, recipe, tree, options);
-    const found = await detect(tree);
+    const detected = await detect(tree);
+    const found = detected && (await inEnvironment(detected, tree, environment));
     return found && { ...found, recipe: { ...found.recipe, source } };
   });
+}
+
+/** The recipe in a pinned environment, where this machine can make one; `wanted`: "host", "debian" or "debian:SUITE". */
+async function inEnvironment(found: Detected, folder: string, wanted: string | undefined): Promise<Detected> {
+  const [type = "", named] = wanted?.split(":") ?? [];
+  if (wanted !== undefined && !/^(?:host|debian(?::[a-z][a-z0-9-]*)?)$/.test(wanted)) {
+    throw new BitforbitError("usage", `not an environment: ${JSON.stringify(wanted)}`, {
+      hint: "host, debian, or debian:SUITE; images are named in bitforbit.toml",
+    });
+  }
+  if (type === "host") return found;
+  const suite = named ?? suiteHere();
+  if (suite === undefined) {
+    if (type === "debian") {
+      throw new BitforbitError("lacking", "a Debian environment needs apt and Debian's archive keyring", {
+        hint: "apt-get install apt debian-archive-keyring, or give --environment host",
+      });
+    }
+    const assumed = "the machine's own programs are used, which pins nothing: such builds are not canonical";
+    return { ...found, assumed: [...found.assumed, assumed] };
+  }
+  const environment = await pinnedEnvironment(found.recipe, folder, suite);
+  if (environment === undefined) return found;
+  const assumed = `programs come from Debian ${suite}, pinned in the lock; choose another suite, or an image, in bitforbit.toml`;
+  return { recipe: { ...found.recipe, environment }, assumed: [...found.assumed, assumed] };
 }
 
 /** `bitforbit init [DIR]`: writes a recipe that builds, and says what it assumed. */
@@ -34,28 +65,34 @@ export async function init(args: readonly string[], options: Options, terminal: 
   const folder = await projectFolder(args[0]);
   const path = join(folder, RECIPE_FILE);
   const purl = text(options, "source");
-  const found = purl === undefined ? await detect(folder) : await detectFetched(folder, purl, homeFor(folder, options));
+  const wanted = text(options, "environment");
+  const found =
+    purl === undefined
+      ? await detect(folder).then((detected) => detected && inEnvironment(detected, folder, wanted))
+      : await detectFetched(folder, purl, homeFor(folder, options), wanted);
   if (found === undefined) {
     throw new BitforbitError("input", `nothing to build was recognised in ${folder}`, {
       hint: "it holds no package.json, pyproject.toml, Cargo.toml, go.mod, pom.xml, configure, Makefile or debian/control; write bitforbit.toml by hand: name, command, outputs",
     });
   }
-  const toml = recipeToml(found.recipe, found.assumed);
+  const { recipe, assumed } = found;
+  const toml = recipeToml(recipe, assumed);
   if (options["force"] === true) await writeDurable(path, toml);
   else if (!(await createDurable(path, toml))) {
     throw new BitforbitError("conflict", `${path} is there already`, {
       hint: "edit it, or give --force to replace it",
     });
   }
-  terminal.line(`${terminal.strong(found.recipe.name)}: a ${found.recipe.ecosystem ?? "plain"} project`);
-  for (const line of found.assumed) terminal.line(`  assumed  ${line}`);
+  terminal.line(`${terminal.strong(recipe.name)}: a ${recipe.ecosystem ?? "plain"} project`);
+  for (const line of assumed) terminal.line(`  assumed  ${line}`);
   terminal.line();
   terminal.line(`wrote ${RECIPE_FILE}; next: bitforbit build`);
   terminal.document({
     written: path,
-    project: found.recipe.name,
-    ...(found.recipe.ecosystem === undefined ? {} : { ecosystem: found.recipe.ecosystem }),
-    assumed: found.assumed,
+    project: recipe.name,
+    ...(recipe.ecosystem === undefined ? {} : { ecosystem: recipe.ecosystem }),
+    environment: recipe.environment.type,
+    assumed,
   });
   return 0;
 }

@@ -4,7 +4,8 @@ import { prepare } from "../../flow/prepare.ts";
 import { recordLock } from "../../flow/record.ts";
 import { withScratch } from "../../flow/scratch.ts";
 import type { Material } from "../../material.ts";
-import { lockChanges } from "../../lock/changes.ts";
+import { countOf, lockChanges } from "../../lock/changes.ts";
+import { environmentWords } from "../../lock/environment.ts";
 import { LOCK_FILE, readLock, writeLock } from "../../lock/lock-file.ts";
 import { probeHost } from "../../sandbox/host.ts";
 import { onInterrupt } from "../interrupt.ts";
@@ -36,11 +37,11 @@ export async function lock(args: readonly string[], options: Options, terminal: 
   );
   terminal.progress(undefined);
   const changes = lockChanges(before, prepared.lock);
-  const count = changes.added.length + changes.removed.length + changes.changed.length;
+  const count = countOf(changes);
   const document = {
     project: prepared.recipe.name,
     fits: count === 0,
-    environment: "host, not pinned",
+    environment: environmentWords(prepared.lock.environment),
     materials: prepared.lock.materials.length,
     lockfiles: prepared.lock.lockfiles.map(({ path, sha256 }) => ({ path, digest: `sha256:${sha256}` })),
     changes,
@@ -67,7 +68,7 @@ export async function lock(args: readonly string[], options: Options, terminal: 
   terminal.line(
     `${counted(pinned, "dependency", "dependencies")} pinned in bitforbit.lock (${counted(count, "change")})`,
   );
-  terminal.line(terminal.dim("environment: host, not pinned"));
+  terminal.line(terminal.dim(`environment: ${environmentWords(prepared.lock.environment)}`));
   return 0;
 }
 

@@ -1,0 +1,164 @@
+/**
+ * Assembled roots by content: `<cache>/roots/<64 hexadecimal digits of the
+ * root's digest>/root`, with `listing` beside it. An entry is made in a
+ * temporary sibling and renamed, so it is whole or not there.
+ *
+ * `listing` has a line for every file: inode, size, change time and the line
+ * that the digest is made of. Whoever changes a file, or puts one into a
+ * folder, changes its change time, which cannot be set back: so at use every
+ * entry is asked for these numbers, and only when one differs are contents digested again.
+ */
+import { lstatSync } from "node:fs";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Digest, hexOf } from "../digest.ts";
+import { syncFolder, writeDurable } from "../durable.ts";
+import { systemEntropy, uniqueName } from "../entropy.ts";
+import { BitforbitError, systemCode } from "../errors.ts";
+import { exclusively } from "../exclusive.ts";
+import { namesIn, removeTree } from "../tree.ts";
+import type { EnvironmentRoot } from "./context.ts";
+import { type ListedEntry, rootDigest } from "./root-digest.ts";
+
+/** How much is looked at before a cached root is used. */
+export type RootCheck = "changes" | "contents";
+
+const LONGEST_WAIT = 60 * 60_000;
+
+export function rootsFolder(cache: string): string {
+  return join(cache, "roots");
+}
+
+/**
+ * The cached root with this digest, or undefined. One that was changed is
+ * removed, and `say` names what changed.
+ */
+export async function cachedRoot(
+  cache: string,
+  digest: Digest,
+  say: (line: string) => void,
+  check: RootCheck = "changes",
+): Promise<EnvironmentRoot | undefined> {
+  const entry = join(rootsFolder(cache), hexOf(digest));
+  const folder = join(entry, "root");
+  let listing: string;
+  try {
+    listing = await readFile(join(entry, "listing"), "utf8");
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    return undefined;
+  }
+  if (check === "changes" && unchanged(folder, listing)) return { folder, digest };
+  const now = await rootDigest(folder).catch((error: unknown) => {
+    if (error instanceof BitforbitError || systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (now?.digest === digest) {
+    await writeDurable(join(entry, "listing"), listed(folder, now.entries));
+    return { folder, digest };
+  }
+  say(`the cached environment ${digest} was changed (${firstChange(listing, now?.entries ?? [])}): it is made anew`);
+  await removeTree(entry);
+  return undefined;
+}
+
+/**
+ * Makes a root by `work`, which is given an empty folder of the same file
+ * system and returns the root inside it, and keeps it. Of two processes that
+ * make the same (`key`) one waits; `known` is then asked again.
+ */
+export async function keepRoot(
+  cache: string,
+  key: string,
+  known: () => Promise<EnvironmentRoot | undefined>,
+  work: (folder: string) => Promise<string>,
+): Promise<EnvironmentRoot> {
+  const base = rootsFolder(cache);
+  await mkdir(base, { recursive: true });
+  return await exclusively(
+    join(base, `${key}.lock`),
+    async () => {
+      const there = await known();
+      if (there !== undefined) return there;
+      // What a killed process left: we hold its lock.
+      for (const name of await namesIn(base)) {
+        if (name.startsWith(`.tmp-${key}-`)) await removeTree(join(base, name));
+      }
+      const temporary = join(base, `.tmp-${key}-${uniqueName(systemEntropy)}`);
+      try {
+        await mkdir(temporary, { mode: 0o755 });
+        return await published(base, temporary, await work(temporary));
+      } catch (error) {
+        throw spaceError(error);
+      } finally {
+        await removeTree(temporary);
+      }
+    },
+    LONGEST_WAIT,
+  );
+}
+
+async function published(base: string, temporary: string, root: string): Promise<EnvironmentRoot> {
+  const { digest, entries } = await rootDigest(root);
+  const made = join(temporary, "made");
+  await mkdir(made, { mode: 0o755 });
+  await rename(root, join(made, "root"));
+  await writeFile(join(made, "listing"), listed(join(made, "root"), entries));
+  const entry = join(base, hexOf(digest));
+  await rename(made, entry).catch(async (error: unknown) => {
+    // Another list of packages gave the same root, or a broken entry is in the way.
+    if (systemCode(error) !== "ENOTEMPTY" && systemCode(error) !== "EEXIST") throw error;
+    await removeTree(entry);
+    await rename(made, entry);
+  });
+  await syncFolder(base);
+  return { folder: join(entry, "root"), digest };
+}
+
+function spaceError(error: unknown): unknown {
+  if (systemCode(error) !== "ENOSPC" && systemCode(error) !== "EDQUOT") return error;
+  return new BitforbitError("outside", "no space left to assemble the environment", {
+    cause: error,
+    hint: "free disk space, or set BITFORBIT_HOME to where there is more, then run again",
+  });
+}
+
+const NOTHING = "- - -";
+
+function stamp(path: string): string {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? NOTHING : `${stats.ino} ${stats.size} ${stats.ctimeNs}`;
+}
+
+function listed(folder: string, entries: readonly ListedEntry[]): string {
+  const lines = entries.map(({ path, line }) => `${stamp(join(folder, path))} ${line}`);
+  return `${stamp(folder)} . - 0 \n${lines.join("")}`;
+}
+
+interface Line {
+  stamp: string;
+  /** As the digest has it, without its line feed. */
+  line: string;
+  path: string;
+}
+
+function* linesOf(listing: string): Generator<Line> {
+  for (const line of listing.split("\n")) {
+    const match = /^(\S+ \S+ \S+) (\S+ (?:\S+ )?\S+ \d+ (.*))$/.exec(line);
+    if (match !== null) yield { stamp: match[1] ?? "", line: match[2] ?? "", path: match[3] ?? "" };
+  }
+}
+
+function unchanged(folder: string, listing: string): boolean {
+  for (const line of linesOf(listing)) {
+    if (stamp(line.path === "" ? folder : `${folder}/${line.path}`) !== line.stamp) return false;
+  }
+  return true;
+}
+
+function firstChange(listing: string, now: readonly ListedEntry[]): string {
+  const before = new Map([...linesOf(listing)].map(({ path, line }) => [path, line]));
+  for (const { path, line } of now) if (before.get(path) !== line.slice(0, -1)) return path;
+  const present = new Set(now.map(({ path }) => path));
+  return [...before.keys()].find((path) => path !== "" && !present.has(path)) ?? "its list of files";
+}
