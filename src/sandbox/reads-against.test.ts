@@ -197,6 +197,7 @@ test("what was read is set against a locked Debian environment", async () => {
     pinned: true,
     suite: "stable",
     components: ["main"],
+    requested: ["x"],
     architecture: "amd64",
     packages: [locked("better", "all"), locked("tool", "amd64")],
     root: `sha256:${"0".repeat(64)}`,
