@@ -23,6 +23,8 @@ export interface Material {
   checksums: Checksums;
   /** Bytes of the artifact as it is served; known once it was fetched. */
   size?: number;
+  /** Whether the build was seen to read it; undefined where nothing was observed. */
+  read?: boolean;
   /** Needed to run the product, not only to build it. */
   runtime?: boolean;
   /** purls that this one depends on directly, sorted. */

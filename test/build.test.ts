@@ -4,31 +4,33 @@ import { spawn } from "node:child_process";
 import { appendFileSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import test from "node:test";
-import { bitforbit, git, project, scratchFolder, writeFiles } from "./command.ts";
+import { bitforbit, git, PINNED, project, scratchFolder, writeFiles } from "./command.ts";
 
 const HELLO_C = '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n';
 const MAKEFILE = "hello: hello.c\n\tcc -O2 -o $@ hello.c\n";
-const RECIPE = 'name = "hello"\ncommand = "make hello"\noutputs = ["hello"]\n[environment]\ntools = ["make", "cc"]\n';
+const RECIPE = `name = "hello"\ncommand = "make hello"\noutputs = ["hello"]\n${PINNED}tools = ["make", "cc"]\n`;
 
 const recipe = (command: string, outputs: string, limits = ""): string =>
-  `name = "thing"\ncommand = '''\n${command}\n'''\noutputs = [${outputs}]\n${limits === "" ? "" : `[limits]\n${limits}\n`}`;
+  `name = "thing"\ncommand = '''\n${command}\n'''\noutputs = [${outputs}]\n${PINNED}${limits === "" ? "" : `[limits]\n${limits}\n`}`;
 
 test("init, build, verify, promote: a C program goes all the way", async (t) => {
   const folder = project(t, {
     "hello.c": HELLO_C,
     Makefile: `${MAKEFILE}install: hello\n\tinstall -D hello $(DESTDIR)/usr/bin/hello\n`,
   });
-  const init = await bitforbit(folder, ["init"]);
+  const init = await bitforbit(folder, ["init", "--environment", "debian:bookworm"]);
   assert.equal(init.code, 0, init.stderr);
   const built = await bitforbit(folder, ["build", "--json"]);
   assert.equal(built.code, 0, built.stderr + built.stdout);
   const document = JSON.parse(built.stdout) as {
     verdict: string;
     artifacts: { file: string; digest: string }[];
-    caveats: string[];
+    environment: string;
+    notCanonical: string[];
   };
   assert.equal(document.verdict, "reproducible");
-  assert.ok(document.caveats.includes("environment: host, not pinned"));
+  assert.match(document.environment, /^Debian bookworm \w+, \d+ packages, root sha256:/);
+  assert.deepEqual(document.notCanonical, []);
   const [artifact] = document.artifacts;
   assert.ok(artifact !== undefined);
 

@@ -27,6 +27,16 @@ export function writeFiles(folder: string, files: Readonly<Record<string, string
   }
 }
 
+/**
+ * A pinned environment for recipes whose builds are to be canonical: shell, C compiler, make. The same as
+ * examples/hello-debian has, so that one root serves all.
+ */
+export const PINNED = `[environment]
+type = "debian"
+suite = "bookworm"
+packages = ["gcc", "libc6-dev", "make"]
+`;
+
 /** A git checkout with one commit of `files`, dated 2024-03-02. */
 export function project(t: TestContext, files: Readonly<Record<string, string>>): string {
   const folder = scratchFolder(t);

@@ -151,6 +151,7 @@ function resourceDescriptor(material: Material): Json {
     annotations: {
       kind: material.kind,
       ...(material.version === undefined ? {} : { version: material.version }),
+      ...(material.read === undefined ? {} : { read: material.read }),
     },
   };
 }

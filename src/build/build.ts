@@ -24,6 +24,8 @@ export interface BuildRequest {
   root: LockedRoot | undefined;
   /** Joins the sandbox to a proxy that replays; undefined: no network. */
   proxied?: Pick<SandboxSpec, "network" | "environment" | "files" | "beforeStart">;
+  /** Is told the sandbox's first process before the build begins, and waited for. */
+  observer?: { attach: (pid: number) => Promise<void> };
   /** The locked dependencies, copied for this build; undefined when there are none. */
   deps: string | undefined;
   /** An empty folder of this build's own. */
@@ -76,6 +78,9 @@ export async function build(request: BuildRequest): Promise<Built> {
     {
       network: "none",
       ...request.proxied,
+      beforeStart: async (pid) => {
+        await Promise.all([request.proxied?.beforeStart?.(pid), request.observer?.attach(pid)]);
+      },
       world,
       ...(request.root === undefined ? {} : { root: request.root.folder }),
       command: ["/bin/sh", "-eu", "-c", recipe.command],

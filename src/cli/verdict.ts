@@ -1,7 +1,9 @@
 import { neutralised } from "../bytes.ts";
 import type { Cause } from "../explain/cause.ts";
 import type { Verdict, WorldRun } from "../flow/check.ts";
+import { environmentWords } from "../lock/environment.ts";
 import type { Prepared } from "../flow/prepare.ts";
+import type { MaterialsRead } from "../flow/reads.ts";
 import { counted, duration, grouped, short, type Terminal } from "./terminal.ts";
 
 /** Shows what a build starts from. */
@@ -25,6 +27,7 @@ export function showPrepared(terminal: Terminal, prepared: Prepared): void {
   }
   const materials = lock.materials.filter((material) => material.kind === "dependency").length;
   terminal.step("lock", `${counted(materials, "dependency", "dependencies")} pinned by digest`);
+  terminal.step("", environmentWords(lock.environment));
 }
 
 /** Shows the two builds and what came of comparing them. */
@@ -33,12 +36,36 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
     terminal.step(index === 0 ? "build" : "", `${run.world.name.padEnd(12)} ${worldLine(terminal, run)}`);
   }
   for (const run of verdict.worlds) if (run.failure !== undefined) showFailure(terminal, run);
+  if (verdict.read !== undefined) showRead(terminal, verdict.read);
   const ran = verdict.worlds.every((run) => run.failure === undefined);
   if (ran && verdict.outcome !== "built-once") terminal.step("compare", compareLine(terminal, verdict));
   showCauses(terminal, verdict.causes);
   terminal.step("verdict", verdictLine(terminal, verdict));
   for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
   for (const caveat of verdict.caveats) terminal.step("", terminal.dim(caveat));
+}
+
+/** What the canonical build was seen to read, of what is locked and of what is not. */
+function showRead(terminal: Terminal, { environment, dependencies, undeclared, doubts, tools }: MaterialsRead): void {
+  const packages = environment.read.length + environment.unread.length;
+  const all = dependencies.read.length + dependencies.unread.length;
+  const locked = [
+    ...(packages === 0 ? [] : [`${grouped(environment.read.length)} of ${counted(packages, "package")}`]),
+    ...(all === 0 ? [] : [`${grouped(dependencies.read.length)} of ${counted(all, "dependency", "dependencies")}`]),
+  ];
+  const files = undeclared.reduce((sum, { paths }) => sum + paths.length, 0);
+  const owners = undeclared.filter((one) => one.package !== undefined).length;
+  const from = owners === 0 ? "" : ` of ${counted(owners, "package")}`;
+  const loose =
+    files === 0 ? terminal.good("nothing that is not locked") : `${counted(files, "file")}${from} not locked`;
+  terminal.step("read", [...locked, loose].join(" · "));
+  const [first] = undeclared.flatMap(({ paths }) => paths);
+  if (packages > 0 && first !== undefined) terminal.step("", terminal.dim(`not locked: ${neutralised(first)}`));
+  if (tools.length > 0) {
+    const named = [...new Map(tools.map(({ name, version }) => [name, `${name} ${version}`])).values()];
+    terminal.step("", terminal.dim(neutralised(named.join(" · "))));
+  }
+  for (const doubt of doubts) terminal.step("", terminal.dim(`not all that it read was seen: ${neutralised(doubt)}`));
 }
 
 function worldLine(terminal: Terminal, run: WorldRun): string {

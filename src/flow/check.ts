@@ -11,10 +11,12 @@ import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
 import type { Unanswered } from "../record/replayer.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
+import type { Reads } from "../sandbox/reads.ts";
 import { canonicalWorld, variations, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
 import { replayed } from "./proxied.ts";
+import { type MaterialsRead, materialsRead, observer } from "./reads.ts";
 
 /** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
 export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
@@ -45,6 +47,8 @@ export interface Verdict {
   lacks: Lack[];
   /** What can't be pinned or varied yet, in words; part of every verdict. */
   caveats: string[];
+  /** What the canonical build was seen to read; undefined when it failed. */
+  read: MaterialsRead | undefined;
   /** Why this is no canonical build, in words; [] when it is one. */
   notCanonical: string[];
 }
@@ -74,8 +78,9 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   const both = await allOrFirstError(options.signal, (signal) =>
     worlds.map((world) => buildIn(prepared, world, { ...options, signal }, name)),
   );
-  const [canonical, adversarial] = both as [Built, Built | undefined];
+  const [canonical, adversarial] = both as [Seen, Seen | undefined];
   const lacks = distinctLacks(both);
+  const { read } = canonical;
   const { environment } = prepared.lock;
   const notPinned = environment.type === "host" ? [`environment: ${environmentWords(environment)}`] : [];
   const uncovered = new Set(lacks.flatMap((lack) => lack.causes));
@@ -92,7 +97,12 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
         : variations.map(({ name: cause }) => cause).filter((cause) => !uncovered.has(cause)),
     lacks,
     caveats: [...notPinned, ...(options.once === true ? [] : [CLOCK_REACH])],
-    notCanonical: [...(options.once === true ? ["built once, in one world"] : []), ...notPinned],
+    read,
+    notCanonical: [
+      ...(options.once === true ? ["built once, in one world"] : []),
+      ...notPinned,
+      ...(prepared.recipe.strict ? undeclaredIn(read) : []),
+    ],
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
@@ -124,7 +134,20 @@ async function allOrFirstError<T>(
   }
 }
 
-async function buildIn(prepared: Prepared, world: World, options: CheckOptions, name: string): Promise<Built> {
+/** Why a strict recipe's build is not canonical: it read what is not locked, or nobody knows what it read. */
+function undeclaredIn(read: MaterialsRead | undefined): string[] {
+  if (read === undefined) return ["strict: what it read was not observed"];
+  const files = read.undeclared.reduce((sum, { paths }) => sum + paths.length, 0);
+  const [first] = read.undeclared[0]?.paths ?? [];
+  return [
+    ...(files === 0 ? [] : [`strict: it read ${files} files that are not locked (${first ?? ""})`]),
+    ...read.doubts.map((doubt) => `strict: ${doubt}`),
+  ];
+}
+
+type Seen = Built & { read?: MaterialsRead };
+
+async function buildIn(prepared: Prepared, world: World, options: CheckOptions, name: string): Promise<Seen> {
   const { recipe, source, staged, root, deps, recording, home } = prepared;
   const scratch = join(options.scratch, `${name}-${world.name}`);
   await mkdir(scratch, { recursive: true });
@@ -139,7 +162,8 @@ async function buildIn(prepared: Prepared, world: World, options: CheckOptions, 
           onUnanswered: (request) => unanswered.push(request),
         })
       : undefined;
-  const built = await build({
+  const watching = world.name === "canonical" ? await observer(prepared, world) : undefined;
+  const building = build({
     recipe,
     source,
     staged,
@@ -147,12 +171,23 @@ async function buildIn(prepared: Prepared, world: World, options: CheckOptions, 
     host: options.host,
     root,
     ...(replay === undefined ? {} : { proxied: replay.parts }),
+    ...(watching === undefined ? {} : { observer: watching }),
     deps,
     scratch,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onOutput: (line) => options.onProgress?.(world.name, line),
-  }).finally(async () => await replay?.close());
-  return withUnanswered(built, unanswered);
+  });
+  let reads: Reads | undefined;
+  try {
+    await building;
+  } finally {
+    await replay?.close();
+    reads = await watching?.finish();
+  }
+  const built = withUnanswered(await building, unanswered);
+  const seen =
+    reads === undefined || !built.result.ok ? undefined : await materialsRead(prepared, world, reads, options.host);
+  return { ...built, ...(seen === undefined ? {} : { read: seen }) };
 }
 
 /** A build that failed after it asked for what is not recorded failed for that. */

@@ -6,6 +6,7 @@ import type { World } from "../world.ts";
 import { environmentWords } from "../lock/environment.ts";
 import type { Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
+import type { MaterialsRead } from "./reads.ts";
 
 /** `check --json`, and the first half of `build --json`: schemas/check.schema.json. */
 export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObject {
@@ -36,6 +37,8 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
     covered: verdict.covered,
     notCovered: verdict.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes })),
     caveats: verdict.caveats,
+    notCanonical: verdict.notCanonical,
+    ...(verdict.read === undefined ? {} : { read: readDocument(verdict.read) }),
     outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
     causes: verdict.causes.map(({ offset, ...cause }) => ({
       ...cause,
@@ -43,6 +46,29 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
       ...(offset === undefined ? {} : { offset }),
     })),
     ...(verdict.difference === undefined ? {} : { difference: differenceJson(verdict.difference) }),
+  };
+}
+
+const MOST_PATHS = 20;
+
+/** What was read: names in full, paths of what is not locked as far as a reader wants them. */
+function readDocument(read: MaterialsRead): JsonObject {
+  const { environment, dependencies, source, undeclared, doubts, tools } = read;
+  return {
+    environment: {
+      read: environment.read.map(({ name, version, architecture }) => ({ name, version, architecture })),
+      unread: environment.unread.map(({ name, version, architecture }) => ({ name, version, architecture })),
+      files: environment.files.length,
+    },
+    dependencies: { read: dependencies.read, unread: dependencies.unread },
+    source: { read: source.read.length, unread: source.unread.length },
+    undeclared: undeclared.map(({ package: owner, paths }) => ({
+      ...(owner === undefined ? {} : { package: `${owner.name} ${owner.version}` }),
+      files: paths.length,
+      paths: paths.slice(0, MOST_PATHS),
+    })),
+    doubts,
+    tools: tools.map(({ name, role, path, version, sha256 }) => ({ name, role, path, version, sha256 })),
   };
 }
 

@@ -6,7 +6,6 @@ import type { FetchDeps } from "../lock/deps-cache.ts";
 import { withMaterials } from "../record/materials.ts";
 import type { Note } from "../record/recorder.ts";
 import type { Recording } from "../record/recording.ts";
-import type { TimeTravel } from "../record/time-travel.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { runSandboxed } from "../sandbox/sandbox.ts";
 import { canonicalWorld } from "../vary/worlds.ts";
@@ -17,13 +16,21 @@ export interface FetchOptions {
   cache: string;
   /** A locked environment's root; undefined: this machine's. */
   root: LockedRoot | undefined;
-  timeTravel?: TimeTravel;
+  /** Seconds since 1970: registries answer as of then. */
+  asOf?: number;
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
 }
 
 /** Notes that say why a fetch may have failed, or that what it got is not to be relied on. */
-const TELLING: readonly Note["kind"][] = ["unreachable", "cut-off", "refused-handshake", "too-large", "changed"];
+const TELLING: readonly Note["kind"][] = [
+  "unreachable",
+  "cut-off",
+  "refused-handshake",
+  "too-large",
+  "changed",
+  "beyond-time",
+];
 
 /**
  * The fetch phase of a lock: the recipe's script, in the sandbox like a build,
@@ -41,7 +48,7 @@ export function fetchInSandbox(host: HostAbilities, scratch: string, options: Fe
     const { parts, close } = recorded({
       cache: options.cache,
       home: world.user.home,
-      ...(options.timeTravel === undefined ? {} : { timeTravel: options.timeTravel }),
+      ...(options.asOf === undefined ? {} : { asOf: options.asOf }),
       onNote: (note) => notes.push(note),
     });
     const scripts = [recipe.fetch, ...(recipe.network === "replay" ? [recipe.command] : [])];

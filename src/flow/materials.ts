@@ -5,9 +5,10 @@ import { environmentWords, type LockedEnvironment, type OciEnvironment } from ".
 import type { Material } from "../material.ts";
 import { purl } from "../purl.ts";
 import type { Prepared } from "./prepare.ts";
+import type { MaterialsRead } from "./reads.ts";
 
 /** SLSA resolvedDependencies: the source, the recipe, the lockfiles and all that they pin. */
-export function materialsOf({ source, recipeDigest, lock }: Prepared): Material[] {
+export function materialsOf({ source, recipeDigest, lock }: Prepared, read: MaterialsRead | undefined): Material[] {
   const commit = source.digest["gitCommit"];
   return [
     {
@@ -24,9 +25,9 @@ export function materialsOf({ source, recipeDigest, lock }: Prepared): Material[
       checksums: { sha1: module.commit },
     })),
     { kind: "recipe", name: "bitforbit.toml", checksums: { sha256: recipeDigest.slice(7) } },
-    ...environmentMaterials(lock.environment),
+    ...environmentMaterials(lock.environment, read),
     ...lock.lockfiles.map(({ path, sha256 }): Material => ({ kind: "lockfile", name: path, checksums: { sha256 } })),
-    ...lock.materials,
+    ...dependenciesRead(lock.materials, read),
   ];
 }
 
@@ -43,18 +44,33 @@ export function environmentParameters(environment: LockedEnvironment): JsonObjec
   return { type, pinned: true, note, suite, components: [...components], architecture, root };
 }
 
+/** Dependencies, each with whether the build was seen to read it; as they are where that is not known. */
+export function dependenciesRead(materials: readonly Material[], read: MaterialsRead | undefined): Material[] {
+  if (read === undefined || read.doubts.length > 0) return [...materials];
+  const seen = new Set(read.dependencies.read);
+  return materials.map((material) => ({ ...material, read: seen.has(material.purl ?? "") }));
+}
+
 /** Each package of the environment, or its image. */
-function environmentMaterials(environment: LockedEnvironment): Material[] {
+function environmentMaterials(environment: LockedEnvironment, read: MaterialsRead | undefined): Material[] {
   if (environment.type === "host") return [];
   if (environment.type === "oci") return [imageMaterial(environment)];
   const { suite, packages } = environment;
+  const told = read !== undefined && read.doubts.length === 0;
+  const seen = new Set(read?.environment.read.map((one) => `${one.name} ${one.architecture}`));
   return packages.map(({ name, version, architecture, sha256 }) => ({
     kind: "environment",
     name,
     version,
     purl: purl("deb", "debian", name, version, { arch: architecture, distro: suite }),
     checksums: { sha256 },
+    ...(told ? { read: seen.has(`${name} ${architecture}`) } : {}),
   }));
+}
+
+/** SLSA internalParameters: the programs that ran. */
+export function toolchainParameters(read: MaterialsRead | undefined): JsonObject[] {
+  return (read?.tools ?? []).map(({ name, role, path, version, sha256 }) => ({ name, role, path, version, sha256 }));
 }
 
 /** purl-spec, type "oci": the last part of the repository's name, the manifest's digest for a version. */

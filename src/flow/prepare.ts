@@ -9,7 +9,6 @@ import type { Findings } from "../lock/recorded.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
 import type { EnvironmentRoot } from "../environment/context.ts";
 import type { Recording } from "../record/recording.ts";
-import { TimeTravel } from "../record/time-travel.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { readAndStage, type Source } from "../source/source.ts";
 import { environmentFits, openEnvironment, resolveEnvironment } from "./environment.ts";
@@ -127,7 +126,7 @@ async function locked(
       ...options,
       cache: afresh ?? home.cache,
       root: environment.root,
-      ...(asOf === undefined ? {} : { timeTravel: new TimeTravel(asOf) }),
+      ...(asOf === undefined ? {} : { asOf }),
     }),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });

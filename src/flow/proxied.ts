@@ -5,7 +5,6 @@ import { type Note, type Recorder, startRecorder } from "../record/recorder.ts";
 import type { Recording } from "../record/recording.ts";
 import { type Replayer, startReplayer, type Unanswered } from "../record/replayer.ts";
 import { clientSettings } from "../record/settings.ts";
-import type { TimeTravel } from "../record/time-travel.ts";
 import { listenIn, processBehind } from "../sandbox/listen.ts";
 import { networkConfiguration } from "../sandbox/network.ts";
 import type { SandboxSpec } from "../sandbox/sandbox.ts";
@@ -23,25 +22,26 @@ export interface RecordOptions {
   cache: string;
   /** HOME inside. */
   home: string;
-  timeTravel?: TimeTravel;
+  /** Seconds since 1970: hides what was published later. */
+  asOf?: number;
   onNote: (note: Note) => void;
 }
 
 /** What a sandbox needs for its requests to be passed on and recorded; `close` gives the recording. */
 export function recorded(options: RecordOptions): { parts: ProxiedParts; close: () => Promise<Recording> } {
-  const { cache, home, timeTravel, onNote } = options;
+  const { cache, home, asOf, onNote } = options;
   const authority = makeAuthority();
   let recorder: Recorder | undefined;
   const listen = (server: Server): void => {
     recorder = startRecorder(server, {
       authority,
       cache,
-      ...(timeTravel === undefined ? {} : { timeTravel }),
+      ...(asOf === undefined ? {} : { asOf }),
       onNote,
     });
   };
   return {
-    parts: partsOf(home, authority, listen),
+    parts: partsOf(home, authority, false, listen),
     close: async () => (await recorder?.close()) ?? { version: 1, exchanges: [] },
   };
 }
@@ -70,10 +70,15 @@ export function replayed(options: ReplayOptions): { parts: ProxiedParts; close: 
       onUnanswered,
     });
   };
-  return { parts: partsOf(home, authority, listen), close: async () => await replayer?.close() };
+  return { parts: partsOf(home, authority, true, listen), close: async () => await replayer?.close() };
 }
 
-function partsOf(home: string, authority: Authority, listen: (server: Server, pid: number) => void): ProxiedParts {
+function partsOf(
+  home: string,
+  authority: Authority,
+  replay: boolean,
+  listen: (server: Server, pid: number) => void,
+): ProxiedParts {
   const { environment, files } = networkConfiguration(home);
   const settings = clientSettings({
     authority,
@@ -81,6 +86,7 @@ function partsOf(home: string, authority: Authority, listen: (server: Server, pi
     folder: FOLDER,
     home,
     base: { environment, files },
+    replay,
   });
   return {
     network: "proxied",

@@ -24,7 +24,8 @@ import { VERSION } from "../version.ts";
 import { BUILDER_ID } from "./builder.ts";
 import type { Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
-import { environmentParameters, materialsOf } from "./materials.ts";
+import { dependenciesRead, environmentParameters, materialsOf, toolchainParameters } from "./materials.ts";
+import type { MaterialsRead } from "./reads.ts";
 import { evidenceName, publishedNames, requirePlainPlaces } from "./publish.ts";
 import { releaseEvents } from "./events.ts";
 import { withLedger } from "./record.ts";
@@ -49,10 +50,10 @@ export interface Released {
 }
 
 /** The bill of materials of a project. Its time is the source's, so the same source gives the same document. */
-export function sbomOf(prepared: Prepared, outputs: readonly Output[]): JsonObject {
+export function sbomOf(prepared: Prepared, outputs: readonly Output[], read?: MaterialsRead): JsonObject {
   return cycloneDx(
     { name: prepared.recipe.name, outputs: outputs.map(({ path, digest }) => ({ path, digest })) },
-    prepared.lock.materials,
+    dependenciesRead(prepared.lock.materials, read),
     prepared.source.epoch * 1000,
     VERSION,
   );
@@ -71,7 +72,7 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
   await requirePlainPlaces(prepared.folder, options.output, files);
   const keys = await keysOf(home, options.passphrase, clock);
   const log = await openLog(join(home.root, "log"), keys.checkpoint);
-  const bom = sbomOf(prepared, verdict.outputs);
+  const bom = sbomOf(prepared, verdict.outputs, verdict.read);
   const statements = statementsOf(prepared, verdict, { build, canonical: options.canonical, bom });
   const before = clock.now();
   const bundles = await attestAll(statements, keys.artifact, log);
@@ -131,6 +132,8 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
       },
       internalParameters: {
         environment: environmentParameters(prepared.lock.environment),
+        toolchain: toolchainParameters(verdict.read),
+        notCanonical: [...verdict.notCanonical],
         env: { ...recipe.env },
         limits: { ...recipe.limits },
         sourceDateEpoch: source.epoch,
@@ -139,7 +142,7 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
         caveats: [...verdict.caveats],
       },
       canonical: about.canonical,
-      materials: materialsOf(prepared),
+      materials: materialsOf(prepared, verdict.read),
       builder: { id: BUILDER_ID, version: VERSION },
       invocationId: about.build,
       startedOn: Math.min(...times.map(({ start }) => start)),

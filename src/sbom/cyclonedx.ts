@@ -98,6 +98,11 @@ function directOf(dependencies: readonly Material[], known: ReadonlySet<string>)
 
 function component(material: Material): Json {
   const hashes = hashesOf(material.checksums);
+  const { goH1 } = material.checksums;
+  const properties = [
+    ...(goH1 === undefined ? [] : [{ name: "bitforbit:go:h1", value: goH1 }]),
+    ...(material.read === undefined ? [] : [{ name: "bitforbit:read", value: String(material.read) }]),
+  ];
   return {
     type: "library",
     "bom-ref": refOf(material),
@@ -107,9 +112,7 @@ function component(material: Material): Json {
     ...(material.purl === undefined ? {} : { purl: material.purl }),
     ...(hashes.length === 0 ? {} : { hashes }),
     ...(material.licence === undefined ? {} : { licenses: [licenceOf(material.licence)] }),
-    ...(material.checksums.goH1 === undefined
-      ? {}
-      : { properties: [{ name: "bitforbit:go:h1", value: material.checksums.goH1 }] }),
+    ...(properties.length === 0 ? {} : { properties }),
   };
 }
 
