@@ -75,6 +75,12 @@ const KNOWN: readonly Known[] = [
     hint: "archives keep the newest versions only: leave the version away, and let the lock pin it",
   },
   {
+    pattern: /^(\S+) : ((?:Pre-)?Depends|Conflicts|Breaks): (.*)/,
+    code: "input",
+    message: (_, line) => `these packages do not go together: ${line}`,
+    hint: "take one of them out, or another suite",
+  },
+  {
     pattern: /unmet dependencies|held broken packages|pkgProblemResolver/,
     code: "input",
     message: (_, line) => `these packages do not go together: ${line}`,
@@ -108,7 +114,10 @@ export function aptFailure(ran: Ran, what: "update" | "install" | "download"): B
   const lines = `${ran.stderr}\n${Buffer.from(ran.stdout).toString()}`
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => /^(?:E|W|Err):| {0,}(?:E:|Depends:)|^\S+ : Depends/.test(line) || /Hash Sum mismatch/.test(line));
+    .filter(
+      (line) =>
+        /^(?:E|W|Err):|^\S+ : (?:Pre-)?(?:Depends|Conflicts|Breaks):/.test(line) || /Hash Sum mismatch/.test(line),
+    );
   if (ran.exitCode === 0 && (what !== "update" || !lines.some((line) => SERIOUS.test(line)))) return undefined;
   for (const { pattern, code, message, hint } of KNOWN) {
     for (const line of lines) {

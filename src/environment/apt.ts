@@ -109,6 +109,7 @@ function configuration(folder: string, architecture: string): string {
     "Acquire::GzipIndexes": "false",
     "Acquire::Languages": "none",
     "Acquire::Retries": "2",
+    "Acquire::Retries::Delay::Maximum": "1",
     "Dir::Cache": folder,
     "Dir::Cache::archives": join(folder, "archives"),
     "Dir::Cache::pkgcache": "pkgcache.bin",
@@ -143,7 +144,7 @@ function configuration(folder: string, architecture: string): string {
 export async function solve(apt: Apt, packages: readonly string[]): Promise<ServedPackage[]> {
   // Without it the solver takes `usrmerge`, with perl behind it: it converts old systems, and ours is merged from the start.
   const merged = (await known(apt, "usr-is-merged")) ? ["usr-is-merged"] : [];
-  const args = ["-qq", "-y", "--print-uris", "install", "?essential", ...merged, ...packages];
+  const args = ["-q", "-y", "--print-uris", "install", "?essential", ...merged, ...packages];
   const ran = await apt.run("apt-get", args);
   const failure = aptFailure(ran, "install");
   if (failure !== undefined) throw await withNearest(apt, failure, packages);

@@ -18,12 +18,12 @@ import { byteOrder } from "../order.ts";
 import { freshBuildUid } from "../sandbox/host.ts";
 import { walkTree } from "../tree.ts";
 import { bodyPath } from "./bodies.ts";
-import { type InsideContext, runInside } from "./configure.ts";
+import { type InsideContext, runInside, type ShiftedClock } from "./configure.ts";
 import type { EnvironmentContext } from "./context.ts";
 import { type ControlFiles, type UnpackedPackage, writeDatabase, writeInfo } from "./dpkg-database.ts";
 import { RootPlan } from "./root-plan.ts";
 import { settle } from "./settle.ts";
-import { attempt, openData, readControl, unpackData, type UnpackTarget } from "./unpack.ts";
+import { attempt, makeEntry, openData, readControl, unpackData, type UnpackTarget } from "./unpack.ts";
 
 interface Pending {
   locked: EnvironmentPackage;
@@ -41,11 +41,11 @@ export async function assemble(
   packages: readonly EnvironmentPackage[],
   architecture: string,
   folder: string,
-  context: EnvironmentContext,
+  context: EnvironmentContext & { shiftedClock?: ShiftedClock },
 ): Promise<string> {
   const say = context.onProgress ?? ((): void => {});
   const uid = context.host.isolation === "dropped" ? freshBuildUid() : undefined;
-  const inside: InsideContext = { host: context.host, uid, signal: context.signal };
+  const inside: InsideContext = { host: context.host, uid, signal: context.signal, shiftedClock: context.shiftedClock };
   const [root, temporary] = [join(folder, "root"), join(folder, "work")];
   attempt("", () => [root, temporary].map((path) => mkdirSync(path, { mode: 0o755 })));
   chmodSync(root, 0o755);
@@ -54,6 +54,7 @@ export async function assemble(
   const pending = await controlsOf(packages, context.cache, temporary);
   const controls = new Map(pending.map(({ control }) => [control.infoName, control]));
   const target: UnpackTarget = { root, plan: new RootPlan(), temporary, controls, owner: uid, diversions: new Map() };
+  target.plan.merge((path, entry) => makeEntry(path, entry, target));
   const base = essentialNames(controls.values());
   const waits = ({ control }: Pending): boolean => control.files.has("preinst") && !base.has(control.name);
 
@@ -248,7 +249,7 @@ options="--log=/dev/null --force-confold --no-triggers"
 ${early.join("\n")}
 options="--log=/dev/null --force-confold"
 dpkg $options --configure --pending
-audit=$(dpkg --audit)
-[ -z "$audit" ] || { echo "$audit"; exit 1; }
+left=$(dpkg-query -W -f '\${db:Status-Abbrev} \${binary:Package}\\n' | while read -r state name; do [ "$state" = ii ] || echo "$name is $state"; done)
+[ -z "$left" ] || { echo "not configured: $left"; exit 1; }
 `;
 }

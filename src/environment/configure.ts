@@ -5,11 +5,12 @@
  * is the same: `makeBelieveFilter` stands in for the rights that are missing.
  */
 import { spawn } from "node:child_process";
-import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, copyFileSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { neutralised } from "../bytes.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { asUid, type HostAbilities } from "../sandbox/host.ts";
+import { OFFSET_FILE } from "../sandbox/clock-shift.ts";
 import { scratchFolder } from "../sandbox/scratch.ts";
 import { makeBelieveFilter } from "./seccomp.ts";
 
@@ -43,6 +44,14 @@ export interface InsideContext {
   /** Kernel uid that owns the root meanwhile: `host.isolation` "dropped" only. */
   uid: number | undefined;
   signal?: AbortSignal | undefined;
+  /** Shows the scripts another time than it is: that the root does not depend on it can be tried out. */
+  shiftedClock?: ShiftedClock | undefined;
+}
+
+export interface ShiftedClock {
+  /** `HostAbilities.clockShift`. */
+  library: string;
+  seconds: number;
 }
 
 /**
@@ -71,13 +80,15 @@ export async function runInside(root: string, script: string, what: string, cont
 /** Which descriptor of ours bubblewrap reads the filter from. */
 const FILTER_FD = 3;
 
-function commandFor(root: string, script: string, scratch: string, { host, uid }: InsideContext): string[] {
+function commandFor(root: string, script: string, scratch: string, context: InsideContext): string[] {
+  const { host, uid } = context;
   const staged = uid === undefined ? root : join(scratch, "root");
   const own = host.isolation === "root" ? [] : ["--unshare-user", "--uid", "0", "--gid", "0"];
   const namespaces = ["ipc", "pid", "net", "uts", "cgroup-try"].map((name) => `--unshare-${name}`);
   const capabilities = ["CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID"].flatMap((name) => ["--cap-add", name]);
   const variables = Object.entries(ENVIRONMENT).flatMap(([name, value]) => ["--setenv", name, value]);
   const mounts = ["--bind", staged, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp"];
+  if (context.shiftedClock !== undefined) mounts.push(...clockMounts(context.shiftedClock, scratch));
   const end = `--hostname localhost --die-with-parent --new-session --seccomp ${FILTER_FD} --dir /run/lock --chdir /`;
   const bwrap = ["bwrap", ...own, ...namespaces, ...capabilities, "--clearenv", ...variables, ...mounts];
   bwrap.push(...end.split(" "), "/bin/sh", "-c", `umask 022\n${script}`);
@@ -86,6 +97,23 @@ function commandFor(root: string, script: string, scratch: string, { host, uid }
   mkdirSync(staged);
   const stage = 'mount --bind "$1" "$2" || exit 125; shift 2; exec "$@"';
   return ["unshare", "-m", "--propagation", "private", "sh", "-c", stage, "sh", root, staged, ...asUid(uid), ...bwrap];
+}
+
+function clockMounts({ library, seconds }: ShiftedClock, scratch: string): string[] {
+  const [inside, offset] = ["/run/clock.so", join(scratch, "offset")];
+  copyFileSync(library, join(scratch, "clock.so"));
+  writeFileSync(offset, `${seconds < 0 ? "" : "+"}${seconds}\n`);
+  return [
+    "--ro-bind",
+    join(scratch, "clock.so"),
+    inside,
+    "--ro-bind",
+    offset,
+    OFFSET_FILE,
+    "--setenv",
+    "LD_PRELOAD",
+    inside,
+  ];
 }
 
 interface Ended {

@@ -1,5 +1,5 @@
 /** The .deb files of an environment: into the cache by digest, checked at each use. */
-import { mkdir } from "node:fs/promises";
+import { copyFile, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { digestOfFile } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
@@ -19,8 +19,9 @@ export async function fetchServed(apt: Apt, served: readonly ServedPackage[], co
   await mkdir(folder, { recursive: true });
   const files = missing.map((one) => ({ ...one, to: join(folder, one.sha256) }));
   await download(apt, files);
-  for (const { name, version, sha256, to } of files) {
+  for (const { name, version, sha256, to: linked } of files) {
     context.signal?.throwIfAborted();
+    const to = await ownFile(linked);
     const digest = await digestOfFile(to);
     if (digest !== `sha256:${sha256}`) {
       throw new BitforbitError("outside", `${name} ${version} came with the digest ${digest}, and not ${sha256}`, {
@@ -29,6 +30,13 @@ export async function fetchServed(apt: Apt, served: readonly ServedPackage[], co
     }
     await keepBody(context.cache, to, sha256);
   }
+}
+
+/** For a mirror on this machine apt gives a link to its file: a copy is ours alone. */
+async function ownFile(path: string): Promise<string> {
+  if (!(await lstat(path)).isSymbolicLink()) return path;
+  await copyFile(path, `${path}.copy`);
+  return `${path}.copy`;
 }
 
 async function missingOf<T extends EnvironmentPackage>(packages: readonly T[], context: DebianContext): Promise<T[]> {

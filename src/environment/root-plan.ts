@@ -58,6 +58,11 @@ export class RootPlan {
     return folder === "" ? last : `${folder}/${last}`;
   }
 
+  /** Makes the links of a merged-/usr system that every root has; others come with the packages that need them. */
+  merge(make: Maker): void {
+    for (const name of ["bin", "lib", "sbin"]) this.#child("", name, make);
+  }
+
   /** The folder that a link at `path` leads to, or undefined when it leads to none. */
   folderBehind(path: RootPath): RootPath | undefined {
     try {

@@ -41,6 +41,7 @@ const DROPPED: readonly RegExp[] = [
   /^etc\/ssh\/ssh_host_[^/]+$/,
   /^etc\/ssl\/(?:private\/ssl-cert-snakeoil\.key|certs\/ssl-cert-snakeoil\.pem)$/,
   /^usr\/sbin\/policy-rc\.d$/,
+  /^etc\/faketimerc$/,
   /\.(?:dpkg-new|dpkg-tmp)$/,
 ];
 

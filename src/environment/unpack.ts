@@ -5,6 +5,7 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  futimesSync,
   lchownSync,
   linkSync,
   mkdirSync,
@@ -20,6 +21,7 @@ import { BitforbitError, messageOf, systemCode } from "../errors.ts";
 import { readDeb } from "../format/deb.ts";
 import { type TarEntry, tarEntries } from "../format/tar.ts";
 import type { EnvironmentPackage } from "../lock/environment.ts";
+import { ROOT_EPOCH } from "./configure.ts";
 import { decompressed } from "./decompress.ts";
 import { type ControlFiles, controlFiles, type UnpackedPackage } from "./dpkg-database.ts";
 import { checkedNames, type Maker, type RootEntry, type RootPath, type RootPlan } from "./root-plan.ts";
@@ -106,7 +108,7 @@ export async function unpackData(
     bytes: Buffer.from(`${target.root}/`),
     paths: [],
     sums: new Map(),
-    make: (path, entry) => make(path, entry, target),
+    make: (path, entry) => makeEntry(path, entry, target),
   };
   let members = 0;
   for (const entry of tarEntries(source)) {
@@ -126,7 +128,7 @@ interface Unpacking extends UnpackTarget {
   make: Maker;
 }
 
-function make(path: RootPath, entry: RootEntry, { root, owner }: UnpackTarget): void {
+export function makeEntry(path: RootPath, entry: RootEntry, { root, owner }: UnpackTarget): void {
   const full = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, "latin1")]);
   attempt(path, () => {
     if (entry.kind === "link") symlinkSync(Buffer.from(entry.target, "latin1"), full);
@@ -201,6 +203,8 @@ function placeFile(path: RootPath, stated: string, entry: TarEntry, work: Unpack
     }
     if (work.owner !== undefined) fchownSync(file, work.owner, work.owner);
     fchmodSync(file, entry.mode & 0o777);
+    // Now and not only at the end: what Python compiles while scripts run notes its source's time.
+    futimesSync(file, ROOT_EPOCH, ROOT_EPOCH);
   } finally {
     closeSync(file);
   }
