@@ -48,6 +48,9 @@ const SOURCE = `#define _GNU_SOURCE
 #ifndef FAN_OPEN_EXEC
 #define FAN_OPEN_EXEC 0x1000
 #endif
+#ifndef FAN_MARK_EVICTABLE
+#define FAN_MARK_EVICTABLE 0x200
+#endif
 #define NAMES (1 << 16)
 
 static int self, group, rooted;
@@ -169,6 +172,16 @@ static int is_new(const void *bytes, size_t length, uint64_t kind) {
   return 1;
 }
 
+/* Such marks let the kernel forget an inode, from Linux 5.19 on; older ones hold it in memory. */
+static void ignore(int file, unsigned long mask) {
+  static unsigned evictable = FAN_MARK_EVICTABLE;
+  unsigned how = FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY;
+  if (fanotify_mark(group, how | evictable, mask, file, 0) == 0) return;
+  if (errno != EINVAL || evictable == 0) return;
+  evictable = 0;
+  ignore(file, mask);
+}
+
 static void opened(struct fanotify_event_metadata *event, char kind) {
   static const char gone[] = " (deleted)";
   char name[32];
@@ -179,8 +192,7 @@ static void opened(struct fanotify_event_metadata *event, char kind) {
   path[length] = 0;
   if ((size_t)length > sizeof gone && strcmp(path + length - sizeof gone + 1, gone) == 0 && lstat(path, &there) != 0) path[length -= sizeof gone - 1] = 0;
   if (is_new(path, length, kind)) say(kind, path);
-  if (stats.st_nlink == 1 && fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY,
-      kind == 'x' ? FAN_OPEN | FAN_OPEN_EXEC : FAN_OPEN, event->fd, 0) != 0 && errno != ENOSPC) lost("cannot ignore a file");
+  if (stats.st_nlink == 1) ignore(event->fd, kind == 'x' ? FAN_OPEN | FAN_OPEN_EXEC : FAN_OPEN);
   close(event->fd);
 }
 
@@ -262,10 +274,11 @@ static int take_notes(void) {
 /* Takes what is queued; false when nothing is. Few events at a time: each may bring a descriptor. */
 static int take_marks(void) {
   static char room[6144] __attribute__((aligned(8)));
+  struct pollfd waiting = {group, POLLIN, 0};
+  if (poll(&waiting, 1, 0) < 1 || !(waiting.revents & POLLIN)) return 0;
+  /* There is one: EAGAIN comes from the file that it is about, which somebody holds a lease on. */
   ssize_t length = read(group, room, sizeof room);
-  if (length < 0 && errno == EAGAIN) return 0;
-  if (length < 0 && errno == EINTR) return 1;
-  if (length < 0) { lost("an event could not be read"); return 1; }
+  if (length < 0 && errno != EINTR) lost("a file that was opened could not be looked at");
   for (struct fanotify_event_metadata *event = (void *)room; FAN_EVENT_OK(event, length); event = FAN_EVENT_NEXT(event, length)) {
     char kind = event->mask & FAN_OPEN_EXEC ? 'x' : 'o';
     if (event->mask & FAN_Q_OVERFLOW) say('?', "files were opened faster than they could be noted");
