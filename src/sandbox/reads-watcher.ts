@@ -14,7 +14,7 @@ import { compiledOnce } from "./compiled.ts";
  * one header cost nothing; files with several names are not, as each name counts.
  *
  * As an ordinary user the kernel lets nobody mark mounts, so that each folder is
- * watched by inotify(7) instead. Those watches are of inodes: in an overlay and
+ * watched by inotify(7) instead; folders in FUSE are in any case. Those watches are of inodes: in an overlay and
  * in copies they are this build's own, and in a folder of the machine that is
  * only shown, others who open a file at the same time are seen, too.
  *
@@ -48,9 +48,13 @@ const SOURCE = `#define _GNU_SOURCE
 #ifndef FAN_OPEN_EXEC
 #define FAN_OPEN_EXEC 0x1000
 #endif
+#ifndef FAN_MARK_EVICTABLE
+#define FAN_MARK_EVICTABLE 0x200
+#endif
 #define NAMES (1 << 16)
 
-static int self, group, rooted;
+static int self, group = -1, notes = -1;
+static char **except;
 static char path[8192];
 
 static void say(char kind, const char *text) { putchar(kind); fputs(text, stdout); putchar(0); }
@@ -120,8 +124,8 @@ static int below(const char *where, const char *folder) {
   return strncmp(where, folder, length) == 0 && (where[length] == 0 || where[length] == '/');
 }
 
-static int skipped(const char *where, char **except) {
-  for (; *except != 0; except++) if (below(where, *except)) return 1;
+static int skipped(const char *where) {
+  for (char **one = except; *one != 0; one++) if (below(where, *one)) return 1;
   return 0;
 }
 
@@ -132,7 +136,7 @@ static void cannot(const char *where) {
 }
 
 /* Does this for every mount that counts. */
-static void each_mount(char **except, void (*at_mount)(const char *where, const char *options, const char *type)) {
+static void each_mount(void (*at_mount)(const char *where, const char *options, const char *type)) {
   static char line[16384], where[8192], options[512], type[128];
   int file = openat(self, "mountinfo", O_RDONLY | O_CLOEXEC);
   FILE *table = file < 0 ? 0 : fdopen(file, "r");
@@ -144,14 +148,9 @@ static void each_mount(char **except, void (*at_mount)(const char *where, const 
       fail("cannot read the sandbox's mounts");
     }
     unescape(where);
-    if (!skipped(where, except)) at_mount(where, options, type);
+    if (!skipped(where)) at_mount(where, options, type);
   }
   fclose(table);
-}
-
-static void mark(const char *where, const char *options, const char *type) {
-  if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN | FAN_OPEN_EXEC, AT_FDCWD, where) == 0) say('m', where);
-  else cannot(where);
 }
 
 static uint64_t hash(const void *bytes, size_t length, uint64_t sum) {
@@ -169,6 +168,16 @@ static int is_new(const void *bytes, size_t length, uint64_t kind) {
   return 1;
 }
 
+/* Such marks let the kernel forget an inode, from Linux 5.19 on; older ones hold it in memory. */
+static void ignore(int file, unsigned long mask) {
+  static unsigned evictable = FAN_MARK_EVICTABLE;
+  unsigned how = FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY;
+  if (fanotify_mark(group, how | evictable, mask, file, 0) == 0) return;
+  if (errno != EINVAL || evictable == 0) return;
+  evictable = 0;
+  ignore(file, mask);
+}
+
 static void opened(struct fanotify_event_metadata *event, char kind) {
   static const char gone[] = " (deleted)";
   char name[32];
@@ -179,8 +188,7 @@ static void opened(struct fanotify_event_metadata *event, char kind) {
   path[length] = 0;
   if ((size_t)length > sizeof gone && strcmp(path + length - sizeof gone + 1, gone) == 0 && lstat(path, &there) != 0) path[length -= sizeof gone - 1] = 0;
   if (is_new(path, length, kind)) say(kind, path);
-  if (stats.st_nlink == 1 && fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY,
-      kind == 'x' ? FAN_OPEN | FAN_OPEN_EXEC : FAN_OPEN, event->fd, 0) != 0 && errno != ENOSPC) lost("cannot ignore a file");
+  if (stats.st_nlink == 1) ignore(event->fd, kind == 'x' ? FAN_OPEN | FAN_OPEN_EXEC : FAN_OPEN);
   close(event->fd);
 }
 
@@ -195,7 +203,7 @@ static char **folders;
 static int many;
 
 static void watch(const char *at, int is_folder) {
-  int number = inotify_add_watch(group, at, is_folder ? IN_OPEN | IN_ONLYDIR | IN_DONT_FOLLOW : IN_OPEN | IN_DONT_FOLLOW);
+  int number = inotify_add_watch(notes, at, is_folder ? IN_OPEN | IN_ONLYDIR | IN_DONT_FOLLOW : IN_OPEN | IN_DONT_FOLLOW);
   if (number < 0) {
     if (errno != EACCES || access(at, X_OK) == 0) cannot(at);
     return;
@@ -210,10 +218,10 @@ static void watch(const char *at, int is_folder) {
   if (folders[number] == 0) folders[number] = strdup(at);
 }
 
-static void watch_below(char *at, char **except) {
+static void watch_below(char *at) {
   size_t length = strlen(at);
   struct stat stats;
-  if (length > 0 && skipped(at, except)) return;
+  if (length > 0 && skipped(at)) return;
   watch(length == 0 ? "/" : at, 1);
   struct dirent **entries;
   int entry_count = scandir(length == 0 ? "/" : at, &entries, 0, alphasort);
@@ -228,10 +236,20 @@ static void watch_below(char *at, char **except) {
     if (length + strlen(name) + 2 > 4096) { errno = ENAMETOOLONG; cannot(at); continue; }
     at[length] = '/';
     strcpy(at + length + 1, name);
-    if (type == DT_DIR || (lstat(at, &stats) == 0 && S_ISDIR(stats.st_mode))) watch_below(at, except);
+    if (type == DT_DIR || (lstat(at, &stats) == 0 && S_ISDIR(stats.st_mode))) watch_below(at);
     at[length] = 0;
   }
   free(entries);
+}
+
+static void mark(const char *where, const char *options, const char *type) {
+  if (!strncmp(type, "fuse", 4)) {
+    /* What was removed cannot be opened any more to ask for its path, and opening asks the daemon. */
+    strcpy(path, strcmp(where, "/") ? where : "");
+    watch_below(path);
+    say('m', where);
+  } else if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN | FAN_OPEN_EXEC, AT_FDCWD, where) == 0) say('m', where);
+  else cannot(where);
 }
 
 /* A file that is a mount of its own is not what its folder has by that name. */
@@ -242,7 +260,7 @@ static void watch_file(const char *where, const char *options, const char *type)
 
 static int take_notes(void) {
   static char room[65536] __attribute__((aligned(8))), text[sizeof path + 512];
-  ssize_t length = read(group, room, sizeof room);
+  ssize_t length = read(notes, room, sizeof room);
   if (length < 0 && errno == EAGAIN) return 0;
   if (length < 0 && errno == EINTR) return 1;
   if (length <= 0) { lost("an event could not be read"); return 0; }
@@ -262,10 +280,11 @@ static int take_notes(void) {
 /* Takes what is queued; false when nothing is. Few events at a time: each may bring a descriptor. */
 static int take_marks(void) {
   static char room[6144] __attribute__((aligned(8)));
+  struct pollfd waiting = {group, POLLIN, 0};
+  if (poll(&waiting, 1, 0) < 1 || !(waiting.revents & POLLIN)) return 0;
+  /* There is one: EAGAIN comes from the file that it is about, which somebody holds a lease on. */
   ssize_t length = read(group, room, sizeof room);
-  if (length < 0 && errno == EAGAIN) return 0;
-  if (length < 0 && errno == EINTR) return 1;
-  if (length < 0) { lost("an event could not be read"); return 1; }
+  if (length < 0 && errno != EINTR) lost("a file that was opened could not be looked at");
   for (struct fanotify_event_metadata *event = (void *)room; FAN_EVENT_OK(event, length); event = FAN_EVENT_NEXT(event, length)) {
     char kind = event->mask & FAN_OPEN_EXEC ? 'x' : 'o';
     if (event->mask & FAN_Q_OVERFLOW) say('?', "files were opened faster than they could be noted");
@@ -276,36 +295,36 @@ static int take_marks(void) {
 
 int main(int count, char **at) {
   if (count < 3) return 2;
+  except = at + 3;
   wait_for_gate(at[1], atol(at[2]));
   self = open("/proc/self", O_PATH | O_CLOEXEC);
   snprintf(path, sizeof path, "/proc/%s/ns/mnt", at[1]);
   int mounts = open(path, O_RDONLY | O_CLOEXEC);
   if (self < 0 || mounts < 0) fail("cannot open the sandbox's mounts");
   group = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS, O_RDONLY | O_NONBLOCK | O_NOATIME | O_LARGEFILE | O_CLOEXEC);
-  rooted = group >= 0;
-  if (rooted) seal(at[1]);
+  notes = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  if (notes < 0) fail("inotify");
+  if (group >= 0) seal(at[1]);
   else {
     int user = outermost(mounts);
     if (user >= 0 && setns(user, CLONE_NEWUSER) != 0) fail("cannot enter the sandbox's user namespace");
-    group = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (group < 0) fail("inotify");
   }
   if (setns(mounts, CLONE_NEWNS) != 0) fail("cannot enter the sandbox's mounts");
-  if (rooted) each_mount(at + 3, mark);
+  if (group >= 0) each_mount(mark);
   else {
-    each_mount(at + 3, tell_shared);
+    each_mount(tell_shared);
     path[0] = 0;
-    watch_below(path, at + 3);
-    each_mount(at + 3, watch_file);
+    watch_below(path);
+    each_mount(watch_file);
     say('i', "");
   }
   say('r', "");
   fflush(stdout);
   for (int ending = 0; !ending;) {
-    struct pollfd waiting[2] = {{group, POLLIN, 0}, {0, POLLIN, 0}};
-    if (poll(waiting, 2, -1) < 0 && errno != EINTR) fail("poll");
-    ending = waiting[1].revents != 0;
-    while (rooted ? take_marks() : take_notes());
+    struct pollfd waiting[3] = {{0, POLLIN, 0}, {notes, POLLIN, 0}, {group, POLLIN, 0}};
+    if (poll(waiting, 3, -1) < 0 && errno != EINTR) fail("poll");
+    ending = waiting[0].revents != 0;
+    while (take_notes() | (group >= 0 && take_marks()));
     fflush(stdout);
   }
   say('e', "");

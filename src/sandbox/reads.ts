@@ -22,7 +22,11 @@ import { watcherProgram } from "./reads-watcher.ts";
 export interface Reads {
   /** Paths inside the sandbox of files that were opened, executed ones among them; in byte order. */
   opened: string[];
-  /** Programs, scripts, their interpreters and the loader; in byte order. Undefined where they cannot be told apart. */
+  /**
+   * Programs, scripts, their interpreters and the loader; in byte order.
+   * Undefined for ordinary users, whose kernel does not tell them apart; those
+   * of a tree whose folders are sorted (disorderfs) are missing.
+   */
   executed: string[] | undefined;
   /** Mounts inside that were watched; in byte order. */
   watched: string[];
