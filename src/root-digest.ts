@@ -1,16 +1,16 @@
 /**
  * One digest for a whole root file system: SHA-256 over a line for each entry
- * below it, parents before children, the names of a folder in byte order:
+ * below it, in byte order of the paths,
  *
- *     d 0755 - LENGTH PATH LF                a folder
- *     f 0644 SHA256 LENGTH PATH LF           a file: of its content
- *     l 0777 SHA256 LENGTH PATH LF           a symbolic link: of its target
+ *     d MODE - LENGTH PATH LF                a folder
+ *     f MODE SHA256 LENGTH PATH LF           a file: of its content
+ *     l - SHA256 LENGTH PATH LF              a symbolic link: of its target
  *
- * Modes are of four octal digits, LENGTH is the path's in bytes. Owners and times do not
- * count, and whether two names are one file does not. Paths are bytes, kept as
- * Latin-1 text.
+ * MODE is octal, without set-id bits; LENGTH is that of the path in bytes.
+ * Owners and times do not count, and whether two names are one file does not.
+ * Paths are bytes, kept as Latin-1 text.
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { lstatSync, readlinkSync } from "node:fs";
 import { type Digest, digestOf, digestOfFile, hexOf } from "./digest.ts";
 import { BitforbitError } from "./errors.ts";
@@ -29,21 +29,45 @@ export interface RootEntry {
 }
 
 export function rootLine({ path, type, mode, digest }: RootEntry): string {
+  const end = `${path.length} ${path}\n`;
+  if (type === "folder") return `d ${octal(mode)} - ${end}`;
   const content = digest === undefined ? "-" : hexOf(digest);
-  return `${type[0]} ${mode.toString(8).padStart(4, "0")} ${content} ${path.length} ${path}\n`;
+  return type === "link" ? `l - ${content} ${end}` : `f ${octal(mode)} ${content} ${end}`;
 }
 
-/** Takes entries in order and gives the digest. */
+const octal = (mode: number): string => (mode & 0o1777).toString(8);
+
+/** Takes entries in any order and gives the digest. */
 export class RootHasher {
-  readonly #hasher: Hash = createHash("sha256");
+  readonly #lines: { path: string; line: string }[] = [];
 
   add(entry: RootEntry): void {
-    this.#hasher.update(rootLine(entry), "latin1");
+    this.#lines.push({ path: entry.path, line: rootLine(entry) });
   }
 
   digest(): Digest {
-    return `sha256:${this.#hasher.digest("hex")}`;
+    const hasher = createHash("sha256");
+    // Latin-1 text is in the order of its bytes.
+    this.#lines.sort((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path)));
+    for (const { line } of this.#lines) hasher.update(line, "latin1");
+    return `sha256:${hasher.digest("hex")}`;
   }
+}
+
+export interface ListedEntry {
+  path: string;
+  line: string;
+}
+
+/** The digest of a root on disk, with the lines that it is made of, in order. Throws as `rootEntries`. */
+export async function rootDigest(folder: string): Promise<{ digest: Digest; entries: ListedEntry[] }> {
+  const hasher = new RootHasher();
+  const entries: ListedEntry[] = [];
+  for await (const entry of rootEntries(folder)) {
+    hasher.add(entry);
+    entries.push({ path: entry.path, line: rootLine(entry) });
+  }
+  return { digest: hasher.digest(), entries: entries.sort((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path))) };
 }
 
 /** The entries of a root on disk, in order, every file hashed. Throws `input` for what is no file, folder or link. */

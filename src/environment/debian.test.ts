@@ -13,7 +13,7 @@ import { lackingForArchive, smallArchive, type SmallArchive } from "./archive-fo
 import { assemble } from "./assemble.ts";
 import { bodyPath } from "./bodies.ts";
 import { type DebianContext, openDebian, ownArchitecture, resolveDebian } from "./debian.ts";
-import { rootDigest } from "./root-digest.ts";
+import { rootDigest } from "../root-digest.ts";
 
 const skip = lackingForArchive() ?? (spawnSync("bwrap", ["--version"]).error === undefined ? false : "no bubblewrap");
 const folder = mkdtempSync(join(tmpdir(), "bitforbit-debian-"));

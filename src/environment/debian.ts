@@ -1,10 +1,7 @@
 /** The `debian` environment: from a suite and a list of packages to a pinned root file system. */
-import { readFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { isDigest, sha256Hex } from "../digest.ts";
-import { writeDurable } from "../durable.ts";
-import { BitforbitError, systemCode } from "../errors.ts";
+import { sha256Hex } from "../digest.ts";
+import { BitforbitError } from "../errors.ts";
 import { canonicalJson } from "../json.ts";
 import type { DebianEnvironment } from "../lock/environment.ts";
 import { solve, withApt } from "./apt.ts";
@@ -14,7 +11,7 @@ import type { EnvironmentContext, EnvironmentRoot } from "./context.ts";
 import { fetchLocked, fetchServed } from "./debs.ts";
 import { checkLocked } from "./debian-lock.ts";
 import { byteOrder } from "../order.ts";
-import { cachedRoot, keepRoot, type RootCheck, rootsFolder } from "./roots.ts";
+import { cachedRoot, keepRoot, knownDigest, type RootCheck } from "./roots.ts";
 
 /** What a recipe says of a Debian environment. */
 export interface DebianSpec {
@@ -84,7 +81,7 @@ export async function openDebian(locked: DebianEnvironment, context: DebianConte
   checkLocked(locked);
   const say = context.onProgress ?? ((): void => {});
   const cached = await cachedRoot(context.cache, locked.root, say, context.check);
-  if (cached !== undefined && (await knownDigest(locked, context.cache)) === locked.root) return cached;
+  if (cached !== undefined && (await knownDigest(context.cache, keyOf(locked))) === locked.root) return cached;
   const root = await assembled(locked, context, async () => {
     await fetchLocked(locked, context);
   });
@@ -107,18 +104,16 @@ async function assembled(
   const say = context.onProgress ?? ((): void => {});
   const key = keyOf(locked);
   const known = async (): Promise<EnvironmentRoot | undefined> => {
-    const digest = await knownDigest(locked, context.cache);
+    const digest = await knownDigest(context.cache, key);
     return digest === undefined ? undefined : await cachedRoot(context.cache, digest, say, context.check);
   };
   const there = await known();
   if (there !== undefined) return there;
   mustRunHere(locked.architecture);
   await fetch();
-  const root = await keepRoot(context.cache, key, known, async (folder) => {
+  return await keepRoot(context.cache, key, known, async (folder) => {
     return await assemble(locked.packages, locked.architecture, folder, context);
   });
-  await writeDurable(join(rootsFolder(context.cache), `${key}.digest`), `${root.digest}\n`);
-  return root;
 }
 
 /** What decides about a root: the packages and how they are put together. */
@@ -127,19 +122,6 @@ function keyOf(locked: Omit<DebianEnvironment, "root">): string {
     return { name, version, architecture, sha256 };
   });
   return sha256Hex(canonicalJson({ assembly: ASSEMBLY, architecture: locked.architecture, packages }));
-}
-
-async function knownDigest(
-  locked: Omit<DebianEnvironment, "root">,
-  cache: string,
-): Promise<EnvironmentRoot["digest"] | undefined> {
-  try {
-    const text = (await readFile(join(rootsFolder(cache), `${keyOf(locked)}.digest`), "utf8")).trim();
-    return isDigest(text) ? text : undefined;
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 function misspelt(what: string, value: string, hint: string): BitforbitError {

@@ -1,15 +1,10 @@
 /** The `oci` environment: a root file system made of a container image's layers, pinned by digest. */
 import { createHash } from "node:crypto";
-import { closeSync, openSync, writeSync } from "node:fs";
-import { chmod, mkdir, rename } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { showable } from "../bytes.ts";
-import { type ByteSource, openSource } from "../bytesource.ts";
+import { openSource } from "../bytesource.ts";
 import { type Digest, sha256Hex } from "../digest.ts";
-import { syncFolder } from "../durable.ts";
-import { systemEntropy, uniqueName } from "../entropy.ts";
-import { BitforbitError, systemCode } from "../errors.ts";
-import { exclusively } from "../exclusive.ts";
+import { BitforbitError } from "../errors.ts";
 import { compressionOf, spool, type Spooled, unzstd } from "../format/archive.ts";
 import { gunzip } from "../format/gzip.ts";
 import { INFLATION_LIMITS, type InflationLimits, type Sink } from "../format/inflation.ts";
@@ -21,10 +16,10 @@ import { fetchLayers, findImage, type Image, type ImageOptions, lockedImage } fr
 import { LayerTree, type LayerNotes } from "../oci/layers.ts";
 import { machinePlatform, parsePlatform, platformText } from "../oci/platform.ts";
 import { parseReference, referenceText } from "../oci/reference.ts";
-import { type RootEntry, rootEntries, RootHasher, rootLine } from "../root-digest.ts";
 import { removeTree } from "../tree.ts";
 import type { EnvironmentContext, EnvironmentRoot } from "./context.ts";
 import { writeRoot } from "./layers.ts";
+import { cachedRoot, keepRoot, knownDigest, type RootCheck } from "./roots.ts";
 
 /** What the recipe says of an image. */
 export interface OciSpec {
@@ -37,6 +32,8 @@ export interface OciContext extends EnvironmentContext {
   registry?: Pick<ImageOptions, "credentials" | "plainHttp" | "pause" | "attempts" | "idleMilliseconds">;
   /** What a layout's relative path is relative to: the project; the working directory by default. */
   folder?: string;
+  /** How a cached root is checked before it is used: `changes` unless told. */
+  check?: RootCheck;
 }
 
 export interface OciRoot extends EnvironmentRoot {
@@ -48,9 +45,6 @@ export interface OciRoot extends EnvironmentRoot {
 const ASSEMBLY = 1;
 
 const INFLATION: InflationLimits = { ...INFLATION_LIMITS, maxBytes: 64 * 2 ** 30 };
-
-/** A root may take long to fetch, and another process waits for it. */
-const WAIT_MILLISECONDS = 60 * 60 * 1000;
 
 /** Where a sandbox mounts folders of its own, and files; what an image lacks of them is made, empty. */
 export const MOUNT_FOLDERS: readonly string[] = [
@@ -148,132 +142,48 @@ async function rootOf(
   context: OciContext,
   wanted: Digest | undefined,
 ): Promise<OciRoot> {
-  const roots = join(context.cache, "roots");
-  const place = join(roots, sha256Hex(canonicalJson({ type: "oci", assembly: ASSEMBLY, manifest: image.manifest })));
+  const key = sha256Hex(canonicalJson({ type: "oci", assembly: ASSEMBLY, manifest: image.manifest }));
   const say = context.onProgress ?? (() => {});
   const { env } = image.config;
-  return await exclusively(
-    `${place}.lock`,
-    async () => {
-      const kept = await checkedRoot(place, wanted, say);
-      if (kept !== undefined) return { folder: join(place, "root"), digest: kept, env };
-      const digest = await makeRoot(place, image, options, context);
-      if (wanted !== undefined && digest !== wanted) {
-        throw new BitforbitError(
-          "refused",
-          `the root of ${image.manifest} has digest ${digest}, and the lock says ${wanted}`,
-          {
-            hint: "the lock was edited, or made by a bitforbit that assembles otherwise: make it anew with `bitforbit lock`",
-          },
-        );
-      }
-      return { folder: join(place, "root"), digest, env };
+  const known = async (): Promise<EnvironmentRoot | undefined> => {
+    const digest = await knownDigest(context.cache, key);
+    return digest === undefined ? undefined : await cachedRoot(context.cache, digest, say, context.check);
+  };
+  const root = (await known()) ?? (await keepRoot(context.cache, key, known, makeRoot(image, options, context)));
+  if (wanted === undefined || root.digest === wanted) return { ...root, env };
+  throw new BitforbitError(
+    "refused",
+    `the root of ${image.manifest} has digest ${root.digest}, and the lock says ${wanted}`,
+    {
+      hint: "the lock was edited, or made by a bitforbit that assembles otherwise: make it anew with `bitforbit lock`",
     },
-    WAIT_MILLISECONDS,
   );
 }
 
-/** The digest of a kept root when every entry is as it was written; otherwise it is removed. */
-async function checkedRoot(
-  place: string,
-  wanted: Digest | undefined,
-  say: (line: string) => void,
-): Promise<Digest | undefined> {
-  let list: ReturnType<typeof openSource>;
-  try {
-    list = openSource(join(place, "entries"));
-  } catch {
-    await removeTree(place);
-    return undefined;
-  }
-  let odd: string | undefined;
-  const hasher = new RootHasher();
-  try {
-    odd = await firstChange(join(place, "root"), list, hasher);
-  } catch (error) {
-    if (
-      !(error instanceof BitforbitError) &&
-      !["ENOENT", "ENOTDIR", "ENOTEMPTY", "EACCES"].includes(systemCode(error) ?? "")
-    ) {
-      throw error;
+/** Unpacks the layers into a folder; gives the root in it. */
+function makeRoot(image: Image, options: ImageOptions, context: OciContext): (folder: string) => Promise<string> {
+  return async (folder) => {
+    const say = context.onProgress ?? (() => {});
+    const paths = await fetchLayers(image, options);
+    const opened: Spooled[] = [];
+    try {
+      say(`unpacking ${paths.length} layers of ${image.name}`);
+      const tree = new LayerTree();
+      for (const [at, path] of paths.entries()) {
+        context.signal?.throwIfAborted();
+        const layer = await openLayer(path, image, at, folder);
+        opened.push(layer);
+        await tree.apply(layer.source);
+      }
+      provideMounts(tree, say);
+      for (const line of told(tree.notes)) say(line);
+      const root = join(folder, "root");
+      await writeRoot(tree.root, root);
+      return root;
+    } finally {
+      for (const layer of opened) layer.close();
     }
-    odd = error instanceof BitforbitError ? error.message : "something is gone";
-  } finally {
-    list.close();
-  }
-  const digest = hasher.digest();
-  if (odd === undefined && (wanted === undefined || wanted === digest)) return digest;
-  if (odd === undefined) odd = "its digest is not the lock's";
-  say(`the root in ${place} was changed (${odd}): making it anew`);
-  await removeTree(place);
-  return undefined;
-}
-
-async function firstChange(root: string, list: ByteSource, hasher: RootHasher): Promise<string | undefined> {
-  let at = 0;
-  for await (const entry of rootEntries(root)) {
-    hasher.add(entry);
-    const line = Buffer.from(listLine(entry), "latin1");
-    if (at + line.length > list.size || Buffer.compare(list.read(at, line.length), line) !== 0) {
-      return showable(Buffer.from(entry.path, "latin1"));
-    }
-    at += line.length;
-  }
-  return at === list.size ? undefined : "something is gone";
-}
-
-/** The root's own list also holds times, which the digest does not count. */
-function listLine(entry: RootEntry): string {
-  return `${entry.mtime} ${rootLine(entry)}`;
-}
-
-/** Assembles beside its place, and renames: what is at its place is whole. */
-async function makeRoot(place: string, image: Image, options: ImageOptions, context: OciContext): Promise<Digest> {
-  const say = context.onProgress ?? (() => {});
-  const paths = await fetchLayers(image, options);
-  const roots = join(context.cache, "roots");
-  const temporary = join(roots, `.tmp-${uniqueName(systemEntropy)}`);
-  await mkdir(temporary, { mode: 0o700 });
-  const opened: Spooled[] = [];
-  try {
-    say(`unpacking ${paths.length} layers of ${image.name}`);
-    const tree = new LayerTree();
-    for (const [at, path] of paths.entries()) {
-      context.signal?.throwIfAborted();
-      const layer = await openLayer(path, image, at, temporary);
-      opened.push(layer);
-      await tree.apply(layer.source);
-    }
-    provideMounts(tree, say);
-    for (const line of told(tree.notes)) say(line);
-    const digest = await writeWithList(tree, temporary);
-    await chmod(temporary, 0o755);
-    await rename(temporary, place);
-    await syncFolder(roots);
-    return digest;
-  } finally {
-    for (const layer of opened) layer.close();
-    await removeTree(temporary);
-  }
-}
-
-async function writeWithList(tree: LayerTree, folder: string): Promise<Digest> {
-  const list = openSync(join(folder, "entries"), "wx", 0o644);
-  let lines: string[] = [];
-  const flush = (): void => {
-    const bytes = Buffer.from(lines.join(""), "latin1");
-    for (let at = 0; at < bytes.length;) at += writeSync(list, bytes, at);
-    lines = [];
   };
-  try {
-    const { digest } = await writeRoot(tree.root, join(folder, "root"), (entry) => {
-      if (lines.push(listLine(entry)) >= 1000) flush();
-    });
-    flush();
-    return digest;
-  } finally {
-    closeSync(list);
-  }
 }
 
 /** A layer's uncompressed tar, whose digest was checked against the image's configuration. Throws `input`, `limit`. */

@@ -9,16 +9,16 @@
  * entry is asked for these numbers, and only when one differs are contents digested again.
  */
 import { lstatSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Digest, hexOf } from "../digest.ts";
+import { type Digest, hexOf, isDigest } from "../digest.ts";
 import { syncFolder, writeDurable } from "../durable.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
+import { type ListedEntry, rootDigest } from "../root-digest.ts";
 import { namesIn, removeTree } from "../tree.ts";
 import type { EnvironmentRoot } from "./context.ts";
-import { type ListedEntry, rootDigest } from "./root-digest.ts";
 
 /** How much is looked at before a cached root is used. */
 export type RootCheck = "changes" | "contents";
@@ -43,7 +43,7 @@ export async function cachedRoot(
   const folder = join(entry, "root");
   let listing: string;
   try {
-    listing = await readFile(join(entry, "listing"), "utf8");
+    listing = await readFile(join(entry, "listing"), "latin1");
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw error;
     return undefined;
@@ -54,12 +54,23 @@ export async function cachedRoot(
     throw error;
   });
   if (now?.digest === digest) {
-    await writeDurable(join(entry, "listing"), listed(folder, now.entries));
+    await writeDurable(join(entry, "listing"), Buffer.from(listed(folder, now.entries), "latin1"));
     return { folder, digest };
   }
   say(`the cached environment ${digest} was changed (${firstChange(listing, now?.entries ?? [])}): it is made anew`);
   await removeTree(entry);
   return undefined;
+}
+
+/** The digest of the root that `key` was found to give; undefined when it was never made here. */
+export async function knownDigest(cache: string, key: string): Promise<Digest | undefined> {
+  try {
+    const text = (await readFile(join(rootsFolder(cache), `${key}.digest`), "utf8")).trim();
+    return isDigest(text) ? text : undefined;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -87,7 +98,10 @@ export async function keepRoot(
       const temporary = join(base, `.tmp-${key}-${uniqueName(systemEntropy)}`);
       try {
         await mkdir(temporary, { mode: 0o755 });
-        return await published(base, temporary, await work(temporary));
+        const root = await published(base, temporary, await work(temporary));
+        // While we hold the lock: whoever waits for it asks for this.
+        await writeDurable(join(base, `${key}.digest`), `${root.digest}\n`);
+        return root;
       } catch (error) {
         throw spaceError(error);
       } finally {
@@ -101,9 +115,10 @@ export async function keepRoot(
 async function published(base: string, temporary: string, root: string): Promise<EnvironmentRoot> {
   const { digest, entries } = await rootDigest(root);
   const made = join(temporary, "made");
-  await mkdir(made, { mode: 0o755 });
+  await mkdir(made);
+  await chmod(made, 0o755);
   await rename(root, join(made, "root"));
-  await writeFile(join(made, "listing"), listed(join(made, "root"), entries));
+  await writeFile(join(made, "listing"), listed(join(made, "root"), entries), "latin1");
   const entry = join(base, hexOf(digest));
   await rename(made, entry).catch(async (error: unknown) => {
     // Another list of packages gave the same root, or a broken entry is in the way.
@@ -125,14 +140,16 @@ function spaceError(error: unknown): unknown {
 
 const NOTHING = "- - -";
 
-function stamp(path: string): string {
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+/** `path`: Latin-1 text of bytes; "" is the root itself. */
+function stamp(folder: string, path: string): string {
+  const place = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(path, "latin1")]);
+  const stats = lstatSync(path === "" ? folder : place, { bigint: true, throwIfNoEntry: false });
   return stats === undefined ? NOTHING : `${stats.ino} ${stats.size} ${stats.ctimeNs}`;
 }
 
 function listed(folder: string, entries: readonly ListedEntry[]): string {
-  const lines = entries.map(({ path, line }) => `${stamp(join(folder, path))} ${line}`);
-  return `${stamp(folder)} . - 0 \n${lines.join("")}`;
+  const lines = entries.map(({ path, line }) => `${stamp(folder, path)} ${line}`);
+  return `${stamp(folder, "")} . - 0 \n${lines.join("")}`;
 }
 
 interface Line {
@@ -151,7 +168,7 @@ function* linesOf(listing: string): Generator<Line> {
 
 function unchanged(folder: string, listing: string): boolean {
   for (const line of linesOf(listing)) {
-    if (stamp(line.path === "" ? folder : `${folder}/${line.path}`) !== line.stamp) return false;
+    if (stamp(folder, line.path) !== line.stamp) return false;
   }
   return true;
 }
