@@ -358,6 +358,16 @@ describe("a Debian environment", { skip, concurrency: false }, () => {
     }
   });
 
+  test("says that apt is missing, and how to go on", async () => {
+    const path = process.env["PATH"];
+    process.env["PATH"] = folder;
+    try {
+      await assert.rejects(resolveDebian(spec("greet"), contextIn("one")), failing("lacking", /has no apt/));
+    } finally {
+      process.env["PATH"] = path;
+    }
+  });
+
   test("survives kill -9 in the middle", async () => {
     const cache = join(folder, "killed");
     const script = `
