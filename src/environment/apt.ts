@@ -83,6 +83,13 @@ async function prepared(folder: string, sources: readonly AptSource[], architect
   };
 }
 
+/** Throws `lacking` where there is no apt. */
+export async function mustHaveApt(): Promise<void> {
+  await run("apt-get", ["--version"]).catch((error: unknown) => {
+    throw withoutApt(error);
+  });
+}
+
 function withoutApt(error: unknown): unknown {
   if (!(error instanceof BitforbitError) || error.code !== "lacking") return error;
   return new BitforbitError("lacking", "this machine has no apt, which resolves Debian packages", {
@@ -176,16 +183,21 @@ export function parseUris(text: string): ServedPackage[] {
     });
 }
 
-/** Where the archive serves exactly these versions now; those that it does not serve are left out. */
+/**
+ * Where the archive serves exactly these versions now; those that it does not
+ * serve are left out. apt answers for all or for none, so a list with gone ones in it is halved.
+ */
 export async function locate(apt: Apt, packages: readonly EnvironmentPackage[]): Promise<ServedPackage[]> {
-  const found: ServedPackage[] = [];
-  for (const wanted of packages) {
-    const exact = `${wanted.name}:${wanted.architecture}=${wanted.version}`;
-    const ran = await apt.run("apt-get", ["-qq", "--print-uris", "download", exact]);
-    if (ran.exitCode !== 0) continue;
-    found.push(...parseUris(Buffer.from(ran.stdout).toString()).filter(({ sha256 }) => sha256 === wanted.sha256));
+  if (packages.length === 0) return [];
+  const exact = packages.map(({ name, architecture, version }) => `${name}:${architecture}=${version}`);
+  const ran = await apt.run("apt-get", ["-qq", "--print-uris", "download", ...exact]);
+  if (ran.exitCode === 0) {
+    const wanted = new Set(packages.map(({ sha256 }) => sha256));
+    return parseUris(Buffer.from(ran.stdout).toString()).filter(({ sha256 }) => wanted.has(sha256));
   }
-  return found;
+  if (packages.length === 1) return [];
+  const half = Math.ceil(packages.length / 2);
+  return [...(await locate(apt, packages.slice(0, half))), ...(await locate(apt, packages.slice(half)))];
 }
 
 const HELPERS = ["/usr/lib/apt/apt-helper", "/usr/libexec/apt/apt-helper"];

@@ -33,27 +33,10 @@ export function lackingForArchive(): string | undefined {
 }
 
 /** Programs that a root needs so that dpkg can configure packages in it. */
-const PROGRAMS = [
-  ...["dpkg", "dpkg-deb", "dpkg-query", "dpkg-split", "dpkg-trigger", "dpkg-divert", "update-alternatives"],
-  ...[
-    "tar",
-    "rm",
-    "mkdir",
-    "cp",
-    "mv",
-    "ln",
-    "cat",
-    "ls",
-    "chmod",
-    "chown",
-    "mknod",
-    "touch",
-    "date",
-    "hostname",
-    "id",
-  ],
-  ...["sync", "env", "start-stop-daemon", "diff"],
-];
+const PROGRAMS: readonly string[] = (
+  "dpkg dpkg-deb dpkg-query dpkg-split dpkg-trigger dpkg-divert update-alternatives start-stop-daemon " +
+  "tar rm mkdir cp mv ln cat ls chmod chown mknod touch date hostname id sync env diff"
+).split(" ");
 
 function found(name: string): string {
   for (const folder of ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]) {

@@ -108,6 +108,8 @@ const failing = (code: string, pattern: RegExp) => (error: unknown) => {
   return true;
 };
 
+const resolveAnew = async (): Promise<unknown> => await resolveDebian(spec("greet"), contextIn("three"));
+
 const inside = (root: string, script: string): string => {
   const args = ["--unshare-all", "--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
   return execFileSync("bwrap", [...args, "--clearenv", "/bin/sh", "-ec", script], { encoding: "utf8" });
@@ -281,24 +283,23 @@ describe("a Debian environment", { skip, concurrency: false }, () => {
   });
 
   test("refuses an archive whose signature is wrong, expired, missing, or over another index", async () => {
-    const again = async (): Promise<unknown> => await resolveDebian(spec("greet"), contextIn("three"));
     await archive.sign({ home: archive.strangerHome });
-    await assert.rejects(again(), failing("refused", /not signed by the Debian archive's keys/));
+    await assert.rejects(resolveAnew(), failing("refused", /not signed by the Debian archive's keys/));
     await archive.sign({ validUntil: "Fri, 02 Jan 2026 00:00:00 UTC" });
-    await assert.rejects(again(), failing("refused", /out of date/));
+    await assert.rejects(resolveAnew(), failing("refused", /out of date/));
     const signed = join(archive.folder, "dists", "small", "InRelease");
     await archive.sign();
     const good = readFileSync(signed, "utf8");
     writeFileSync(signed, good.replace("Components: main", "Components: evil"));
-    await assert.rejects(again(), failing("refused", /signature is wrong/));
+    await assert.rejects(resolveAnew(), failing("refused", /signature is wrong/));
     writeFileSync(
       signed,
       good.replace(/^-----BEGIN PGP SIGNED[^]*?\n\n/, "").replace(/-----BEGIN PGP SIGNATURE[^]*$/, ""),
     );
-    await assert.rejects(again(), failing("refused", /signed|signature/));
+    await assert.rejects(resolveAnew(), failing("refused", /signed|signature/));
     rmSync(signed);
     writeFileSync(join(archive.folder, "dists", "small", "Release"), good.split("\n\n").slice(1).join("\n"));
-    await assert.rejects(again(), failing("refused", /not signed/));
+    await assert.rejects(resolveAnew(), failing("refused", /not signed/));
     rmSync(join(archive.folder, "dists", "small", "Release"));
     await archive.sign();
   });
@@ -354,6 +355,16 @@ describe("a Debian environment", { skip, concurrency: false }, () => {
       );
     } finally {
       execFileSync("umount", [disk]);
+    }
+  });
+
+  test("says that apt is missing, and how to go on", async () => {
+    const path = process.env["PATH"];
+    process.env["PATH"] = folder;
+    try {
+      await assert.rejects(resolveDebian(spec("greet"), contextIn("one")), failing("lacking", /has no apt/));
+    } finally {
+      process.env["PATH"] = path;
     }
   });
 

@@ -5,10 +5,9 @@ import { BitforbitError } from "../errors.ts";
 import { canonicalJson } from "../json.ts";
 import type { DebianEnvironment } from "../lock/environment.ts";
 import { solve, withApt } from "./apt.ts";
-import { machineSources, sourcesFor } from "./apt-sources.ts";
 import { assemble } from "./assemble.ts";
 import type { EnvironmentContext, EnvironmentRoot } from "./context.ts";
-import { fetchLocked, fetchServed } from "./debs.ts";
+import { debianSources, fetchLocked, fetchServed } from "./debs.ts";
 import { checkLocked } from "./debian-lock.ts";
 import { byteOrder } from "../order.ts";
 import { cachedRoot, keepRoot, knownDigest, type RootCheck } from "./roots.ts";
@@ -45,10 +44,11 @@ export async function resolveDebian(
   checkSpec(spec);
   const say = context.onProgress ?? ((): void => {});
   const architecture = spec.architecture ?? ownArchitecture();
-  const sources = sourcesFor(await machineSources(context.aptFolder ?? "/etc/apt"), spec.suite, spec.components);
+  const sources = await debianSources(context, spec.suite, spec.components);
   const packages = await withApt(context.cache, sources, architecture, async (apt) => {
     say(`resolving ${spec.packages.length} packages in ${spec.suite}`);
     const served = await solve(apt, spec.packages);
+    mustRunHere(architecture);
     await fetchServed(apt, served, context);
     return served.map(({ name, version, architecture, sha256, size }) => ({
       name,
@@ -79,9 +79,6 @@ export async function resolveDebian(
  */
 export async function openDebian(locked: DebianEnvironment, context: DebianContext): Promise<EnvironmentRoot> {
   checkLocked(locked);
-  const say = context.onProgress ?? ((): void => {});
-  const cached = await cachedRoot(context.cache, locked.root, say, context.check);
-  if (cached !== undefined && (await knownDigest(context.cache, keyOf(locked))) === locked.root) return cached;
   const root = await assembled(locked, context, async () => {
     await fetchLocked(locked, context);
   });
@@ -103,17 +100,24 @@ async function assembled(
 ): Promise<EnvironmentRoot> {
   const say = context.onProgress ?? ((): void => {});
   const key = keyOf(locked);
-  const known = async (): Promise<EnvironmentRoot | undefined> => {
+  const known = async (alone: boolean): Promise<EnvironmentRoot | undefined> => {
     const digest = await knownDigest(context.cache, key);
-    return digest === undefined ? undefined : await cachedRoot(context.cache, digest, say, context.check);
+    const options = { check: context.check ?? "changes", alone } as const;
+    return digest === undefined ? undefined : await cachedRoot(context.cache, digest, say, options);
   };
-  const there = await known();
+  const there = await known(false);
   if (there !== undefined) return there;
   mustRunHere(locked.architecture);
   await fetch();
-  return await keepRoot(context.cache, key, known, async (folder) => {
-    return await assemble(locked.packages, locked.architecture, folder, context);
-  });
+  return await keepRoot(
+    context.cache,
+    key,
+    say,
+    () => known(true),
+    async (folder) => {
+      return await assemble(locked.packages, locked.architecture, folder, context);
+    },
+  );
 }
 
 /** What decides about a root: the packages and how they are put together. */

@@ -4,10 +4,20 @@ import { join } from "node:path";
 import { digestOfFile } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import type { DebianEnvironment, EnvironmentPackage } from "../lock/environment.ts";
-import { type Apt, download, locate, type ServedPackage, withApt } from "./apt.ts";
-import { machineSources, sourcesFor } from "./apt-sources.ts";
+import { type Apt, download, locate, mustHaveApt, type ServedPackage, withApt } from "./apt.ts";
+import { type AptSource, machineSources, sourcesFor } from "./apt-sources.ts";
 import { checkBody, keepBody } from "./bodies.ts";
 import type { DebianContext } from "./debian.ts";
+
+/** This machine's Debian archives, turned towards a suite. Throws `lacking` without apt, archive or keys. */
+export async function debianSources(
+  context: DebianContext,
+  suite: string,
+  components: readonly string[],
+): Promise<AptSource[]> {
+  await mustHaveApt();
+  return sourcesFor(await machineSources(context.aptFolder ?? "/etc/apt"), suite, components);
+}
 
 /** Fetches what the cache does not have, from where apt says. Throws `outside`. */
 export async function fetchServed(apt: Apt, served: readonly ServedPackage[], context: DebianContext): Promise<void> {
@@ -52,8 +62,7 @@ async function missingOf<T extends EnvironmentPackage>(packages: readonly T[], c
 export async function fetchLocked(locked: DebianEnvironment, context: DebianContext): Promise<void> {
   const missing = await missingOf(locked.packages, context);
   if (missing.length === 0) return;
-  const machine = await machineSources(context.aptFolder ?? "/etc/apt");
-  const sources = sourcesFor(machine, locked.suite, locked.components);
+  const sources = await debianSources(context, locked.suite, locked.components);
   await withApt(context.cache, sources, locked.architecture, async (apt) => {
     const served = await locate(apt, missing);
     const found = new Set(served.map(({ sha256 }) => sha256));

@@ -145,11 +145,14 @@ async function rootOf(
   const key = sha256Hex(canonicalJson({ type: "oci", assembly: ASSEMBLY, manifest: image.manifest }));
   const say = context.onProgress ?? (() => {});
   const { env } = image.config;
-  const known = async (): Promise<EnvironmentRoot | undefined> => {
+  const known = async (alone: boolean): Promise<EnvironmentRoot | undefined> => {
     const digest = await knownDigest(context.cache, key);
-    return digest === undefined ? undefined : await cachedRoot(context.cache, digest, say, context.check);
+    const how = { check: context.check ?? "changes", alone } as const;
+    return digest === undefined ? undefined : await cachedRoot(context.cache, digest, say, how);
   };
-  const root = (await known()) ?? (await keepRoot(context.cache, key, known, makeRoot(image, options, context)));
+  const root =
+    (await known(false)) ??
+    (await keepRoot(context.cache, key, say, () => known(true), makeRoot(image, options, context)));
   if (wanted === undefined || root.digest === wanted) return { ...root, env };
   throw new BitforbitError(
     "refused",

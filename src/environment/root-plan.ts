@@ -102,7 +102,11 @@ export class RootPlan {
     const known = this.#entries.get(path);
     if (known !== undefined) return known;
     const merged = folder === "" && MERGED.test(name);
-    if (merged) this.#folder(["usr", name], path, make);
+    if (merged) {
+      const usr = this.#entries.get("usr");
+      if (usr !== undefined && usr.kind !== "directory") throw refused(path, "goes through /usr, which is no folder");
+      this.#folder(["usr", name], path, make);
+    }
     const entry: RootEntry = merged
       ? { kind: "link", owner: undefined, target: `usr/${name}` }
       : { kind: "directory", owner: undefined };

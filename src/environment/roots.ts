@@ -9,7 +9,7 @@
  * entry is asked for these numbers, and only when one differs are contents digested again.
  */
 import { lstatSync } from "node:fs";
-import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, hexOf, isDigest } from "../digest.ts";
 import { syncFolder, writeDurable } from "../durable.ts";
@@ -31,13 +31,13 @@ export function rootsFolder(cache: string): string {
 
 /**
  * The cached root with this digest, or undefined. One that was changed is
- * removed, and `say` names what changed.
+ * removed when we are `alone` (we hold the lock), and `say` names what changed.
  */
 export async function cachedRoot(
   cache: string,
   digest: Digest,
   say: (line: string) => void,
-  check: RootCheck = "changes",
+  { check, alone }: { check: RootCheck; alone: boolean },
 ): Promise<EnvironmentRoot | undefined> {
   const entry = join(rootsFolder(cache), hexOf(digest));
   const folder = join(entry, "root");
@@ -57,6 +57,7 @@ export async function cachedRoot(
     await writeDurable(join(entry, "listing"), Buffer.from(listed(folder, now.entries), "latin1"));
     return { folder, digest };
   }
+  if (!alone) return undefined;
   say(`the cached environment ${digest} was changed (${firstChange(listing, now?.entries ?? [])}): it is made anew`);
   await removeTree(entry);
   return undefined;
@@ -81,11 +82,13 @@ export async function knownDigest(cache: string, key: string): Promise<Digest | 
 export async function keepRoot(
   cache: string,
   key: string,
+  say: (line: string) => void,
   known: () => Promise<EnvironmentRoot | undefined>,
   work: (folder: string) => Promise<string>,
 ): Promise<EnvironmentRoot> {
   const base = rootsFolder(cache);
   await mkdir(base, { recursive: true });
+  await chmod(base, 0o755);
   return await exclusively(
     join(base, `${key}.lock`),
     async () => {
@@ -97,8 +100,8 @@ export async function keepRoot(
       }
       const temporary = join(base, `.tmp-${key}-${uniqueName(systemEntropy)}`);
       try {
-        await mkdir(temporary, { mode: 0o755 });
-        const root = await published(base, temporary, await work(temporary));
+        await openFolder(temporary);
+        const root = await published(cache, temporary, await work(temporary), say);
         // While we hold the lock: whoever waits for it asks for this.
         await writeDurable(join(base, `${key}.digest`), `${root.digest}\n`);
         return root;
@@ -112,21 +115,30 @@ export async function keepRoot(
   );
 }
 
-async function published(base: string, temporary: string, root: string): Promise<EnvironmentRoot> {
+/** A folder that everyone may pass, whatever the umask is: builds may run as another user. */
+async function openFolder(path: string): Promise<void> {
+  await mkdir(path);
+  await chmod(path, 0o755);
+}
+
+async function published(
+  cache: string,
+  temporary: string,
+  root: string,
+  say: (line: string) => void,
+): Promise<EnvironmentRoot> {
   const { digest, entries } = await rootDigest(root);
   const made = join(temporary, "made");
-  await mkdir(made);
-  await chmod(made, 0o755);
+  await openFolder(made);
   await rename(root, join(made, "root"));
-  await writeFile(join(made, "listing"), listed(join(made, "root"), entries), "latin1");
-  const entry = join(base, hexOf(digest));
-  await rename(made, entry).catch(async (error: unknown) => {
-    // Another list of packages gave the same root, or a broken entry is in the way.
-    if (systemCode(error) !== "ENOTEMPTY" && systemCode(error) !== "EEXIST") throw error;
-    await removeTree(entry);
-    await rename(made, entry);
-  });
-  await syncFolder(base);
+  await writeDurable(join(made, "listing"), Buffer.from(listed(join(made, "root"), entries), "latin1"));
+  const entry = join(rootsFolder(cache), hexOf(digest));
+  // Another list of packages may have given the same root, which a build may be using.
+  const there = await cachedRoot(cache, digest, say, { check: "contents", alone: true });
+  if (there !== undefined) return there;
+  await removeTree(entry);
+  await rename(made, entry);
+  await syncFolder(rootsFolder(cache));
   return { folder: join(entry, "root"), digest };
 }
 
@@ -137,6 +149,9 @@ function spaceError(error: unknown): unknown {
     hint: "free disk space, or set BITFORBIT_HOME to where there is more, then run again",
   });
 }
+
+/** The last line: without it the listing is a part of one. */
+const END = "end\n";
 
 const NOTHING = "- - -";
 
@@ -149,7 +164,7 @@ function stamp(folder: string, path: string): string {
 
 function listed(folder: string, entries: readonly ListedEntry[]): string {
   const lines = entries.map(({ path, line }) => `${stamp(folder, path)} ${line}`);
-  return `${stamp(folder, "")} . - 0 \n${lines.join("")}`;
+  return `${stamp(folder, "")} . - 0 \n${lines.join("")}${END}`;
 }
 
 interface Line {
@@ -167,6 +182,7 @@ function* linesOf(listing: string): Generator<Line> {
 }
 
 function unchanged(folder: string, listing: string): boolean {
+  if (!listing.endsWith(`\n${END}`)) return false;
   for (const line of linesOf(listing)) {
     if (stamp(folder, line.path) !== line.stamp) return false;
   }
