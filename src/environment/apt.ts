@@ -4,9 +4,11 @@
  * the archive's signatures and does the solving.
  */
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Ran, run } from "../child.ts";
+import { digestOfFile, sha256Hex } from "../digest.ts";
+import { writeDurable } from "../durable.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
@@ -49,10 +51,14 @@ export async function withApt<T>(
       for (const name of await namesIn(base)) if (name.startsWith(".tmp-")) await removeTree(join(base, name));
       const folder = join(base, `.tmp-${uniqueName(systemEntropy)}`);
       try {
-        const apt = await prepared(folder, sources, architecture);
+        const key = sha256Hex(`${architecture}\n${writeSources(sources)}`).slice(0, 32);
+        const lists = join(base, `lists-${key}`);
+        await keepWhole(lists);
+        const apt = await prepared(folder, lists, sources, architecture);
         const updated = await apt.run("apt-get", ["-q", "update"]);
         const failure = aptFailure(updated, "update");
         if (failure !== undefined) throw failure;
+        await writeDurable(`${lists}.sums`, await sumsOf(lists));
         return await work(apt);
       } finally {
         await removeTree(folder);
@@ -62,13 +68,38 @@ export async function withApt<T>(
   );
 }
 
-async function prepared(folder: string, sources: readonly AptSource[], architecture: string): Promise<Apt> {
-  for (const sub of ["lists/partial", "archives/partial", "sources"]) {
-    await mkdir(join(folder, sub), { recursive: true });
+/**
+ * The archive's lists stay from run to run, so that apt asks only whether they
+ * are still current; ones that are not as they were left are fetched anew.
+ */
+async function keepWhole(lists: string): Promise<void> {
+  const known = await readFile(`${lists}.sums`, "utf8").catch(() => undefined);
+  if (known !== undefined && known === (await sumsOf(lists))) return;
+  await removeTree(lists);
+}
+
+async function sumsOf(lists: string): Promise<string> {
+  const names = (await namesIn(lists).catch(() => [])).filter((name) => name !== "partial" && name !== "lock");
+  const lines: string[] = [];
+  for (const name of names) {
+    const digest = await digestOfFile(join(lists, name)).catch(() => "unreadable");
+    lines.push(`${digest} ${name}\n`);
+  }
+  return lines.join("");
+}
+
+async function prepared(
+  folder: string,
+  lists: string,
+  sources: readonly AptSource[],
+  architecture: string,
+): Promise<Apt> {
+  for (const path of [join(lists, "partial"), join(folder, "archives/partial"), join(folder, "sources")]) {
+    await mkdir(path, { recursive: true });
   }
   await writeFile(join(folder, "sources", "debian.sources"), writeSources(sources));
   await writeFile(join(folder, "status"), "");
-  await writeFile(join(folder, "conf"), configuration(folder, architecture));
+  await writeFile(join(folder, "conf"), configuration(folder, lists, architecture));
   return {
     folder,
     run: async (program, args) =>
@@ -99,7 +130,7 @@ function withoutApt(error: unknown): unknown {
 }
 
 /** Read after the machine's own configuration, so that this has the last word. apt.conf(5). */
-function configuration(folder: string, architecture: string): string {
+function configuration(folder: string, lists: string, architecture: string): string {
   const set: Record<string, string> = {
     "APT::Architecture": architecture,
     "APT::Install-Recommends": "false",
@@ -128,7 +159,7 @@ function configuration(folder: string, architecture: string): string {
     "Dir::Etc::trusted": "/dev/null",
     "Dir::Etc::trustedparts": "/dev/null",
     "Dir::State": folder,
-    "Dir::State::lists": join(folder, "lists"),
+    "Dir::State::lists": lists,
     "Dir::State::status": join(folder, "status"),
     "Dir::Log": folder,
     // apt takes itself for essential, which a build environment does not need.
