@@ -1,9 +1,22 @@
 /** Runs bitforbit as a user would, in a project made for the test. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { TestContext } from "node:test";
+import { digestOf } from "../src/digest.ts";
+import type { Lock } from "../src/lock/lock.ts";
+import { lockToml, parseLock } from "../src/lock/lock-toml.ts";
+import { parseRecipe } from "../src/recipe/recipe.ts";
 
 const MAIN = resolve(import.meta.dirname, "../src/cli/main.ts");
 
@@ -37,14 +50,60 @@ suite = "bookworm"
 packages = ["gcc", "libc6-dev", "make"]
 `;
 
-/** A git checkout with one commit of `files`, dated 2024-03-02. */
+/**
+ * A git checkout with one commit of `files`, dated 2024-03-02. Where its recipe
+ * has the pinned environment and nothing to fetch, its lock is there already.
+ */
 export function project(t: TestContext, files: Readonly<Record<string, string>>): string {
   const folder = scratchFolder(t);
   writeFiles(folder, files);
+  if (files["bitforbit.toml"]?.includes(PINNED) === true) lockPinned(folder);
   git(folder, "init", "--quiet", "--initial-branch=main");
   git(folder, "add", "--all");
   git(folder, "commit", "--quiet", "--message=first");
   return folder;
+}
+
+/** Writes the lock that `bitforbit lock` would, without asking an archive each time what it has today. */
+export function lockPinned(folder: string): void {
+  const text = readFileSync(join(folder, "bitforbit.toml"), "utf8");
+  const { name } = parseRecipe(text, "bitforbit.toml");
+  const { environment } = pinnedLock();
+  const lock: Lock = {
+    version: 2,
+    name,
+    recipe: digestOf(text),
+    environment,
+    tools: [],
+    lockfiles: [],
+    materials: [],
+  };
+  writeFileSync(join(folder, "bitforbit.lock"), lockToml(lock));
+}
+
+const HALF_A_DAY = 43_200_000;
+
+/** The pinned environment as the archive has it, resolved by the command line, at most twice a day. */
+function pinnedLock(): Lock {
+  const kept = join(tmpdir(), `bitforbit-test-pinned-${process.getuid?.() ?? 0}.lock`);
+  const age = Date.now() - (statSync(kept, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  if (age > HALF_A_DAY) {
+    const folder = mkdtempSync(join(tmpdir(), "bitforbit-test-"));
+    try {
+      writeFileSync(join(folder, "bitforbit.toml"), `name = "pinned"\ncommand = "true"\noutputs = ["x"]\n${PINNED}`);
+      const made = spawnSync(process.execPath, [MAIN, "lock", "--quiet"], { cwd: folder, encoding: "utf8" });
+      if (made.status !== 0) throw new Error(`the tests' environment cannot be locked: ${made.stderr}`);
+      renameSync(copied(join(folder, "bitforbit.lock"), `${kept}.${process.pid}`), kept);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return parseLock(readFileSync(kept, "utf8"), kept);
+}
+
+function copied(from: string, to: string): string {
+  copyFileSync(from, to);
+  return to;
 }
 
 export function git(folder: string, ...args: string[]): string {

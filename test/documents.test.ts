@@ -7,7 +7,7 @@ import { basename, join, resolve } from "node:path";
 import { type TestContext, describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { isObject, type JsonObject } from "../src/json.ts";
-import { bitforbit, project, type Ran, scratchFolder, writeFiles } from "./command.ts";
+import { bitforbit, project, type Ran, scratchFolder, writeFiles, PINNED } from "./command.ts";
 
 const ajv = new Ajv2020({
   strict: true,
@@ -54,7 +54,7 @@ const refuses = (name: string, value: unknown): void => {
 const lengthOf = (list: unknown): number => (Array.isArray(list) ? list.length : -1);
 
 const recipe = (command: string, outputs: string): string =>
-  `name = "thing"\ncommand = '''${command}'''\noutputs = [${outputs}]\n`;
+  `name = "thing"\ncommand = '''${command}'''\noutputs = [${outputs}]\n${PINNED}`;
 
 const json = async (folder: string, ...args: string[]): Promise<Ran> => await bitforbit(folder, [...args, "--json"]);
 

@@ -16,12 +16,12 @@ import { spawnSync } from "node:child_process";
 import test from "node:test";
 import { openFolders, removeTree } from "../src/tree.ts";
 import { publishedNames } from "../src/flow/publish.ts";
-import { bitforbit, git, project, scratchFolder } from "./command.ts";
+import { bitforbit, git, project, scratchFolder, PINNED } from "./command.ts";
 
 const MAIN = resolve(import.meta.dirname, "../src/cli/main.ts");
 
 const recipe = (command: string, outputs: string, limits = ""): string =>
-  `name = "thing"\ncommand = '''\n${command}\n'''\noutputs = [${outputs}]\n[limits]\n${limits}\n`;
+  `name = "thing"\ncommand = '''\n${command}\n'''\noutputs = [${outputs}]\n${PINNED}[limits]\n${limits}\n`;
 
 test("a project's own dist link does not lead the outputs elsewhere", async (t) => {
   const folder = project(t, { "bitforbit.toml": recipe("echo evil > .bashrc", '".bashrc"') });
@@ -140,7 +140,9 @@ test("a reader that leaves early ends neither the build nor its evidence", async
 });
 
 test("keys that came with a repository are not trusted", async (t) => {
-  const folder = project(t, { "bitforbit.toml": 'name = "x"\ncommand = "echo made > out"\noutputs = ["out"]\n' });
+  const folder = project(t, {
+    "bitforbit.toml": 'name = "x"\ncommand = "echo made > out"\noutputs = ["out"]\n' + PINNED,
+  });
   assert.equal((await bitforbit(folder, ["build"])).code, 0);
   assert.equal((await bitforbit(folder, ["verify", "dist/out"])).code, 0);
   git(folder, "add", "--force", ".bitforbit/keys", "dist");

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import test, { type TestContext } from "node:test";
 import { isObject, type JsonObject, parseJson } from "../src/json.ts";
-import { bitforbit, project } from "./command.ts";
+import { bitforbit, project, PINNED } from "./command.ts";
 
 async function served(t: TestContext, folder: string): Promise<{ url: string; child: ChildProcess }> {
   const main = resolve(import.meta.dirname, "../src/cli/main.ts");
@@ -36,7 +36,7 @@ async function api(url: string): Promise<JsonObject> {
 }
 
 test("pages and API of a real build show its verdict, causes and denial", { timeout: 40_000 }, async (t) => {
-  const recipe = `name = "thing"\ncommand = '''mkdir out; hostname > out/who; echo same > out/same'''\noutputs = ["out/*"]\n`;
+  const recipe = `name = "thing"\ncommand = '''mkdir out; hostname > out/who; echo same > out/same'''\noutputs = ["out/*"]\n${PINNED}`;
   const folder = project(t, { "bitforbit.toml": recipe });
   const built = JSON.parse((await bitforbit(folder, ["build", "--json"])).stdout) as {
     build: string;
