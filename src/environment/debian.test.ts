@@ -155,15 +155,21 @@ describe("a Debian environment", { skip, concurrency: false }, () => {
     assert.equal(loud, "755 315619200 1\n");
   });
 
-  test("is the same whatever the umask, time zone, locale, path, clock and identity are", async () => {
+  test("is the same whatever the umask, time zone, locale, path, directory order, clock and identity are", async () => {
+    const [ordered, shuffled] = [join(folder, "in order"), join(folder, "shuffled")];
+    for (const path of [ordered, shuffled]) mkdirSync(path);
+    // Without the right to mount it, the order is the file system's own.
+    const order = ["--multi-user=yes", "--sort-dirents=no", "--shuffle-dirents=yes", "-q", ordered, shuffled];
+    const mounted = process.getuid?.() === 0 && host.disorderfs && spawnSync("disorderfs", order).status === 0;
     const kept = { umask: process.umask(0o077), zone: process.env["TZ"], locale: process.env["LC_ALL"] };
     Object.assign(process.env, { TZ: "Pacific/Marquesas", LC_ALL: "tr_TR.UTF-8" });
     try {
       const library = host.clockShift;
       const shiftedClock = library === undefined ? {} : { shiftedClock: { library, seconds: 400 * 86_400 } };
       for (const isolation of process.getuid?.() === 0 ? (["root", "dropped"] as const) : [host.isolation]) {
-        const work = join(folder, `varied ${isolation}`, "ü");
-        mkdirSync(work, { recursive: true });
+        const work = join(isolation === "root" ? folder : shuffled, `ü ${isolation}`);
+        mkdirSync(work);
+        chmodSync(work, 0o755);
         const context = { ...contextIn("one"), host: { ...host, isolation }, ...shiftedClock };
         const root = await assemble(locked.packages, locked.architecture, work, context);
         assert.equal((await rootDigest(root)).digest, locked.root, isolation);
@@ -177,6 +183,7 @@ describe("a Debian environment", { skip, concurrency: false }, () => {
         if (value === undefined) delete process.env[name];
         else process.env[name] = value;
       }
+      if (mounted) execFileSync("umount", [shuffled]);
     }
   });
 
