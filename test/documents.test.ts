@@ -7,7 +7,7 @@ import { basename, join, resolve } from "node:path";
 import { type TestContext, describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { isObject, type JsonObject } from "../src/json.ts";
-import { bitforbit, project, type Ran, scratchFolder, writeFiles, PINNED } from "./command.ts";
+import { bitforbit, project, type Ran, scratchFolder, writeFiles, lockPinned, PINNED } from "./command.ts";
 
 const ajv = new Ajv2020({
   strict: true,
@@ -175,6 +175,7 @@ describe("documents", { concurrency: 3 }, () => {
 
     const single = made(t, "echo x > out");
     appendFileSync(join(single, "bitforbit.toml"), "# dirty\n");
+    lockPinned(single);
     const local = document("build", await json(single, "build", "--once"), 0);
     assert.deepEqual([local["verdict"], local["canonical"], local["covered"]], ["built-once", false, []]);
     const people = await bitforbit(single, ["build", "--once"]);

@@ -56,8 +56,8 @@ export async function lock(args: readonly string[], options: Options, terminal: 
           materials: made.lock.materials.length,
           lockfiles: made.lock.lockfiles.map(({ path, sha256 }) => ({ path, digest: `sha256:${sha256}` })),
           changes,
-          findings: made.findings ?? null,
-          upstream,
+          ...(made.findings === undefined ? {} : { findings: made.findings }),
+          ...(checkOnly ? { upstream } : {}),
         };
         for (const line of changeLines(changes, before, made.lock)) terminal.line(toned(line, terminal));
         for (const line of upstreamLines(upstream)) terminal.line(`${terminal.bad("!")} ${line}`);
