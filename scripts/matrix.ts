@@ -22,6 +22,8 @@ const ROOT = resolve(import.meta.dirname, "..");
 const BITFORBIT = join(ROOT, "bin/bitforbit");
 const PAGE = join(ROOT, "docs/matrix.md");
 
+const LOCK = "bitforbit.lock";
+
 /** No build here takes a quarter of it, even on a busy machine. */
 const LONGEST = 40 * 60_000;
 
@@ -66,7 +68,8 @@ async function bitforbit(folder: string, home: string, args: readonly string[], 
   return await new Promise((done, fail) => {
     const child = spawn(program, rest, {
       cwd: folder,
-      env: { ...process.env, NO_COLOR: "1", ...offline?.env },
+      // Roots of environments are otherwise shared by all homes of the machine.
+      env: { ...process.env, NO_COLOR: "1", BITFORBIT_CACHE: `${home}-cache`, ...offline?.env },
       timeout: LONGEST,
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -124,12 +127,10 @@ function compared(first: readonly Output[], again: Ran): string {
   return `no: ${others.length} of ${first.length} differ${others[0] === undefined ? "" : `, ${others[0].path} first`}`;
 }
 
-function copyExample(name: string, into: string): string {
+function copyExample(name: string, into: string, lock: "with lock" | "without lock"): string {
   const folder = join(into, name);
-  cpSync(join(ROOT, "examples", name), folder, {
-    recursive: true,
-    filter: (path) => !["dist", ".bitforbit"].includes(basename(path)),
-  });
+  const left = ["dist", ".bitforbit", ...(lock === "with lock" ? [] : [LOCK])];
+  cpSync(join(ROOT, "examples", name), folder, { recursive: true, filter: (path) => !left.includes(basename(path)) });
   return folder;
 }
 
@@ -143,8 +144,6 @@ function recipeOf(name: string): { ecosystem?: string; source?: unknown } {
   return parse(readFileSync(join(ROOT, "examples", name, "bitforbit.toml"), "utf8"));
 }
 
-const LOCK = "bitforbit.lock";
-
 /** One project, in folders of its own that go when it is done. */
 async function measure(name: string, offline: Offline): Promise<Row> {
   const work = mkdtempSync(join(tmpdir(), "bitforbit-matrix-"));
@@ -157,12 +156,12 @@ async function measure(name: string, offline: Offline): Promise<Row> {
 }
 
 async function measureIn(work: string, name: string, offline: Offline): Promise<Row> {
-  const folder = copyExample(name, work);
+  const folder = copyExample(name, work, "with lock");
   const home = join(work, "home");
   const row: Row = { project: name, ecosystem: recipeOf(name).ecosystem ?? "", ...NOT_RUN, remarks: [] };
   const committed = existsSync(join(folder, LOCK)) ? readFileSync(join(folder, LOCK), "utf8") : undefined;
 
-  const locked = await bitforbit(folder, home, ["lock"]);
+  const locked = await bitforbit(folder, home, ["lock", "--update"]);
   row.lockSeconds = locked.seconds;
   if (locked.code !== 0) return { ...row, verdict: "not locked", remarks: [reason(locked)] };
   const lock = readFileSync(join(folder, LOCK), "utf8");
@@ -180,16 +179,21 @@ async function measureIn(work: string, name: string, offline: Offline): Promise<
 
   row.offline = compared(outputs, await bitforbit(folder, home, ["build", "--once"], offline));
   // The proof that nothing could be reached: what needs the registries ends with "the world outside failed".
-  const proof = await bitforbit(copyExample(name, join(work, "proof")), join(work, "nothing"), ["lock"], offline);
+  const proof = await bitforbit(
+    copyExample(name, join(work, "proof"), "without lock"),
+    join(work, "nothing"),
+    ["lock"],
+    offline,
+  );
   if (proof.code !== 4) row.offline = `no: locking offline in an empty home ended with ${proof.code}`;
 
-  const second = copyExample(name, join(work, "second"));
+  const second = copyExample(name, join(work, "second"), "without lock");
   const again = await bitforbit(second, join(work, "home-2"), ["lock"]);
   row.secondLock = again.code !== 0 ? `no: ${reason(again)}` : sameBytes(folder, second) ? "yes" : "no";
   if (row.secondLock === "yes") {
     row.secondRoot = compared(outputs, await bitforbit(second, join(work, "home-2"), ["build", "--once"]));
   } else {
-    const third = copyExample(name, join(work, "third"));
+    const third = copyExample(name, join(work, "third"), "without lock");
     writeFileSync(join(third, LOCK), lock);
     row.secondRoot = compared(outputs, await bitforbit(third, join(work, "home-3"), ["build", "--once"]));
   }
