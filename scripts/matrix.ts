@@ -221,6 +221,7 @@ function sameBytes(a: string, b: string): boolean {
 function drift(locked: Ran): string {
   const counts = locked.document.changes?.counts;
   if (counts === undefined) return "no";
+  if (counts.added + counts.removed + counts.changed === 0) return "no: the same materials, another format";
   return `no: ${counts.added} added, ${counts.removed} removed, ${counts.changed} changed`;
 }
 
