@@ -6,6 +6,10 @@ export interface Row {
   environment: string;
   /** Dependencies by checksum + packages of the environment. */
   materials: string;
+  /** As many of both as the build was seen to read. */
+  read: string;
+  /** Files that it read and that no lock names. */
+  undeclared: string;
   outputs: string;
   lockSeconds: number | undefined;
   buildSeconds: number | undefined;
@@ -22,6 +26,8 @@ const COLUMNS = [
   "ecosystem",
   "environment",
   "materials",
+  "read of them",
+  "read, not locked",
   "outputs",
   "lock",
   "build",
@@ -53,6 +59,8 @@ export function rowLine(row: Row): string {
     row.ecosystem,
     row.environment,
     row.materials,
+    row.read,
+    row.undeclared,
     row.outputs,
     seconds(row.lockSeconds),
     seconds(row.buildSeconds),

@@ -42,6 +42,12 @@ interface Document {
   notCovered?: { what: string }[];
   worlds?: { name: string; failure?: string; log?: string[] }[];
   outputs?: Output[];
+  read?: {
+    environment: { read: unknown[]; unread: unknown[] };
+    dependencies: { read: unknown[]; unread: unknown[] };
+    undeclared: { files: number; paths: string[] }[];
+    doubts: string[];
+  };
   changes?: { counts?: { added: number; removed: number; changed: number } };
   error?: { code: string; message: string };
 }
@@ -176,6 +182,8 @@ async function measureIn(work: string, name: string, offline: Offline): Promise<
   row.remarks.push(...remarksOn(built.document));
   const outputs = built.document.outputs ?? [];
   row.outputs = String(outputs.length);
+  row.read = readOf(built.document);
+  row.undeclared = undeclaredOf(built.document);
 
   row.offline = compared(outputs, await bitforbit(folder, home, ["build", "--once"], offline));
   // The proof that nothing could be reached: what needs the registries ends with "the world outside failed".
@@ -203,6 +211,8 @@ async function measureIn(work: string, name: string, offline: Offline): Promise<
 const NOT_RUN = {
   environment: "",
   materials: "",
+  read: "",
+  undeclared: "",
   outputs: "",
   lockSeconds: undefined,
   buildSeconds: undefined,
@@ -230,9 +240,23 @@ function reasonOfVerdict(built: Ran): string {
   return causes.length > 0 ? `differs by ${causes.join(", ")}` : reason(built);
 }
 
-function remarksOn({ caveats = [], notCovered = [] }: Document): string[] {
+/** How many of the materials the canonical build was seen to read. */
+function readOf({ read }: Document): string {
+  return read === undefined ? "not seen" : `${read.dependencies.read.length} + ${read.environment.read.length}`;
+}
+
+/** How many files it read that are not locked. */
+function undeclaredOf({ read }: Document): string {
+  if (read === undefined) return "not seen";
+  const files = read.undeclared.reduce((sum, one) => sum + one.files, 0);
+  const first = read.undeclared[0]?.paths[0];
+  return `${files}${first === undefined || files > 9 ? "" : `: ${first}`}`;
+}
+
+function remarksOn({ caveats = [], notCovered = [], read }: Document): string[] {
   return [
-    ...caveats.filter((text) => !text.startsWith("clock:")),
+    ...caveats.filter((text) => !text.startsWith("clock:") && !text.startsWith("environment:")),
+    ...(read?.doubts ?? []),
     ...notCovered.map(({ what }) => `not varied: ${what}`),
   ];
 }
