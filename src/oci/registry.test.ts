@@ -72,7 +72,13 @@ test("a blob that is cut off is taken up where it broke", async () => {
     return response.write(CONTENT.subarray(start, start + 100_000), () => setTimeout(() => response.destroy(), 20));
   });
   assert.equal(digestOf(await pull(registry)), BLOB.digest);
-  assert.deepEqual(ranges, [undefined, "bytes=100000-299999", "bytes=200000-299999"]);
+  // How much of a cut-off answer comes through is the kernel's affair; it is never asked for again.
+  const starts = ranges.map((range) => Number(/^bytes=(\d+)-299999$/.exec(range ?? "bytes=0-299999")?.[1]));
+  assert.equal(ranges[0], undefined);
+  assert.ok(
+    starts.length >= 3 && starts.every((start, at) => at === 0 || start > (starts[at - 1] ?? 0)),
+    ranges.join(),
+  );
 });
 
 test("a server that knows no ranges is asked again, and what is known is passed over", async () => {
