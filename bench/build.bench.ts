@@ -4,16 +4,16 @@ import { join, resolve } from "node:path";
 import { homeAt } from "../src/flow/home.ts";
 import { prepare } from "../src/flow/prepare.ts";
 import { probeHost } from "../src/sandbox/host.ts";
-import { toolPaths } from "../src/sandbox/toolchain.ts";
+import { SYSTEM_PATH } from "../src/sandbox/toolchain.ts";
 import { medians, time } from "./paired.ts";
 import type { Row } from "./run.ts";
 
-const RUNS = 3;
-const PROJECTS = ["hello-debian", "noble-hashes-npm"];
+const RUNS = Number(process.env["BENCH_RUNS"] ?? 3);
+const PROJECTS = (process.env["BENCH_PROJECTS"] ?? "hello-debian,noble-hashes-npm").split(",");
 
 /**
  * `bitforbit build`, two worlds and all the evidence, against the recipe's
- * command run once, without a sandbox, in a plain copy of the same source.
+ * command run once in the same root, in a plain copy of the same source.
  */
 export async function bench(): Promise<Row[]> {
   const rows: Row[] = [];
@@ -43,26 +43,32 @@ async function measured(project: string): Promise<Row> {
   }
 }
 
-/** A function that runs the recipe's command in a fresh copy of source and dependencies; copying is not timed. */
+/**
+ * A function that runs the recipe's command in a fresh copy of source and
+ * dependencies, in the same locked root under bare bubblewrap; copying is not timed.
+ */
 async function bareBuild(from: string, folder: string, home: string): Promise<(run: number) => number> {
   const at = homeAt(home);
   const scratch = join(folder, "scratch");
-  const { recipe, source, deps, staged } = await prepare(from, at, { host: await probeHost(), scratch });
-  const tools = await toolPaths(recipe.environment.tools);
+  const { recipe, source, deps, staged, root } = await prepare(from, at, { host: await probeHost(), scratch });
+  if (root === undefined) throw new Error(`${from} has no pinned environment`);
   return (run) => {
     const tree = join(folder, `bare-${run}`);
     const dependencies = join(folder, `deps-${run}`);
     cpSync(staged, tree, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
-    if (deps !== undefined) cpSync(deps, dependencies, { recursive: true });
-    mkdirSync(join(folder, `home-${run}`));
+    if (deps === undefined) mkdirSync(dependencies);
+    else cpSync(deps, dependencies, { recursive: true });
     const env = {
       ...recipe.env,
-      PATH: tools.path,
-      HOME: join(folder, `home-${run}`),
+      PATH: SYSTEM_PATH.join(":"),
+      HOME: "/home",
       LC_ALL: "C.UTF-8",
       SOURCE_DATE_EPOCH: String(source.epoch),
-      BITFORBIT_DEPS: dependencies,
+      BITFORBIT_DEPS: "/deps",
     };
-    return time(["/bin/sh", "-eu", "-c", recipe.command], { cwd: join(tree, recipe.directory), env });
+    const mounts = ["--ro-bind", root.folder, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
+    const own = ["--tmpfs", "/home", "--bind", tree, "/build", "--bind", dependencies, "/deps"];
+    const sandbox = ["--unshare-net", ...mounts, ...own, "--chdir", join("/build", recipe.directory)];
+    return time(["bwrap", ...sandbox, "/bin/sh", "-eu", "-c", recipe.command], { env });
   };
 }
