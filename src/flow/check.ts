@@ -178,15 +178,18 @@ async function buildIn(prepared: Prepared, world: World, options: CheckOptions, 
     onOutput: (line) => options.onProgress?.(world.name, line),
   });
   let reads: Reads | undefined;
+  let answered: ReadonlySet<string> = new Set();
   try {
     await building;
   } finally {
-    await replay?.close();
+    if (replay !== undefined) answered = await replay.close();
     reads = await watching?.finish();
   }
   const built = withUnanswered(await building, unanswered);
   const seen =
-    reads === undefined || !built.result.ok ? undefined : await materialsRead(prepared, world, reads, options.host);
+    reads === undefined || !built.result.ok
+      ? undefined
+      : await materialsRead(prepared, world, reads, answered, options.host);
   return { ...built, ...(seen === undefined ? {} : { read: seen }) };
 }
 

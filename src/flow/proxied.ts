@@ -55,8 +55,8 @@ export interface ReplayOptions {
   onUnanswered: (request: Unanswered) => void;
 }
 
-/** What a sandbox needs for its requests to be answered from a recording. */
-export function replayed(options: ReplayOptions): { parts: ProxiedParts; close: () => Promise<void> } {
+/** What a sandbox needs for its requests to be answered from a recording; `close` gives the purls that were asked for. */
+export function replayed(options: ReplayOptions): { parts: ProxiedParts; close: () => Promise<Set<string>> } {
   const { cache, home, recording, epoch, onUnanswered } = options;
   const authority = makeAuthority({ days: DAYS });
   let replayer: Replayer | undefined;
@@ -70,7 +70,11 @@ export function replayed(options: ReplayOptions): { parts: ProxiedParts; close: 
       onUnanswered,
     });
   };
-  return { parts: partsOf(home, authority, true, listen), close: async () => await replayer?.close() };
+  const close = async (): Promise<Set<string>> => {
+    await replayer?.close();
+    return new Set([...(replayer?.used ?? [])].flatMap(({ purl }) => (purl === undefined ? [] : [purl])));
+  };
+  return { parts: partsOf(home, authority, true, listen), close };
 }
 
 function partsOf(

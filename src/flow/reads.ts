@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { digestOfFile, hexOf } from "../digest.ts";
+import { byteOrder } from "../order.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { observeReads, type Reads, type ReadsObserver } from "../sandbox/reads.ts";
 import { type Place, readsAgainst, type ReadsAgainstLock } from "../sandbox/reads-against.ts";
@@ -36,11 +37,12 @@ export async function observer(prepared: Prepared, world: World): Promise<ReadsO
   return await observeReads({ cache: prepared.home.shared, except: ["/tmp", world.user.home] });
 }
 
-/** What was seen, set against the lock. */
+/** What was seen, set against the lock. `answered`: purls that the build asked the recording for. */
 export async function materialsRead(
   prepared: Prepared,
   world: World,
   reads: Reads,
+  answered: ReadonlySet<string>,
   host: HostAbilities,
 ): Promise<MaterialsRead> {
   const { lock, root, staged } = prepared;
@@ -59,7 +61,12 @@ export async function materialsRead(
     reads,
   );
   const programs = (reads.executed ?? inRoot).filter((path) => inRoot.includes(path));
-  return { ...against, tools: await toolsOf(programs, base, owners, prepared, world, host) };
+  const { read, unread } = against.dependencies;
+  const dependencies = {
+    read: [...new Set([...read, ...unread.filter((purl) => answered.has(purl))])].sort(byteOrder),
+    unread: unread.filter((purl) => !answered.has(purl)),
+  };
+  return { ...against, dependencies, tools: await toolsOf(programs, base, owners, prepared, world, host) };
 }
 
 async function filesOf(folder: string): Promise<Set<string>> {

@@ -170,8 +170,9 @@ export async function checkLock(
     const [now, then] = [recipe.source?.[key], lock.source?.[key]];
     if (now !== then) reasons.push(`source.${key} is ${now ?? "not set"}, locked ${then ?? "none"}`);
   }
-  if ((recipe.fetch === undefined) !== (lock.deps === undefined)) {
-    reasons.push(recipe.fetch === undefined ? "the recipe fetches nothing any more" : "nothing was fetched yet");
+  const asks = recipe.fetch !== undefined || recipe.network === "replay";
+  if (asks !== (lock.deps !== undefined)) {
+    reasons.push(!asks ? "the recipe fetches nothing any more" : "nothing was fetched yet");
   }
   const lockfiles = await readLockfiles(recipe, stagedFolder);
   const locked = new Map(lock.lockfiles.map(({ path, sha256 }) => [path, sha256]));
