@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import type { RequestListener } from "node:http";
+import type { RequestListener, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -206,15 +206,16 @@ test("answers that say what is there are recorded, those that say nothing are no
   assert.equal(unanswered.length, 1);
 });
 
+const breakOff = (response: ServerResponse): void => void setTimeout(() => response.destroy(), 200);
+
 test("an answer that breaks off, stalls, lies about its length or is too large is not recorded, and the client sees it", async () => {
   const { recording, notes } = await recorded(
     (request, response) => {
       if (request.url === "/cut") {
-        response.writeHead(200, { "content-length": 1000 }).write("only this");
-        setTimeout(() => response.destroy(), 20);
+        // Long enough for what was written to arrive: otherwise there was no answer at all.
+        response.writeHead(200, { "content-length": 1000 }).write("only this", () => breakOff(response));
       } else if (request.url === "/chunked") {
-        response.write("a chunk");
-        setTimeout(() => response.destroy(), 20);
+        response.write("a chunk", () => breakOff(response));
       } else if (request.url === "/stall") {
         response.writeHead(200, { "content-length": 1000 }).write("drip");
       } else if (request.url === "/silent") {
