@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { memorySource, type ByteSource } from "../src/bytesource.ts";
 import { BitforbitError } from "../src/errors.ts";
 import type { Parse, Part } from "../src/format/part.ts";
