@@ -289,6 +289,27 @@ test(
   },
 );
 
+test("folders: files with another name are found by their content, the most alike first", async () => {
+  const [a, b] = [fresh(), fresh()];
+  const texts = ["one", "two", "three"].map((word) => `${word} `.repeat(60).replaceAll(" ", "\n"));
+  for (const [root, names] of [
+    [a, ["p", "q", "r"]],
+    [b, ["x", "y", "z"]],
+  ] as const) {
+    mkdirSync(root);
+    for (const [at, name] of names.entries()) {
+      writeFileSync(join(root, name), `${name === "z" ? "changed\n" : ""}${texts[at] ?? ""}line of ${at}\n`);
+    }
+  }
+  const found = await diff(a, b);
+  assert.deepEqual([...leavesOf(found ?? assert.fail())].map(told), [
+    "p → x: field name p | x",
+    "q → y: field name q | y",
+    "r → z: field name r | z",
+    "r → z: text  | changed\n",
+  ]);
+});
+
 const failing = (pattern: RegExp) => (error: unknown) =>
   error instanceof BitforbitError && error.code === "input" && pattern.test(error.message);
 
