@@ -222,6 +222,19 @@ const xz = (content: Buffer, level: string): Buffer =>
 
 const longLine = (mark: string): Buffer => bytes(`${"x".repeat(500_000)}${mark}${"y".repeat(500_000)}\n`);
 
+test(
+  "the same compressed in two ways: told as that, and what differs inside is found",
+  { skip: !has("xz") },
+  async () => {
+    const tar = (text: string): Buffer => Buffer.from(tarBytes([fileOf("f", text)]));
+    assert.deepEqual(await toldOf(gzipBytes(tar("same\n")), xz(tar("same\n"), "-6")), ["x: type gzip | xz"]);
+    assert.deepEqual(await toldOf(gzipBytes(tar("one\n")), xz(tar("two\n"), "-6")), [
+      "x: type gzip | xz",
+      "x > decompressed > f: text one\n | two\n",
+    ]);
+  },
+);
+
 test("text: a change in a line of a megabyte still shows the bytes that changed", async () => {
   const found = await leaves(longLine("HOST-ONE"), longLine("HOST-TWO"));
   assert.equal(found.length, 1);

@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { basename, resolve } from "node:path";
 import { type ByteSource, equalSources, openSource } from "../bytesource.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
-import { looksLikeGzip } from "../format/gzip.ts";
+import { gunzip, looksLikeGzip } from "../format/gzip.ts";
 import { INFLATION_LIMITS } from "../format/inflation.ts";
 import { byteLeaves } from "./bytes.ts";
 import { diffParts, type DiffSide } from "./compare.ts";
 import type { Bounds, Comparison, Incomplete, Proof } from "./comparison.ts";
-import { diffGzip } from "./compressed.ts";
+import { diffAcross, diffGzip, type Wrapped } from "./compressed.ts";
 import type { Difference, Leaf } from "./difference.ts";
 import { diffDirectories } from "./directory.ts";
 import { FORMATS } from "./formats.ts";
@@ -153,6 +153,8 @@ async function inFormat(
     return flat(comparison, a, b, path, `not looked into: over ${comparison.bounds.maxDepth} containers deep`);
   }
   let note: string | undefined;
+  const across = await acrossFormats(comparison, a, b, path, depth);
+  if (across !== undefined) return across;
   for (const format of formatsOf(a, b)) {
     const before = { leaves: comparison.leaves, incomplete: comparison.incomplete.length };
     try {
@@ -167,6 +169,23 @@ async function inFormat(
     }
   }
   return flat(comparison, a, b, path, note);
+}
+
+async function acrossFormats(
+  comparison: Comparison,
+  a: ByteSource,
+  b: ByteSource,
+  path: string[],
+  depth: number,
+): Promise<Difference | undefined> {
+  try {
+    const [left, right] = [await wrappedIn(a), await wrappedIn(b)];
+    if (left === undefined || right === undefined || left.format === right.format) return undefined;
+    return await diffAcross(comparison, left, right, path, depth);
+  } catch (error) {
+    if (error instanceof BitforbitError) return undefined;
+    throw error;
+  }
 }
 
 interface Comparer {
@@ -199,6 +218,19 @@ function* formatsOf(a: ByteSource, b: ByteSource): Generator<Comparer> {
       },
     };
   }
+}
+
+/** Two compressed files of different formats; undefined when one of them is none. */
+async function wrappedIn(source: ByteSource): Promise<Wrapped | undefined> {
+  const start = startOf(source);
+  if (looksLikeGzip(start)) return { format: "gzip", source, run: (sink, limits) => gunzip(source, sink, limits) };
+  const format = FORMATS.find(({ wraps, looksLike }) => wraps === true && looksLike(start, source.name, source));
+  if (format === undefined) return undefined;
+  const parse = await format.load();
+  for (const { decode } of await parse(source, source.name)) {
+    if (decode !== undefined) return { format: format.name, source, run: decode.run };
+  }
+  return undefined;
 }
 
 /** Text line by line, everything else byte by byte. */

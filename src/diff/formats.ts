@@ -16,6 +16,8 @@ export interface FormatEntry {
    */
   looksLike(start: Uint8Array, name: string, source: ByteSource): boolean;
   load(): Promise<Parse>;
+  /** It holds one content, compressed: two such formats can be compared by what they hold. */
+  wraps?: true;
   /** Much else looks so too: that a content is something else is not worth a word. */
   guess?: true;
 }
@@ -32,11 +34,13 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "xz",
     looksLike: (start) => compressionOf(start) === "xz",
     load: async () => (await import("../format/compressed-parts.ts")).xzParts,
+    wraps: true,
   },
   {
     name: "zstd",
     looksLike: (start) => compressionOf(start) === "zstd",
     load: async () => (await import("../format/compressed-parts.ts")).zstdParts,
+    wraps: true,
   },
   {
     name: "tar",
