@@ -222,13 +222,14 @@ const xz = (content: Buffer, level: string): Buffer =>
 
 const longLine = (mark: string): Buffer => bytes(`${"x".repeat(500_000)}${mark}${"y".repeat(500_000)}\n`);
 
+const tarOf = (text: string): Buffer => Buffer.from(tarBytes([fileOf("f", text)]));
+
 test(
   "the same compressed in two ways: told as that, and what differs inside is found",
   { skip: !has("xz") },
   async () => {
-    const tar = (text: string): Buffer => Buffer.from(tarBytes([fileOf("f", text)]));
-    assert.deepEqual(await toldOf(gzipBytes(tar("same\n")), xz(tar("same\n"), "-6")), ["x: type gzip | xz"]);
-    assert.deepEqual(await toldOf(gzipBytes(tar("one\n")), xz(tar("two\n"), "-6")), [
+    assert.deepEqual(await toldOf(gzipBytes(tarOf("same\n")), xz(tarOf("same\n"), "-6")), ["x: type gzip | xz"]);
+    assert.deepEqual(await toldOf(gzipBytes(tarOf("one\n")), xz(tarOf("two\n"), "-6")), [
       "x: type gzip | xz",
       "x > decompressed > f: text one\n | two\n",
     ]);
