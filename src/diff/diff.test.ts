@@ -20,7 +20,7 @@ import { BitforbitError } from "../errors.ts";
 import { gzipBytes } from "../format/gzip.ts";
 import { tarBytes, type TarMember } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
-import { diff, type DiffOptions, diffSources } from "./diff.ts";
+import { compare as compareFolders, diff, type DiffOptions, diffSources } from "./diff.ts";
 import { type Difference, type Leaf, leavesOf } from "./difference.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bitforbit-diff-"));
@@ -322,6 +322,28 @@ test("folders: files with another name are found by their content, the most alik
     "r → z: field name r | z",
     "r → z: text  | changed\n",
   ]);
+});
+
+test("folders: large files are compared by several threads, with the same outcome as by one", async () => {
+  const [a, b] = [fresh(), fresh()];
+  for (const root of [a, b]) {
+    mkdirSync(root);
+    for (const name of ["p.tar", "q.tar", "r.tar"]) {
+      const members = Array.from({ length: 40 }, (_, at) => ({
+        name: `m${at}`,
+        content: Buffer.alloc(100_000, at + (root === b && at === 17 ? 1 : 0)),
+      }));
+      writeFileSync(join(root, name), tarBytes(members));
+    }
+  }
+  const inThreads = await compareFolders(a, b, { prove: true });
+  assert.deepEqual(inThreads.proof?.spaces, 6);
+  const inner: (Difference | Leaf)[] = [];
+  for (const name of ["p.tar", "q.tar", "r.tar"]) {
+    const alone = await diff(join(a, name), join(b, name));
+    if (alone !== undefined) inner.push(alone);
+  }
+  assert.deepEqual(inThreads.difference?.children, inner);
 });
 
 const failing = (pattern: RegExp) => (error: unknown) =>

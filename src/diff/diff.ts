@@ -89,6 +89,30 @@ async function compared(comparison: Comparison, a: string, b: string): Promise<D
   }
 }
 
+/** Compares two files of a folder as a part of a larger comparison; `leaves`: how many were found. */
+export async function diffFilePair(
+  a: Buffer,
+  b: Buffer,
+  shown: string,
+  path: string[],
+  options: DiffOptions,
+): Promise<Compared & { leaves: number }> {
+  const comparison = newComparison(options);
+  const left = openSource(a, shown);
+  try {
+    const right = openSource(b, shown);
+    try {
+      const difference = await comparison.descend(left, right, path, 0);
+      const { incomplete, proof, leaves } = comparison;
+      return { difference, incomplete, proof, leaves };
+    } finally {
+      right.close();
+    }
+  } finally {
+    left.close();
+  }
+}
+
 /** Compares two contents that are at hand already. See `diff`. */
 export async function diffSources(
   a: ByteSource,

@@ -1,11 +1,12 @@
 import { type Stats, lstatSync, readlinkSync } from "node:fs";
 import { showable } from "../bytes.ts";
-import { type ByteSource, memorySource, type OpenSource, openSource } from "../bytesource.ts";
+import { type ByteSource, equalSources, memorySource, type OpenSource, openSource } from "../bytesource.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
 import { byteOrder } from "../order.ts";
 import { nameBytesIn } from "../tree.ts";
 import { type Comparison, counted, isFull, onlyLeaf, shortened, whyFull } from "./comparison.ts";
 import type { Difference, Leaf } from "./difference.ts";
+import { type FileAnswer, type FilePair, inThreads, threadsFor } from "./pool.ts";
 import { renamed } from "./renames.ts";
 
 const MAX_DEPTH = 1000;
@@ -27,6 +28,8 @@ interface Walk {
   /** What stands on one side only; it may have another name on the other. */
   onlyA: Lone[];
   onlyB: Lone[];
+  /** Pairs of large files that differ, to be looked into when all are known. */
+  large: FilePair[];
 }
 
 interface Lone {
@@ -45,9 +48,10 @@ export async function diffDirectories(
   b: Buffer,
   path: string[],
 ): Promise<Difference | undefined> {
-  const walk: Walk = { comparison, path, children: [], entries: 0, onlyA: [], onlyB: [] };
+  const walk: Walk = { comparison, path, children: [], entries: 0, onlyA: [], onlyB: [], large: [] };
   await diffFolder(walk, { a, b, shown: "" }, 0);
   await tellLone(walk);
+  await diffLarge(walk);
   walk.children.sort((one, other) => byteOrder(placeOf(walk, one), placeOf(walk, other)));
   return walk.children.length === 0 ? undefined : { kind: "node", path, format: "directory", children: walk.children };
 }
@@ -255,6 +259,11 @@ async function diffFiles(walk: Walk, place: Place, path: string[]): Promise<void
     const a = open(place.a);
     side = "b";
     const b = open(place.b);
+    if (a.size + b.size >= WORTH_A_THREAD) {
+      // Others may share the work: what is large is left until all is known.
+      if (!equalSources(a, b)) walk.large.push({ ...place, path, size: a.size + b.size });
+      return;
+    }
     const difference = await walk.comparison.descend(a, b, path, 0);
     if (difference !== undefined) walk.children.push(difference);
   } catch (error) {
@@ -263,4 +272,57 @@ async function diffFiles(walk: Walk, place: Place, path: string[]): Promise<void
   } finally {
     for (const source of opened) source.close();
   }
+}
+
+const WORTH_A_THREAD = 64 << 10;
+
+/** Large files: by several threads where that pays, and told in their order in any case. */
+async function diffLarge(walk: Walk): Promise<void> {
+  const { comparison, large } = walk;
+  const threads = threadsFor(large);
+  const answers = threads === 0 ? undefined : await inThreads(comparison, large, threads);
+  for (const [at, pair] of large.entries()) {
+    if (isFull(comparison)) return void walk.children.push(notLookedInto(walk, pair.shown));
+    if (answers === undefined) await diffFilePlace(walk, pair);
+    else take(walk, pair, answers[at]);
+  }
+}
+
+async function diffFilePlace(walk: Walk, { a, b, shown, path }: FilePair): Promise<void> {
+  try {
+    const left = openSource(a, shown);
+    try {
+      const right = openSource(b, shown);
+      try {
+        const difference = await walk.comparison.descend(left, right, path, 0);
+        if (difference !== undefined) walk.children.push(difference);
+      } finally {
+        right.close();
+      }
+    } finally {
+      left.close();
+    }
+  } catch (error) {
+    if (!(error instanceof BitforbitError) && systemCode(error) === undefined) throw error;
+    walk.children.push(unreadable(walk, shown, "a", error));
+  }
+}
+
+/** What a thread found counts as if it had been found here. */
+function take(walk: Walk, { shown }: FilePair, answer: FileAnswer | undefined): void {
+  const { comparison } = walk;
+  if (answer?.found === undefined) {
+    const { code = "input", message = "not compared" } = answer?.error ?? {};
+    walk.children.push(unreadable(walk, shown, "a", new BitforbitError(code, message)));
+    return;
+  }
+  const { difference, incomplete, proof, leaves } = answer.found;
+  if (difference !== undefined) walk.children.push(difference);
+  comparison.leaves += leaves;
+  comparison.incomplete.push(...incomplete);
+  if (proof === undefined || comparison.proof === undefined) return;
+  comparison.proof.spaces += proof.spaces;
+  comparison.proof.equal += proof.equal;
+  comparison.proof.inLeavesA += proof.inLeavesA;
+  comparison.proof.inLeavesB += proof.inLeavesB;
 }
