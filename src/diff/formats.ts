@@ -1,9 +1,7 @@
 import type { ByteSource } from "../bytesource.ts";
-import { compressionOf } from "../format/archive.ts";
+import { compressionOf, looksLikeZip } from "../format/magic.ts";
 import type { Parse } from "../format/part.ts";
-import { xzParts, zstdParts } from "../format/compressed-parts.ts";
 import { looksLikeTar } from "../format/tar.ts";
-import { looksLikeZip } from "../format/zip.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
 export interface FormatEntry {
@@ -34,13 +32,13 @@ export const FORMATS: readonly FormatEntry[] = [
   {
     name: "xz",
     looksLike: (start) => compressionOf(start) === "xz",
-    load: () => Promise.resolve(xzParts),
+    load: async () => (await import("../format/compressed-parts.ts")).xzParts,
     wraps: true,
   },
   {
     name: "zstd",
     looksLike: (start) => compressionOf(start) === "zstd",
-    load: () => Promise.resolve(zstdParts),
+    load: async () => (await import("../format/compressed-parts.ts")).zstdParts,
     wraps: true,
   },
   {
