@@ -1,4 +1,5 @@
 import type { ByteSource } from "../bytesource.ts";
+import { looksLikeBzip2, looksLikeLz4 } from "../format/archive-magic.ts";
 import type { Parse } from "../format/part.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
@@ -18,6 +19,8 @@ export interface FormatEntry {
 /** In the order in which they are tried: the more specific before the more general. */
 export const FORMATS: readonly FormatEntry[] = [
   // Packages and archives.
+  { name: "bzip2", looksLike: looksLikeBzip2, load: async () => (await import("../format/bzip2.ts")).bzip2Parts },
+  { name: "lz4", looksLike: looksLikeLz4, load: async () => (await import("../format/lz4.ts")).lz4Parts },
   // File systems and images.
   // Programs and libraries.
   // Code and data of runtimes.
