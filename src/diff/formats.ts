@@ -1,5 +1,11 @@
 import type { ByteSource } from "../bytesource.ts";
-import { looksLikeBzip2, looksLikeLz4 } from "../format/archive-magic.ts";
+import {
+  looksLikeBzip2,
+  looksLikeCompress,
+  looksLikeLz4,
+  looksLikeLzip,
+  looksLikeLzma,
+} from "../format/archive-magic.ts";
 import type { Parse } from "../format/part.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
@@ -21,6 +27,18 @@ export const FORMATS: readonly FormatEntry[] = [
   // Packages and archives.
   { name: "bzip2", looksLike: looksLikeBzip2, load: async () => (await import("../format/bzip2.ts")).bzip2Parts },
   { name: "lz4", looksLike: looksLikeLz4, load: async () => (await import("../format/lz4.ts")).lz4Parts },
+  { name: "lzip", looksLike: looksLikeLzip, load: async () => (await import("../format/lzma.ts")).lzipParts },
+  { name: "lzma", looksLike: looksLikeLzma, load: async () => (await import("../format/lzma.ts")).lzmaParts },
+  {
+    name: "compress",
+    looksLike: looksLikeCompress,
+    load: async () => (await import("../format/compress-z.ts")).compressParts,
+  },
+  {
+    name: "brotli",
+    looksLike: (_, name) => name.endsWith(".br"),
+    load: async () => (await import("../format/brotli.ts")).brotliParts,
+  },
   // File systems and images.
   // Programs and libraries.
   // Code and data of runtimes.

@@ -11,3 +11,20 @@ export function looksLikeLz4(start: Uint8Array): boolean {
   const magic = new DataView(start.buffer, start.byteOffset).getUint32(0, true);
   return magic === 0x184d2204 || magic === 0x184c2102;
 }
+
+/** It has no magic number: the name tells, or the properties that everybody uses and an unknown size. */
+export function looksLikeLzma(start: Uint8Array, name = ""): boolean {
+  const [properties = 255] = start;
+  if (start.length < 18 || properties >= 225) return false;
+  if (/\.(?:lzma|tlz)$/.test(name)) return true;
+  const usual = properties === 0x5d && start[1] === 0 && start[2] === 0;
+  return usual && start.subarray(5, 13).every((byte) => byte === 0xff) && start[13] === 0;
+}
+
+export function looksLikeLzip(start: Uint8Array): boolean {
+  return start[0] === 0x4c && start[1] === 0x5a && start[2] === 0x49 && start[3] === 0x50 && (start[4] ?? 255) <= 1;
+}
+
+export function looksLikeCompress(start: Uint8Array): boolean {
+  return start[0] === 0x1f && start[1] === 0x9d;
+}
