@@ -2,6 +2,7 @@ import type { ByteSource } from "../bytesource.ts";
 import {
   looksLikeBzip2,
   looksLikeCompress,
+  looksLikeCpio,
   looksLikeLz4,
   looksLikeLzip,
   looksLikeLzma,
@@ -39,6 +40,7 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: (_, name) => name.endsWith(".br"),
     load: async () => (await import("../format/brotli.ts")).brotliParts,
   },
+  { name: "cpio", looksLike: looksLikeCpio, load: async () => (await import("../format/cpio.ts")).cpioParts },
   // File systems and images.
   // Programs and libraries.
   // Code and data of runtimes.

@@ -28,3 +28,13 @@ export function looksLikeLzip(start: Uint8Array): boolean {
 export function looksLikeCompress(start: Uint8Array): boolean {
   return start[0] === 0x1f && start[1] === 0x9d;
 }
+
+export function looksLikeCpio(start: Uint8Array): boolean {
+  const text = Buffer.from(start.subarray(0, 6)).toString("latin1");
+  if (text === "070701" || text === "070702" || text === "070707") return true;
+  const little = start[0] === 0xc7 && start[1] === 0x71;
+  if (start.length < 28 || (!little && (start[0] !== 0x71 || start[1] !== 0xc7))) return false;
+  // Two bytes are no proof: the name has to end where it should.
+  const nameSize = new DataView(start.buffer, start.byteOffset, 26).getUint16(20, little);
+  return nameSize > 1 && start[26 + nameSize - 1] === 0 && start[26] !== 0;
+}
