@@ -6,6 +6,7 @@ import {
   looksLikeLz4,
   looksLikeLzip,
   looksLikeLzma,
+  looksLikeRpm,
 } from "../format/archive-magic.ts";
 import type { Parse } from "../format/part.ts";
 
@@ -41,6 +42,7 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/brotli.ts")).brotliParts,
   },
   { name: "cpio", looksLike: looksLikeCpio, load: async () => (await import("../format/cpio.ts")).cpioParts },
+  { name: "rpm", looksLike: looksLikeRpm, load: async () => (await import("../format/rpm.ts")).rpmParts },
   // File systems and images.
   // Programs and libraries.
   // Code and data of runtimes.

@@ -38,3 +38,7 @@ export function looksLikeCpio(start: Uint8Array): boolean {
   const nameSize = new DataView(start.buffer, start.byteOffset, 26).getUint16(20, little);
   return nameSize > 1 && start[26 + nameSize - 1] === 0 && start[26] !== 0;
 }
+
+export function looksLikeRpm(start: Uint8Array): boolean {
+  return start[0] === 0xed && start[1] === 0xab && start[2] === 0xee && start[3] === 0xdb;
+}
