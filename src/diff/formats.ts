@@ -8,7 +8,10 @@ import {
   looksLikeLzma,
   looksLikeRpm,
 } from "../format/archive-magic.ts";
+import { compressionOf } from "../format/archive.ts";
 import type { Parse } from "../format/part.ts";
+import { looksLikeTar } from "../format/tar.ts";
+import { looksLikeZip } from "../format/zip.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
 export interface FormatEntry {
@@ -22,24 +25,69 @@ export interface FormatEntry {
    */
   looksLike(start: Uint8Array, name: string, source: ByteSource): boolean;
   load(): Promise<Parse>;
+  /** It holds one content, compressed: two such formats can be compared by what they hold. */
+  wraps?: true;
+  /** Much else looks so too: that a content is something else is not worth a word. */
+  guess?: true;
 }
 
 /** In the order in which they are tried: the more specific before the more general. */
 export const FORMATS: readonly FormatEntry[] = [
-  // Packages and archives.
-  { name: "bzip2", looksLike: looksLikeBzip2, load: async () => (await import("../format/bzip2.ts")).bzip2Parts },
-  { name: "lz4", looksLike: looksLikeLz4, load: async () => (await import("../format/lz4.ts")).lz4Parts },
-  { name: "lzip", looksLike: looksLikeLzip, load: async () => (await import("../format/lzma.ts")).lzipParts },
-  { name: "lzma", looksLike: looksLikeLzma, load: async () => (await import("../format/lzma.ts")).lzmaParts },
+  // Packages and archives. (gzip: compressed.ts)
+  {
+    name: "zip",
+    looksLike: (start) => looksLikeZip(start),
+    load: async () => (await import("../format/zip-parts.ts")).zipParts,
+  },
+  {
+    name: "xz",
+    looksLike: (start) => compressionOf(start) === "xz",
+    load: async () => (await import("../format/compressed-parts.ts")).xzParts,
+    wraps: true,
+  },
+  {
+    name: "zstd",
+    looksLike: (start) => compressionOf(start) === "zstd",
+    load: async () => (await import("../format/compressed-parts.ts")).zstdParts,
+    wraps: true,
+  },
+  {
+    name: "tar",
+    looksLike: (start) => looksLikeTar(start),
+    load: async () => (await import("../format/tar-parts.ts")).tarParts,
+  },
+  {
+    name: "bzip2",
+    looksLike: looksLikeBzip2,
+    load: async () => (await import("../format/bzip2.ts")).bzip2Parts,
+    wraps: true,
+  },
+  { name: "lz4", looksLike: looksLikeLz4, load: async () => (await import("../format/lz4.ts")).lz4Parts, wraps: true },
+  {
+    name: "lzip",
+    looksLike: looksLikeLzip,
+    load: async () => (await import("../format/lzma.ts")).lzipParts,
+    wraps: true,
+  },
+  {
+    name: "lzma",
+    looksLike: looksLikeLzma,
+    load: async () => (await import("../format/lzma.ts")).lzmaParts,
+    wraps: true,
+    guess: true,
+  },
   {
     name: "compress",
     looksLike: looksLikeCompress,
     load: async () => (await import("../format/compress-z.ts")).compressParts,
+    wraps: true,
   },
   {
     name: "brotli",
     looksLike: (_, name) => name.endsWith(".br"),
     load: async () => (await import("../format/brotli.ts")).brotliParts,
+    wraps: true,
+    guess: true,
   },
   { name: "cpio", looksLike: looksLikeCpio, load: async () => (await import("../format/cpio.ts")).cpioParts },
   { name: "rpm", looksLike: looksLikeRpm, load: async () => (await import("../format/rpm.ts")).rpmParts },

@@ -41,5 +41,10 @@ function* chunksOf(source: ByteSource): Generator<Uint8Array> {
 
 /** One content. What is no brotli shows only when it is decompressed. */
 export function brotliParts(source: ByteSource): Part[] {
-  return [compressedPart(0, source.size, { name: "unbrotli", run: (sink, limits) => unbrotli(source, sink, limits) })];
+  return [
+    compressedPart(source.name, 0, source.size, {
+      name: "unbrotli",
+      run: (sink, limits) => unbrotli(source, sink, limits),
+    }),
+  ];
 }

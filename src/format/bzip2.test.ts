@@ -36,7 +36,7 @@ test("an empty stream, and bytes that follow the last one", async () => {
     [
       ["magic", 0, 3],
       ["level", 3, 1],
-      ["", 4, 0],
+      ["bunzip2", 4, 0],
       ["checksum", 4, 10],
     ],
   );
@@ -49,11 +49,11 @@ test("each stream has its header and end; one content runs through all", async (
     [
       ["magic", "field", "BZh"],
       ["level", "field", "9"],
-      ["", "content", undefined],
+      ["bunzip2", "content", undefined],
       ["checksum", "derived", undefined],
       ["magic", "field", "BZh"],
       ["level", "field", "9"],
-      ["", "stored", undefined],
+      ["bunzip2", "stored", undefined],
       ["checksum", "derived", undefined],
     ],
   );

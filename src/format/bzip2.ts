@@ -91,7 +91,7 @@ export function* bzip2Parts(source: ByteSource): Generator<Part> {
     yield field("magic", at, 3, () => "BZh");
     yield field("level", at + 3, 1, () => String.fromCharCode(level));
     const end = streamEnd(source, ends, at + 4);
-    yield streams === 0 ? bzip2Content(source, at + 4, end.trailer) : moreCompressed(at + 4, end.trailer);
+    yield streams === 0 ? bzip2Content(source, at + 4, end.trailer) : moreCompressed("bunzip2", at + 4, end.trailer);
     yield derived("checksum", end.trailer, end.offset - end.trailer);
     at = end.offset;
   }
@@ -99,7 +99,7 @@ export function* bzip2Parts(source: ByteSource): Generator<Part> {
 
 function bzip2Content(source: ByteSource, offset: number, end: number): Part {
   const run = (sink: Sink, limits: InflationLimits): Promise<number> => bunzip2(source, sink, limits);
-  return compressedPart(offset, end, { name: "bunzip2", run }, { unit: "block", count: blockCount });
+  return compressedPart(source.name, offset, end, { name: "bunzip2", run }, { unit: "block", count: blockCount });
 }
 
 function blockCount(source: ByteSource): number {

@@ -71,7 +71,10 @@ export function compressParts(source: ByteSource): Part[] {
   return [
     field("magic", 0, 2),
     field("flags", 2, 1, () => `codes of at most ${longest} bits${clears ? ", table may be emptied" : ""}`),
-    compressedPart(3, source.size, { name: "uncompress", run: (sink, limits) => uncompress(source, sink, limits) }),
+    compressedPart(source.name, 3, source.size, {
+      name: "uncompress",
+      run: (sink, limits) => uncompress(source, sink, limits),
+    }),
   ];
 }
 

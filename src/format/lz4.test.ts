@@ -42,7 +42,7 @@ test("the header's choices are fields, what follows from the content is derived"
       ["block size", "field", 1, "65536"],
       ["content size", "derived", 8, undefined],
       ["header checksum", "derived", 1, undefined],
-      ["", "content", parts[5]?.length, undefined],
+      ["unlz4", "content", parts[5]?.length, undefined],
       ["end", "derived", 4, undefined],
       ["checksum", "derived", 4, undefined],
       ["frame", "field", 4, "skipped"],

@@ -94,12 +94,13 @@ export function* lz4Parts(source: ByteSource): Generator<Part> {
     if (frame.kind === "frame") yield* headerParts(source, offset + 4, frame.flags);
     yield first
       ? compressedPart(
+          source.name,
           dataOffset,
           dataEnd,
           { name: "unlz4", run: (sink, limits) => unlz4(source, sink, limits) },
           { unit: "block", count: blockCount },
         )
-      : moreCompressed(dataOffset, dataEnd);
+      : moreCompressed("unlz4", dataOffset, dataEnd);
     first = false;
     if (end > dataEnd) yield derived("end", dataEnd, 4);
     if (end > dataEnd + 4) yield derived("checksum", dataEnd + 4, 4);

@@ -61,7 +61,10 @@ export function lzmaParts(source: ByteSource): Part[] {
     field("properties", 0, 1, () => `lc ${lc}, lp ${lp}, pb ${Math.floor(properties / 45)}`),
     field("dictionary size", 1, 4, () => String(dictionarySize)),
     size === undefined ? field("content size", 5, 8, () => "unknown") : derived("content size", 5, 8),
-    compressedPart(13, source.size, { name: "unlzma", run: (sink, limits) => unlzma(source, sink, limits) }),
+    compressedPart(source.name, 13, source.size, {
+      name: "unlzma",
+      run: (sink, limits) => unlzma(source, sink, limits),
+    }),
   ];
 }
 
@@ -116,8 +119,9 @@ export function* lzipParts(source: ByteSource): Generator<Part> {
     yield field("version", offset + 4, 1, () => String(version));
     yield field("dictionary size", offset + 5, 1, () => String(lzipDictionary(code)));
     yield offset > 0
-      ? moreCompressed(from, trailer)
+      ? moreCompressed("unlzip", from, trailer)
       : compressedPart(
+          source.name,
           from,
           trailer,
           { name: "unlzip", run: (sink, limits) => unlzip(source, sink, limits) },

@@ -63,7 +63,7 @@ const member = (kind: string, dictionary: string): unknown[] => [
   ["magic", "field", "LZIP"],
   ["version", "field", "1"],
   ["dictionary size", "field", dictionary],
-  ["", kind, undefined],
+  ["unlzip", kind, undefined],
   ["checksum", "derived", undefined],
   ["content size", "derived", undefined],
   ["member size", "derived", undefined],
@@ -74,7 +74,7 @@ test("the compressor's choices are fields", async () => {
     ["properties", "field", "lc 1, lp 2, pb 1"],
     ["dictionary size", "field", "65536"],
     ["content size", "field", "unknown"],
-    ["", "content", undefined],
+    ["unlzma", "content", undefined],
   ]);
   assert.deepEqual(await shown("lzip/members/b", lzipParts), [
     ...member("content", "26624"),
@@ -83,6 +83,6 @@ test("the compressor's choices are fields", async () => {
   assert.deepEqual(await shown("compress/codes/b", compressParts), [
     ["magic", "field", undefined],
     ["flags", "field", "codes of at most 12 bits, table may be emptied"],
-    ["", "content", undefined],
+    ["uncompress", "content", undefined],
   ]);
 });

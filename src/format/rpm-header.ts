@@ -130,7 +130,10 @@ function valuePart(source: ByteSource, entry: RpmEntry, length: number, names: R
       const from = at;
       const shown = (): string => rpmValue(source, name, type, from, end - from);
       const key = keys?.[nth] ?? (ends === undefined ? String(nth + 1) : shown().slice(0, 200));
-      yield isDerived ? derived(key, from, end - from) : field(key, from, end - from, shown);
+      if (isDerived) yield derived(key, from, end - from);
+      // A time is a field of the file: so are those of other archives.
+      else if (name === "filemtimes") yield group(key, from, end - from, () => [field("mtime", from, end - from, shown)]);
+      else yield field(key, from, end - from, shown);
       at = end;
     }
   });

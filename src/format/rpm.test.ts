@@ -23,7 +23,7 @@ test("values have the names and the meaning that rpm gives them", async () => {
     ["header › buildhost", "two.example.org"],
     ["header › payloadcompressor", "gzip"],
     ["header › filemodes › /usr/bin/planted", "100700"],
-    ["header › filemtimes › /usr/bin/planted", "1600000777"],
+    ["header › filemtimes › /usr/bin/planted › mtime", "1600000777"],
     ["header › fileflags › /etc/planted.conf", "config, noreplace"],
     ["header › filelinktos › /usr/bin/link", "planted"],
     ["header › requireflags › other", ">="],
