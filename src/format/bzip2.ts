@@ -88,7 +88,7 @@ export function* bzip2Parts(source: ByteSource): Generator<Part> {
   let at = 0;
   for (let streams = 0; streams < MAX_STREAMS && startsStream(source, at); streams++) {
     const level = source.read(at + 3, 1)[0] ?? 0;
-    yield field("magic", at, 3, () => "BZh");
+    yield derived("magic", at, 3);
     yield field("level", at + 3, 1, () => String.fromCharCode(level));
     const end = streamEnd(source, ends, at + 4);
     yield streams === 0 ? bzip2Content(source, at + 4, end.trailer) : moreCompressed("bunzip2", at + 4, end.trailer);

@@ -99,7 +99,8 @@ export function* cpioParts(source: ByteSource): Generator<Part> {
   for (let count = 0; at < source.size; count++) {
     if (count >= MAX_MEMBERS) throw new BitforbitError("limit", `${source.name}: over ${MAX_MEMBERS} cpio members`);
     const member = memberAt(source, at);
-    yield group(member.name, at, member.end - at, () => memberParts(source, member));
+    const show = (): string => `${member.size} bytes`;
+    yield { ...group(member.name, at, member.end - at, () => memberParts(source, member)), show };
     at = member.end;
     if (member.name !== TRAILER) continue;
     const next = zerosEnd(source, at);

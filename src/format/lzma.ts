@@ -115,7 +115,7 @@ export function* lzipParts(source: ByteSource): Generator<Part> {
     const [version = 0, code = 0] = source.read(offset + 4, 2);
     const from = offset + LZIP_HEADER;
     const trailer = end - LZIP_TRAILER;
-    yield field("magic", offset, 4, () => "LZIP");
+    yield derived("magic", offset, 4);
     yield field("version", offset + 4, 1, () => String(version));
     yield field("dictionary size", offset + 5, 1, () => String(lzipDictionary(code)));
     yield offset > 0

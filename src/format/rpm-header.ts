@@ -91,7 +91,8 @@ export function* rpmHeaderParts(source: ByteSource, header: RpmHeader): Generato
   for (const entry of entries) {
     const length = valueLength(source, entry);
     if (length === undefined || length === 0) continue;
-    if (entry.offset > at) yield { key: "padding", kind: "padding", offset: at, length: entry.offset - at };
+    if (entry.offset > at)
+      yield { key: `padding before ${entry.name}`, kind: "padding", offset: at, length: entry.offset - at };
     yield valuePart(source, entry, length, names);
     at = entry.offset + length;
   }
@@ -132,11 +133,15 @@ function valuePart(source: ByteSource, entry: RpmEntry, length: number, names: R
       const key = keys?.[nth] ?? (ends === undefined ? String(nth + 1) : shown().slice(0, 200));
       if (isDerived) yield derived(key, from, end - from);
       // A time is a field of the file: so are those of other archives.
-      else if (name === "filemtimes") yield group(key, from, end - from, () => [field("mtime", from, end - from, shown)]);
+      else if (name === "filemtimes") yield timeOf(key, from, end - from, shown);
       else yield field(key, from, end - from, shown);
       at = end;
     }
   });
+}
+
+function timeOf(file: string, offset: number, length: number, show: () => string): Part {
+  return { ...group(file, offset, length, () => [field("mtime", offset, length, show)]), show };
 }
 
 function shownBinary(source: ByteSource, offset: number, length: number): () => string {
