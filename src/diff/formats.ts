@@ -15,11 +15,18 @@ export interface FormatEntry {
   load(): Promise<Parse>;
 }
 
+const latin1 = (start: Uint8Array, length: number): string => String.fromCharCode(...start.subarray(0, length));
+
 /** In the order in which they are tried: the more specific before the more general. */
 export const FORMATS: readonly FormatEntry[] = [
   // Packages and archives.
   // File systems and images.
   // Programs and libraries.
+  {
+    name: "ar archive",
+    looksLike: (start) => /^!<(?:arch|thin)>\n/.test(latin1(start, 8)),
+    load: async () => (await import("../format/ar-parts.ts")).arParts,
+  },
   // Code and data of runtimes.
   // Documents, pictures, keys.
   // Models and arrays.
