@@ -31,6 +31,8 @@ export interface FormatEntry {
   guess?: true;
 }
 
+const latin1 = (start: Uint8Array, length: number): string => String.fromCharCode(...start.subarray(0, length));
+
 /** In the order in which they are tried: the more specific before the more general. */
 export const FORMATS: readonly FormatEntry[] = [
   // Packages and archives. (gzip: compressed.ts)
@@ -93,6 +95,11 @@ export const FORMATS: readonly FormatEntry[] = [
   { name: "rpm", looksLike: looksLikeRpm, load: async () => (await import("../format/rpm.ts")).rpmParts },
   // File systems and images.
   // Programs and libraries.
+  {
+    name: "ar archive",
+    looksLike: (start) => /^!<(?:arch|thin)>\n/.test(latin1(start, 8)),
+    load: async () => (await import("../format/ar-parts.ts")).arParts,
+  },
   // Code and data of runtimes.
   // Documents, pictures, keys.
   // Models and arrays.
