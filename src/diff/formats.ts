@@ -1,12 +1,17 @@
 import type { ByteSource } from "../bytesource.ts";
 import {
   looksLikeBzip2,
+  looksLikeChecksumList,
   looksLikeCompress,
   looksLikeCpio,
+  looksLikeDeb822,
+  looksLikeDebianPackage,
+  looksLikeJarManifest,
   looksLikeLz4,
   looksLikeLzip,
   looksLikeLzma,
   looksLikeRpm,
+  looksLikeWheelRecord,
 } from "../format/archive-magic.ts";
 import { compressionOf } from "../format/archive.ts";
 import type { Parse } from "../format/part.ts";
@@ -93,6 +98,35 @@ export const FORMATS: readonly FormatEntry[] = [
   },
   { name: "cpio", looksLike: looksLikeCpio, load: async () => (await import("../format/cpio.ts")).cpioParts },
   { name: "rpm", looksLike: looksLikeRpm, load: async () => (await import("../format/rpm.ts")).rpmParts },
+  {
+    name: "Debian package",
+    looksLike: looksLikeDebianPackage,
+    load: async () => (await import("../format/ar-parts.ts")).arParts,
+  },
+  {
+    name: "Debian control data",
+    looksLike: looksLikeDeb822,
+    load: async () => (await import("../format/deb822-parts.ts")).deb822Parts,
+    guess: true,
+  },
+  {
+    name: "list of checksums",
+    looksLike: looksLikeChecksumList,
+    load: async () => (await import("../format/checksum-list.ts")).checksumListParts,
+    guess: true,
+  },
+  {
+    name: "wheel RECORD",
+    looksLike: looksLikeWheelRecord,
+    load: async () => (await import("../format/checksum-list.ts")).wheelRecordParts,
+    guess: true,
+  },
+  {
+    name: "jar manifest",
+    looksLike: looksLikeJarManifest,
+    load: async () => (await import("../format/jar-manifest.ts")).jarManifestParts,
+    guess: true,
+  },
   // File systems and images.
   // Programs and libraries.
   {

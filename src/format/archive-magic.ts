@@ -42,3 +42,34 @@ export function looksLikeCpio(start: Uint8Array): boolean {
 export function looksLikeRpm(start: Uint8Array): boolean {
   return start[0] === 0xed && start[1] === 0xab && start[2] === 0xee && start[3] === 0xdb;
 }
+
+const textOf = (start: Uint8Array, length: number): string => Buffer.from(start.subarray(0, length)).toString("latin1");
+
+export function looksLikeDebianPackage(start: Uint8Array): boolean {
+  return textOf(start, 21) === "!<arch>\ndebian-binary";
+}
+
+/** By the name that such files have, and a first line that is a field. */
+export function looksLikeDeb822(start: Uint8Array, name = ""): boolean {
+  const text = textOf(start, 256);
+  if (/^-----BEGIN PGP SIGNED MESSAGE-----\r?\nHash:[^]*?\n\r?\n[A-Z][\w-]*:/.test(text)) return true;
+  const known = /(?:^|\/|_)(?:control|status|Packages|Sources|Release|InRelease)$|\.(?:dsc|changes|buildinfo|sources)$/;
+  return known.test(name) && /^(?:#|[A-Za-z][\w-]*:)/.test(text);
+}
+
+export function looksLikeChecksumList(start: Uint8Array): boolean {
+  const text = textOf(start, 512);
+  return (
+    /^\\?(?:[0-9a-fA-F]{8}){4,16} [ *][^\0\r\n]/.test(text) || /^[A-Z0-9-]+ \([^\0\r\n]+\) = [0-9a-fA-F]{32}/.test(text)
+  );
+}
+
+export function looksLikeWheelRecord(start: Uint8Array, name = ""): boolean {
+  return /(?:^|\/)RECORD$/.test(name) && /^[^\r\n]+,(?:[A-Za-z0-9_]+=[^,\r\n]*)?,[0-9]*\r?\n/.test(textOf(start, 4096));
+}
+
+export function looksLikeJarManifest(start: Uint8Array, name = ""): boolean {
+  return (
+    /(?:^|\/)(?:MANIFEST\.MF|[^/]+\.SF)$/i.test(name) && /^(?:Manifest|Signature)-Version: ?/i.test(textOf(start, 32))
+  );
+}
