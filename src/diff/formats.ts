@@ -10,6 +10,8 @@ import {
   looksLikeLz4,
   looksLikeLzip,
   looksLikeLzma,
+  looksLikeMo,
+  looksLikePo,
   looksLikeRpm,
   looksLikeWheelRecord,
 } from "../format/archive-magic.ts";
@@ -135,7 +137,24 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/ar-parts.ts")).arParts,
   },
   // Code and data of runtimes.
+  {
+    name: "gettext catalogue",
+    looksLike: looksLikeMo,
+    load: async () => (await import("../format/gettext-mo.ts")).moParts,
+  },
   // Documents, pictures, keys.
   // Models and arrays.
   // Structured text.
+  {
+    name: "PO",
+    looksLike: looksLikePo,
+    load: async () => (await import("../format/gettext-po.ts")).poParts,
+    guess: true,
+  },
+  {
+    name: "Java properties",
+    looksLike: (_, name) => name.endsWith(".properties"),
+    load: async () => (await import("../format/java-properties.ts")).propertiesParts,
+    guess: true,
+  },
 ];

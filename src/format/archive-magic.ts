@@ -73,3 +73,12 @@ export function looksLikeJarManifest(start: Uint8Array, name = ""): boolean {
     /(?:^|\/)(?:MANIFEST\.MF|[^/]+\.SF)$/i.test(name) && /^(?:Manifest|Signature)-Version: ?/i.test(textOf(start, 32))
   );
 }
+
+export function looksLikeMo(start: Uint8Array): boolean {
+  const text = Buffer.from(start.subarray(0, 4)).toString("hex");
+  return text === "de120495" || text === "950412de";
+}
+
+export function looksLikePo(start: Uint8Array, name = ""): boolean {
+  return /\.pot?$/.test(name) && /^(?:\ufeff|ï»¿)?(?:#|msgid |msgctxt |\s*$)/.test(textOf(start, 64));
+}
