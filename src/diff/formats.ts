@@ -1,5 +1,7 @@
 import type { ByteSource } from "../bytesource.ts";
 import {
+  looksLikeAndroidResources,
+  looksLikeAndroidXml,
   looksLikeBzip2,
   looksLikeChecksumList,
   looksLikeCompress,
@@ -128,6 +130,16 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: looksLikeJarManifest,
     load: async () => (await import("../format/jar-manifest.ts")).jarManifestParts,
     guess: true,
+  },
+  {
+    name: "Android binary XML",
+    looksLike: looksLikeAndroidXml,
+    load: async () => (await import("../format/android-xml.ts")).androidXmlParts,
+  },
+  {
+    name: "Android resources",
+    looksLike: looksLikeAndroidResources,
+    load: async () => (await import("../format/android-resources.ts")).androidResourceParts,
   },
   // File systems and images.
   // Programs and libraries.

@@ -82,3 +82,12 @@ export function looksLikeMo(start: Uint8Array): boolean {
 export function looksLikePo(start: Uint8Array, name = ""): boolean {
   return /\.pot?$/.test(name) && /^(?:\ufeff|ï»¿)?(?:#|msgid |msgctxt |\s*$)/.test(textOf(start, 64));
 }
+
+/** A chunk of binary XML that begins with a pool of strings. */
+export function looksLikeAndroidXml(start: Uint8Array): boolean {
+  return start[0] === 3 && start[1] === 0 && start[2] === 8 && start[3] === 0 && start[8] === 1 && start[9] === 0;
+}
+
+export function looksLikeAndroidResources(start: Uint8Array): boolean {
+  return start[0] === 2 && start[1] === 0 && start[2] === 12 && start[3] === 0 && start[12] === 1 && start[13] === 0;
+}
