@@ -1,4 +1,22 @@
 import type { ByteSource } from "../bytesource.ts";
+import {
+  looksLikeAndroidResources,
+  looksLikeAndroidXml,
+  looksLikeBzip2,
+  looksLikeChecksumList,
+  looksLikeCompress,
+  looksLikeCpio,
+  looksLikeDeb822,
+  looksLikeDebianPackage,
+  looksLikeJarManifest,
+  looksLikeLz4,
+  looksLikeLzip,
+  looksLikeLzma,
+  looksLikeMo,
+  looksLikePo,
+  looksLikeRpm,
+  looksLikeWheelRecord,
+} from "../format/archive-magic.ts";
 import { compressionOf, looksLikeZip } from "../format/magic.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeTar } from "../format/tar.ts";
@@ -20,6 +38,8 @@ export interface FormatEntry {
   /** Much else looks so too: that a content is something else is not worth a word. */
   guess?: true;
 }
+
+const latin1 = (start: Uint8Array, length: number): string => String.fromCharCode(...start.subarray(0, length));
 
 /** In the order in which they are tried: the more specific before the more general. */
 export const FORMATS: readonly FormatEntry[] = [
@@ -46,10 +66,106 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: (start) => looksLikeTar(start),
     load: async () => (await import("../format/tar-parts.ts")).tarParts,
   },
+  {
+    name: "bzip2",
+    looksLike: looksLikeBzip2,
+    load: async () => (await import("../format/bzip2.ts")).bzip2Parts,
+    wraps: true,
+  },
+  { name: "lz4", looksLike: looksLikeLz4, load: async () => (await import("../format/lz4.ts")).lz4Parts, wraps: true },
+  {
+    name: "lzip",
+    looksLike: looksLikeLzip,
+    load: async () => (await import("../format/lzma.ts")).lzipParts,
+    wraps: true,
+  },
+  {
+    name: "lzma",
+    looksLike: looksLikeLzma,
+    load: async () => (await import("../format/lzma.ts")).lzmaParts,
+    wraps: true,
+    guess: true,
+  },
+  {
+    name: "compress",
+    looksLike: looksLikeCompress,
+    load: async () => (await import("../format/compress-z.ts")).compressParts,
+    wraps: true,
+  },
+  {
+    name: "brotli",
+    looksLike: (_, name) => name.endsWith(".br"),
+    load: async () => (await import("../format/brotli.ts")).brotliParts,
+    wraps: true,
+    guess: true,
+  },
+  { name: "cpio", looksLike: looksLikeCpio, load: async () => (await import("../format/cpio.ts")).cpioParts },
+  { name: "rpm", looksLike: looksLikeRpm, load: async () => (await import("../format/rpm.ts")).rpmParts },
+  {
+    name: "Debian package",
+    looksLike: looksLikeDebianPackage,
+    load: async () => (await import("../format/ar-parts.ts")).arParts,
+  },
+  {
+    name: "Debian control data",
+    looksLike: looksLikeDeb822,
+    load: async () => (await import("../format/deb822-parts.ts")).deb822Parts,
+    guess: true,
+  },
+  {
+    name: "list of checksums",
+    looksLike: looksLikeChecksumList,
+    load: async () => (await import("../format/checksum-list.ts")).checksumListParts,
+    guess: true,
+  },
+  {
+    name: "wheel RECORD",
+    looksLike: looksLikeWheelRecord,
+    load: async () => (await import("../format/checksum-list.ts")).wheelRecordParts,
+    guess: true,
+  },
+  {
+    name: "jar manifest",
+    looksLike: looksLikeJarManifest,
+    load: async () => (await import("../format/jar-manifest.ts")).jarManifestParts,
+    guess: true,
+  },
+  {
+    name: "Android binary XML",
+    looksLike: looksLikeAndroidXml,
+    load: async () => (await import("../format/android-xml.ts")).androidXmlParts,
+  },
+  {
+    name: "Android resources",
+    looksLike: looksLikeAndroidResources,
+    load: async () => (await import("../format/android-resources.ts")).androidResourceParts,
+  },
   // File systems and images.
   // Programs and libraries.
+  {
+    name: "ar archive",
+    looksLike: (start) => /^!<(?:arch|thin)>\n/.test(latin1(start, 8)),
+    load: async () => (await import("../format/ar-parts.ts")).arParts,
+  },
   // Code and data of runtimes.
+  {
+    name: "gettext catalogue",
+    looksLike: looksLikeMo,
+    load: async () => (await import("../format/gettext-mo.ts")).moParts,
+  },
   // Documents, pictures, keys.
   // Models and arrays.
   // Structured text.
+  {
+    name: "PO",
+    looksLike: looksLikePo,
+    load: async () => (await import("../format/gettext-po.ts")).poParts,
+    guess: true,
+  },
+  {
+    name: "Java properties",
+    looksLike: (_, name) => name.endsWith(".properties"),
+    load: async () => (await import("../format/java-properties.ts")).propertiesParts,
+    guess: true,
+  },
 ];
