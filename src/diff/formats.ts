@@ -52,6 +52,11 @@ export const FORMATS: readonly FormatEntry[] = [
   // File systems and images.
   // Programs and libraries.
   {
+    name: "ELF",
+    looksLike: (start) => latin1(start, 4) === "\x7fELF",
+    load: async () => (await import("../format/elf-parts.ts")).elfParts,
+  },
+  {
     name: "ar archive",
     looksLike: (start) => /^!<(?:arch|thin)>\n/.test(latin1(start, 8)),
     load: async () => (await import("../format/ar-parts.ts")).arParts,
