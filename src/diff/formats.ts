@@ -57,6 +57,16 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/elf-parts.ts")).elfParts,
   },
   {
+    name: "debug strings",
+    looksLike: (_, name) => /^\.debug_(?:line_)?str$/.test(name),
+    load: async () => (await import("../format/debug-parts.ts")).debugStringParts,
+  },
+  {
+    name: "debug line table",
+    looksLike: (_, name) => name === ".debug_line",
+    load: async () => (await import("../format/debug-parts.ts")).debugLineParts,
+  },
+  {
     name: "ar archive",
     looksLike: (start) => /^!<(?:arch|thin)>\n/.test(latin1(start, 8)),
     load: async () => (await import("../format/ar-parts.ts")).arParts,

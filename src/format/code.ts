@@ -35,6 +35,7 @@ export function* codeParts(
   view: CodeView,
 ): Generator<Part> {
   const { map } = view;
+  const code = { source, view };
   let done = 0;
   let lastName: string | undefined;
   for (let index = map.first(address); index < map.size; index++) {
@@ -51,7 +52,7 @@ export function* codeParts(
     // Without names of their own, neighbours of a known function are told by it.
     const key =
       name === undefined ? (lastName === undefined ? "function" : `function after ${lastName}`) : `function ${name}`;
-    yield functionPart(key, source, offset + start, end - start, address + start, view);
+    yield functionPart(key, code, offset + start, end - start, address + start);
     done = end;
   }
 }
@@ -66,24 +67,30 @@ function paddingPart(offset: number, length: number): Part {
   return { key: "padding", kind: "padding", offset, length };
 }
 
-export function functionPart(
-  key: string,
-  source: ByteSource,
-  offset: number,
-  length: number,
-  address: number,
-  view: CodeView,
-): Part {
+/** A function's bytes. Its listing is made of what it carries along: a closure each would fill the memory. */
+interface FunctionPart extends Part {
+  code: { source: ByteSource; view: CodeView };
+  at: number;
+  address: number;
+  text?: string;
+}
+
+function functionPart(key: string, code: FunctionPart["code"], offset: number, length: number, address: number): Part {
   const part: Part = { key, kind: "bytes", offset, length };
-  if (view.disassemble === undefined) return part;
-  let text: string | undefined;
-  const show = (): string => (text ??= functionText(source, offset, length, address, view));
-  part.show = show;
-  part.compare = (other) =>
-    show() !== "" && length === other.length && show() === other.show?.()
-      ? "the same instructions: only addresses differ"
-      : undefined;
-  return part;
+  if (code.view.disassemble === undefined) return part;
+  const shown: FunctionPart = { ...part, code, at: offset, address, show: showFunction, compare: compareFunctions };
+  return shown;
+}
+
+function showFunction(this: Part): string {
+  const part = this as FunctionPart;
+  return (part.text ??= functionText(part.code.source, part.at, part.length, part.address, part.code.view));
+}
+
+function compareFunctions(this: Part, other: Part): string | undefined {
+  if (this.length !== other.length || this.show === undefined || other.show === undefined) return undefined;
+  const text = this.show();
+  return text !== "" && text === other.show() ? "the same instructions: only addresses differ" : undefined;
 }
 
 /** One instruction a line. Empty when it is too long, or the budget is spent. */

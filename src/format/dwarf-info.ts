@@ -74,7 +74,8 @@ export function debugStringRoles(debug: DebugSections, section: string): Map<num
       for (const { attribute, form, at } of rootAttributes(reading, unit)) {
         if (form !== wanted) continue;
         const role = ATTRIBUTES[attribute];
-        if (role !== undefined && role !== "name") roles.set(new DwarfReader(unit.words, at).sized(unit.word), role);
+        if (role !== undefined)
+          roles.set(new DwarfReader(unit.words, at).sized(unit.word), role === "name" ? "unit name" : role);
       }
     }
   } catch (error) {
@@ -259,6 +260,9 @@ function skipForm(unit: Unit, reader: DwarfReader, form: number): void {
   }
 }
 
+/** Calls and what they pass, blocks, labels: they follow from the code. */
+const OF_CODE = new Set([0x0a, 0x0b, 0x48, 0x49, 0x4109, 0x410a]);
+
 function* unitParts(reading: Reading, unit: Unit): Generator<Part> {
   const { start, words, word } = unit;
   const lengthSize = word === 8 ? 12 : 4;
@@ -281,7 +285,8 @@ function* unitParts(reading: Reading, unit: Unit): Generator<Part> {
     const name = attributes.find(({ attribute }) => attribute === 0x03);
     const text = name === undefined ? undefined : textOf(reading, unit, name);
     const key = `${TAGS[abbreviation.tag] ?? `tag 0x${abbreviation.tag.toString(16)}`}${text === undefined ? "" : ` ${text}`}`;
-    yield group(key, start + at, reader.at - at, () => entryParts(reading, unit, at, codeSize, attributes));
+    if (OF_CODE.has(abbreviation.tag)) yield derived(key, start + at, reader.at - at);
+    else yield group(key, start + at, reader.at - at, () => entryParts(reading, unit, at, codeSize, attributes));
   }
 }
 
@@ -297,17 +302,19 @@ function* entryParts(
     if (one.length === 0) continue;
     const key = ATTRIBUTES[one.attribute] ?? `attribute 0x${one.attribute.toString(16)}`;
     const place = unit.start + one.at;
-    if (follows(unit, one)) yield derived(key, place, one.length);
+    if (follows(one)) yield derived(key, place, one.length);
     else yield field(key, place, one.length, () => shown(reading, unit, one));
   }
 }
 
+/** location, frame_base, data_member_location, vtable_elem_location */
+const EXPRESSIONS = new Set([0x02, 0x40, 0x38, 0x4d]);
+
 /** Addresses, offsets and references, to strings too: those are compared where they stand. */
-function follows(unit: Unit, { attribute, form, at }: Attribute): boolean {
+function follows({ attribute, form }: Attribute): boolean {
   if (FOLLOWING_ATTRIBUTES.has(attribute)) return true;
-  const expression = form === 0x18 || (form === 0x0a && unit.version < 4);
-  // DW_OP_addr, DW_OP_addrx: a variable's place.
-  if (expression) return [0x03, 0xa1].includes(unit.words.bytes[at + 1] ?? 0);
+  // Expressions tell where the code keeps a value: they are the compiler's choice as the code is.
+  if (form === 0x18 || (form === 0x0a && EXPRESSIONS.has(attribute))) return true;
   return (
     [0x01, 0x0e, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x17, 0x1a, 0x1b, 0x1d, 0x1f, 0x22, 0x23].includes(form) ||
     (form >= 0x25 && form <= 0x2c)

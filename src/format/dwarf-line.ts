@@ -226,9 +226,13 @@ function* unitParts(words: Words, unit: LineUnit, start: number): Generator<Part
   yield field("parameters", start + unit.parametersAt, unit.tablesAt - unit.parametersAt, () =>
     hex(words.bytes.subarray(unit.parametersAt, unit.tablesAt)),
   );
+  let end = unit.tablesAt;
   for (const { key, at, length, value, elsewhere } of unit.entries) {
+    if (at > end) yield derived("table's form", start + end, at - end);
+    end = at + length;
     yield elsewhere ? derived(key, start + at, length) : field(key, start + at, length, () => value);
   }
+  if (unit.programAt > end) yield derived("table's form", start + end, unit.programAt - end);
   yield* programParts(words, unit, start);
 }
 

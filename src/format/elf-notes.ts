@@ -80,7 +80,11 @@ function* oneNote(words: Words, note: Note, kind: string, start: number): Genera
 function contentPart(words: Words, note: Note, kind: string, start: number): Part {
   const { content: offset, contentSize: length } = note;
   const bytes = (): Uint8Array => words.bytes.subarray(offset - start, offset - start + length);
-  if (kind === "package") return { key: "json", kind: "content", offset, length, name: "package.json" };
+  if (kind === "package") {
+    // It ends with one NUL or several, which are no JSON.
+    const text = bytes().indexOf(0);
+    return { key: "json", kind: "content", offset, length: text < 0 ? length : text, name: "package.json" };
+  }
   if (kind === "build-id") {
     const part = field("build-id", offset, length, () => hex(bytes()));
     part.note = "usually a hash of what was linked, so that any other difference changes it";

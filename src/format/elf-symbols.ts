@@ -112,7 +112,9 @@ function symbolCells(elf: Elf, symbol: ElfSymbol): Cell[] {
     show: named({ 0: "undefined", [SHN_ABS]: "absolute", [SHN_COMMON]: "common", [SHN_XINDEX]: "in SYMTAB_SHNDX" }),
   };
   const value: Cell = { key: "value", size: wide ? 8 : 4, kind: fixed ? "field" : "derived", show: asHex };
-  const length: Cell = { key: "size", size: wide ? 8 : 4 };
+  // Of what is defined here, its bytes tell as much.
+  const defined = symbol.section !== 0 && !fixed;
+  const length: Cell = { key: "size", size: wide ? 8 : 4, kind: defined ? "derived" : "field" };
   return wide ? [name, info, other, section, value, length] : [name, value, length, info, other, section];
 }
 
@@ -152,6 +154,7 @@ export function* relocationParts(elf: Elf, table: ElfSection, symbolName: (index
   const size = relocationSize(elf, table);
   const word = elf.bits / 8;
   const types = RELOCATIONS[elf.machine] ?? {};
+  const ofDebugData = /\.(?:debug|eh_frame)/.test(table.name);
   const relative = RELATIVE[elf.machine] ?? [];
   for (const { entry, type, symbol } of relocationsOf(elf, table)) {
     const name = symbol === 0 ? "" : symbolName(symbol);
@@ -164,8 +167,8 @@ export function* relocationParts(elf: Elf, table: ElfSection, symbolName: (index
       const show = (value: bigint): string => String(BigInt.asIntN(elf.bits, value));
       cells.push({ key: "addend", size: word, kind: addendFollows ? "derived" : "field", show });
     }
-    yield group(`${types[type] ?? `type ${type}`} ${name}`.trimEnd(), entry, size, () =>
-      recordParts(elf.source, entry, elf.little, cells),
-    );
+    const key = `${types[type] ?? `type ${type}`} ${name}`.trimEnd();
+    if (ofDebugData) yield { key, kind: "derived", offset: entry, length: size };
+    else yield group(key, entry, size, () => recordParts(elf.source, entry, elf.little, cells));
   }
 }

@@ -8,7 +8,7 @@ import { anonymous, type Named, placeOf, relocationsOf, symbolsOf, symbolSize } 
 import { goFunctions } from "./go-functions.ts";
 import { Words } from "./record.ts";
 import { stringAt } from "./string-parts.ts";
-import { type Place, SymbolMap } from "./symbol-map.ts";
+import { type Place, PlaceList, SymbolMap } from "./symbol-map.ts";
 
 /**
  * What the parts of one ELF file need from its other parts: names of symbols,
@@ -28,7 +28,6 @@ export interface ElfView {
 
 const MAX_STRINGS = 256 << 20;
 const MAX_FRAMES = 128 << 20;
-const MAX_PLACES = 4_000_000;
 
 const ARCHITECTURES: Readonly<Record<number, Architecture>> = {
   [MACHINE.X86_64]: "x86-64",
@@ -106,23 +105,20 @@ function versionNames(elf: Elf, text: ElfView["text"]): Map<number, string> {
   return names;
 }
 
-/** Of names, those that are not offsets in a string table. */
 interface Gathered {
-  places: Place[];
-  references: number[];
+  list: PlaceList;
+  /** Names that stand in no string table: -1 is the first. */
   texts: string[];
 }
 
 function mapOf(elf: Elf, text: ElfView["text"]): SymbolMap {
-  const gathered: Gathered = { places: [], references: [], texts: [] };
+  const gathered: Gathered = { list: new PlaceList(), texts: [] };
   const table =
     elf.sections.find(({ type }) => type === SHT.SYMTAB) ?? elf.sections.find(({ type }) => type === SHT.DYNSYM);
   if (table !== undefined) {
     for (const symbol of symbolsOf(elf, table)) {
       const place = placeOf(elf, symbol);
-      if (place === undefined || gathered.places.length >= MAX_PLACES) continue;
-      gathered.places.push(place);
-      gathered.references.push(symbol.name);
+      if (place !== undefined && !gathered.list.add(place, symbol.name)) break;
     }
   }
   if (elf.type !== ET_REL) {
@@ -130,18 +126,13 @@ function mapOf(elf: Elf, text: ElfView["text"]): SymbolMap {
     if (table?.type !== SHT.SYMTAB) gatherStripped(elf, gathered);
   }
   const link = table?.link ?? 0;
-  return new SymbolMap(gathered.places, gathered.references, (reference) => {
-    if (reference < 0) return gathered.texts[-reference - 1] ?? "";
-    const name = text(link, reference);
-    return name;
-  });
+  return new SymbolMap(gathered.list, (reference) =>
+    reference < 0 ? (gathered.texts[-reference - 1] ?? "") : text(link, reference),
+  );
 }
 
-function add(gathered: Gathered, place: Place, name: string): void {
-  if (gathered.places.length >= MAX_PLACES) return;
-  gathered.texts.push(name);
-  gathered.places.push(place);
-  gathered.references.push(-gathered.texts.length);
+function add({ list, texts }: Gathered, place: Place, name: string): void {
+  if (list.add(place, -1 - texts.length)) texts.push(name);
 }
 
 /** Entries of the procedure linkage table have no symbols: they stand in the order of their relocations. */
@@ -173,9 +164,7 @@ function gatherStripped(elf: Elf, gathered: Gathered): void {
   const words = sectionWords(elf, section, MAX_FRAMES);
   if (section === undefined || words === undefined) return;
   for (const frame of framesOf(words, section.address, elf.bits === 64)) {
-    if (frame.kind !== "FDE" || frame.size <= 0 || gathered.places.length >= MAX_PLACES) continue;
-    gathered.places.push(anonymous(frame.begin, frame.size));
-    gathered.references.push(0);
+    if (frame.kind === "FDE" && frame.size > 0) gathered.list.add(anonymous(frame.begin, frame.size), 0);
   }
 }
 

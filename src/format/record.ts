@@ -82,12 +82,14 @@ export class Words {
   readonly bytes: Uint8Array;
   readonly little: boolean;
   readonly #view: DataView;
+  readonly #buffer: Buffer;
   readonly #what: string;
 
   constructor(bytes: Uint8Array, little: boolean, what: string) {
     this.bytes = bytes;
     this.little = little;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
   }
 
@@ -137,8 +139,10 @@ export class Words {
   /** The text up to the next NUL, at most `most` bytes, as UTF-8 or Latin-1. */
   text(at: number, most = 4096): string {
     if (at < 0 || at >= this.bytes.length) return "";
-    const slice = this.bytes.subarray(at, Math.min(this.bytes.length, at + most));
-    const end = slice.indexOf(0);
-    return Buffer.from(end < 0 ? slice : slice.subarray(0, end)).toString("utf8");
+    const { bytes } = this;
+    const last = Math.min(bytes.length, at + most);
+    let end = at;
+    while (end < last && bytes[end] !== 0) end++;
+    return this.#buffer.toString("utf8", at, end);
   }
 }

@@ -29,7 +29,8 @@ export function* stringParts(source: ByteSource, offset: number, length: number,
       const place = at + from;
       const size = stop + 1 - from;
       const text = clipped(window.subarray(from, window[stop] === 0 ? stop : stop + 1));
-      if (size > 1) yield field(roles?.get(place - offset) ?? text, place, size, () => text);
+      if (size === 1) yield { key: "empty", kind: "padding", offset: place, length: 1 };
+      else yield field(roles?.get(place - offset) ?? text, place, size, () => text);
       from = stop + 1;
     }
     at += from;

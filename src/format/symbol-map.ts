@@ -8,46 +8,76 @@ export interface Place {
   address: number;
   /** 0 when unknown. */
   size: number;
-  /** Lower wins among several names of one address; `ANONYMOUS`: a place without a name. */
+  /** 0 to 6; lower wins among several names of one address. `ANONYMOUS`: a place without a name. */
   rank: number;
   code: boolean;
 }
 
-export const ANONYMOUS = 9;
-/** Several names stand at one address; a size of 0 ends where the next place begins. */
+export const ANONYMOUS = 7;
+const MAX_PLACES = 4_000_000;
+
+/** Places as they are found; what comes after the four millionth is not taken. */
+export class PlaceList {
+  addresses: Float64Array = new Float64Array(1024);
+  sizes: Float64Array = new Float64Array(1024);
+  /** Rank times two, and one for code. */
+  kinds: Uint8Array = new Uint8Array(1024);
+  /** What the name is made of. */
+  references: Int32Array = new Int32Array(1024);
+  count = 0;
+
+  add({ address, size, rank, code }: Place, reference: number): boolean {
+    if (this.count >= MAX_PLACES) return false;
+    if (this.count === this.addresses.length) this.#grow();
+    this.addresses[this.count] = address;
+    this.sizes[this.count] = size;
+    this.kinds[this.count] = rank * 2 + (code ? 1 : 0);
+    this.references[this.count++] = reference;
+    return true;
+  }
+
+  #grow(): void {
+    const length = this.count * 2;
+    const { addresses, sizes, kinds, references } = this;
+    (this.addresses = new Float64Array(length)).set(addresses);
+    (this.sizes = new Float64Array(length)).set(sizes);
+    (this.kinds = new Uint8Array(length)).set(kinds);
+    (this.references = new Int32Array(length)).set(references);
+  }
+}
+
+/** One place an address, in order; a size of 0 ends where the next place begins. */
 export class SymbolMap {
+  readonly #list: PlaceList;
+  readonly #order: Uint32Array;
   readonly #addresses: Float64Array;
-  readonly #sizes: Float64Array;
-  readonly #code: Uint8Array;
-  readonly #anonymous: Uint8Array;
-  readonly #nameOf: Int32Array;
   readonly #resolve: (reference: number) => string;
 
-  /** `references`: of each place, what `resolve` makes a name of. */
-  constructor(places: readonly Place[], references: readonly number[], resolve: (reference: number) => string) {
-    const order = Uint32Array.from(places, (_, index) => index);
-    const at = (index: number): Place => places[index] ?? NOWHERE;
-    order.sort((one, two) => {
-      const left = at(one);
-      const right = at(two);
-      return left.address - right.address || left.rank - right.rank || one - two;
-    });
+  constructor(list: PlaceList, resolve: (reference: number) => string) {
+    const { addresses, kinds, count } = list;
+    const order = new Uint32Array(count);
+    for (let index = 0; index < count; index++) order[index] = index;
+    order.sort(
+      (one, two) =>
+        (addresses[one] ?? 0) - (addresses[two] ?? 0) ||
+        ((kinds[one] ?? 0) >> 1) - ((kinds[two] ?? 0) >> 1) ||
+        one - two,
+    );
     let kept = 0;
-    for (const index of order) {
-      if (kept > 0 && at(order[kept - 1] ?? 0).address === at(index).address) continue;
+    for (let at = 0; at < count; at++) {
+      const index = order[at] ?? 0;
+      if (kept > 0 && addresses[order[kept - 1] ?? 0] === addresses[index]) continue;
       order[kept++] = index;
     }
-    const chosen = order.subarray(0, kept);
-    this.#addresses = Float64Array.from(chosen, (index) => at(index).address);
-    this.#sizes = Float64Array.from(chosen, (index) => at(index).size);
-    this.#code = Uint8Array.from(chosen, (index) => (at(index).code ? 1 : 0));
-    this.#anonymous = Uint8Array.from(chosen, (index) => (at(index).rank === ANONYMOUS ? 1 : 0));
-    this.#nameOf = Int32Array.from(chosen, (index) => references[index] ?? 0);
+    this.#list = list;
+    this.#order = order.subarray(0, kept);
+    this.#addresses = new Float64Array(kept);
+    for (let at = 0; at < kept; at++) this.#addresses[at] = addresses[order[at] ?? 0] ?? 0;
     this.#resolve = resolve;
   }
 
   get size(): number {
-    return this.#addresses.length;
+    return this.#order.length;
   }
 
   /** Index of the first place at or after `address`. */
@@ -67,17 +97,19 @@ export class SymbolMap {
   }
 
   sizeOf(index: number): number {
-    return this.#sizes[index] ?? 0;
+    return this.#list.sizes[this.#order[index] ?? 0] ?? 0;
   }
 
   isCode(index: number): boolean {
-    return this.#code[index] === 1;
+    return ((this.#list.kinds[this.#order[index] ?? 0] ?? 0) & 1) === 1;
   }
 
   /** Undefined for a place without a name. */
   name(index: number): string | undefined {
-    if (index < 0 || index >= this.size || this.#anonymous[index] === 1) return undefined;
-    return this.#resolve(this.#nameOf[index] ?? 0);
+    if (index < 0 || index >= this.size) return undefined;
+    const place = this.#order[index] ?? 0;
+    if ((this.#list.kinds[place] ?? 0) >> 1 === ANONYMOUS) return undefined;
+    return this.#resolve(this.#list.references[place] ?? 0);
   }
 
   /** The name that covers `address` and how far into it that is. */
@@ -85,11 +117,8 @@ export class SymbolMap {
     const index = this.first(address + 1) - 1;
     if (index < 0) return undefined;
     const offset = address - this.address(index);
-    const size = this.sizeOf(index);
-    if (offset !== 0 && offset >= size) return undefined;
+    if (offset !== 0 && offset >= this.sizeOf(index)) return undefined;
     const name = this.name(index);
     return name === undefined ? undefined : { name, offset };
   }
 }
-
-const NOWHERE: Place = { address: 0, size: 0, rank: 0, code: false };
