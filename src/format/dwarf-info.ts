@@ -30,6 +30,7 @@ interface Form {
 
 interface Abbreviation {
   tag: number;
+  children: boolean;
   forms: Form[];
 }
 
@@ -135,8 +136,7 @@ function abbreviationsFor(reading: Reading, offset: number): Map<number, Abbrevi
   for (let count = 0; count < MAX_ABBREVIATIONS && reader.at < length; count++) {
     const code = reader.uleb();
     if (code === 0) break;
-    const abbreviation: Abbreviation = { tag: reader.uleb(), forms: [] };
-    reader.u8();
+    const abbreviation: Abbreviation = { tag: reader.uleb(), children: reader.u8() !== 0, forms: [] };
     while (abbreviation.forms.length < MAX_FORMS) {
       const attribute = reader.uleb();
       const form = reader.uleb();
@@ -264,47 +264,80 @@ function skipForm(unit: Unit, reader: DwarfReader, form: number): void {
 const OF_CODE = new Set([0x0a, 0x0b, 0x48, 0x49, 0x4109, 0x410a]);
 
 function* unitParts(reading: Reading, unit: Unit): Generator<Part> {
-  const { start, words, word } = unit;
+  const { start, word } = unit;
   const lengthSize = word === 8 ? 12 : 4;
   yield derived("length", start, lengthSize);
   yield field("version", start + lengthSize, 2, () => String(unit.version));
   yield derived("header", start + lengthSize + 2, unit.entriesAt - lengthSize - 2);
+  // The unit's own entry stands among its children: they are what is looked for.
+  const [root] = treeOf(reading, unit);
+  if (root === undefined) return;
+  yield* entryParts(reading, unit, { ...root, children: [] });
+  for (const child of root.children) yield entryPart(reading, unit, child);
+}
+
+/** An entry, its own bytes up to `ownEnd`, and those within it. */
+interface Entry {
+  at: number;
+  ownEnd: number;
+  end: number;
+  /** Of the number of its abbreviation; 0 of it: the end of a list. */
+  abbreviation: Abbreviation | undefined;
+  codeSize: number;
+  children: Entry[];
+}
+
+const MAX_DEPTH = 256;
+
+function treeOf(reading: Reading, unit: Unit): Entry[] {
+  const { words } = unit;
   const abbreviations = abbreviationsFor(reading, unit.abbreviationsAt);
   const reader = new DwarfReader(words, unit.entriesAt);
+  const found: Entry[] = [];
+  const open: Entry[] = [];
   while (reader.at < words.size) {
     const at = reader.at;
     const code = reader.uleb();
-    if (code === 0) {
-      yield derived("end of children", start + at, reader.at - at);
-      continue;
-    }
-    const abbreviation = abbreviations.get(code);
-    if (abbreviation === undefined) return;
     const codeSize = reader.at - at;
-    const attributes = attributesOf(unit, reader, abbreviation);
-    const name = attributes.find(({ attribute }) => attribute === 0x03);
-    const text = name === undefined ? undefined : textOf(reading, unit, name);
-    const key = `${TAGS[abbreviation.tag] ?? `tag 0x${abbreviation.tag.toString(16)}`}${text === undefined ? "" : ` ${text}`}`;
-    if (OF_CODE.has(abbreviation.tag)) yield derived(key, start + at, reader.at - at);
-    else yield group(key, start + at, reader.at - at, () => entryParts(reading, unit, at, codeSize, attributes));
+    const abbreviation = abbreviations.get(code);
+    if (code !== 0 && abbreviation === undefined) break;
+    if (abbreviation !== undefined) attributesOf(unit, reader, abbreviation);
+    const entry: Entry = { at, ownEnd: reader.at, end: reader.at, abbreviation, codeSize, children: [] };
+    (open.at(-1)?.children ?? found).push(entry);
+    for (const outer of code === 0 ? open.splice(-1) : []) outer.end = reader.at;
+    if (abbreviation?.children !== true) continue;
+    if (open.length >= MAX_DEPTH) throw new BitforbitError("limit", `debug entries nested over ${MAX_DEPTH} deep`);
+    open.push(entry);
   }
+  for (const outer of open) outer.end = reader.at;
+  return found;
 }
 
-function* entryParts(
-  reading: Reading,
-  unit: Unit,
-  at: number,
-  codeSize: number,
-  attributes: readonly Attribute[],
-): Generator<Part> {
+function entryPart(reading: Reading, unit: Unit, entry: Entry): Part {
+  const { at, end, ownEnd, abbreviation, codeSize } = entry;
+  const place = unit.start + at;
+  if (abbreviation === undefined) return derived("end of children", place, ownEnd - at);
+  const reader = new DwarfReader(unit.words, at + codeSize);
+  const name = attributesOf(unit, reader, abbreviation).find(({ attribute }) => attribute === 0x03);
+  const text = name === undefined ? undefined : textOf(reading, unit, name);
+  const tag = TAGS[abbreviation.tag] ?? `tag 0x${abbreviation.tag.toString(16)}`;
+  const key = text === undefined ? tag : `${tag} ${text}`;
+  if (OF_CODE.has(abbreviation.tag)) return derived(key, place, end - at);
+  return group(key, place, end - at, () => entryParts(reading, unit, entry));
+}
+
+function* entryParts(reading: Reading, unit: Unit, entry: Entry): Generator<Part> {
+  const { at, abbreviation, codeSize, children } = entry;
+  if (abbreviation === undefined) return;
   yield derived("abbreviation", unit.start + at, codeSize);
-  for (const one of attributes) {
+  for (const one of attributesOf(unit, new DwarfReader(unit.words, at + codeSize), abbreviation)) {
     if (one.length === 0) continue;
     const key = ATTRIBUTES[one.attribute] ?? `attribute 0x${one.attribute.toString(16)}`;
     const place = unit.start + one.at;
     if (follows(one)) yield derived(key, place, one.length);
     else yield field(key, place, one.length, () => shown(reading, unit, one));
   }
+  for (const child of children) yield entryPart(reading, unit, child);
 }
 
 /** location, frame_base, data_member_location, vtable_elem_location */

@@ -257,6 +257,10 @@ function* programParts(words: Words, unit: LineUnit, start: number): Generator<P
       yield derived("address", start + at, end - at);
       continue;
     }
+    if (rows.length === 0) {
+      yield { key: "set-up", kind: "bytes", offset: start + at, length: end - at };
+      continue;
+    }
     const file = unit.files[rows[0]?.file ?? 1] ?? "";
     const show = (): string => rows.map((row) => rowText(unit, row)).join("\n");
     yield { key: `lines of ${file}`, kind: "bytes", offset: start + at, length: end - at, show };

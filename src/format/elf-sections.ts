@@ -19,6 +19,7 @@ const MAX_FRAMES = 128 << 20;
 /** Sections of which all follows from others: hash tables, indexes, addresses that the linker gave. */
 const FOLLOWS = new Set([
   ".eh_frame_hdr",
+  ".debug_abbrev",
   ".debug_aranges",
   ".debug_ranges",
   ".debug_rnglists",
