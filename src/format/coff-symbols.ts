@@ -76,11 +76,14 @@ export function coffMap(pe: Pe, more: readonly { place: Place; name: string }[])
     )
       continue;
     const code = (section.flags & CODE) !== 0;
+    // The linker's own marks stand where something else begins.
+    const mark = /^_+[a-zA-Z]+_(?:start|end|START|END|LIST)_*$/.test(name);
+    const rank = mark ? 5 : (isFunction ? 0 : 2) + (symbol.storage === 2 ? 0 : 1);
     add(
       {
         address: section.address + symbol.value,
         size: 0,
-        rank: (isFunction ? 0 : 2) + (symbol.storage === 2 ? 0 : 1),
+        rank,
         code,
       },
       name,
@@ -110,7 +113,8 @@ export function* coffSymbolParts(pe: Pe): Generator<Part> {
 
 function* oneSymbol(source: ByteSource, symbol: CoffSymbol): Generator<Part> {
   const { offset, section, storage, auxiliaries } = symbol;
-  const fixed = section === 0 || section >= 0xfffe;
+  // A file's value is the number of the next file's symbol.
+  const fixed = (section === 0 || section >= 0xfffe) && storage !== 103;
   yield symbol.inline === undefined
     ? derived("name offset", offset, 8)
     : field("name", offset, 8, () => symbol.inline ?? "");

@@ -272,16 +272,25 @@ function* sectionHeaders(pe: Pe): Generator<Part> {
 function* sectionParts(pe: Pe, section: PeSection, view: CodeView, inside: readonly Part[]): Generator<Part> {
   const end = section.offset + section.size;
   let at = section.offset;
+  let after: string | undefined;
   for (const part of inside) {
     if (part.offset < at || part.offset + part.length > end) continue;
-    if (part.offset > at) yield* plainParts(pe, section, at, part.offset, view);
+    if (part.offset > at) yield* plainParts(pe, section, at, part.offset, view, after);
     yield part;
     at = part.offset + part.length;
+    after = part.key;
   }
-  if (at < end) yield* plainParts(pe, section, at, end, view);
+  if (at < end) yield* plainParts(pe, section, at, end, view, after);
 }
 
-function plainParts(pe: Pe, section: PeSection, from: number, to: number, view: CodeView): Iterable<Part> {
+function plainParts(
+  pe: Pe,
+  section: PeSection,
+  from: number,
+  to: number,
+  view: CodeView,
+  after?: string,
+): Iterable<Part> {
   const { source } = pe;
   const address = section.address + from - section.offset;
   const length = to - from;
@@ -291,7 +300,10 @@ function plainParts(pe: Pe, section: PeSection, from: number, to: number, view: 
   if (length > 32 && source.read(from, 16).every((byte, at) => at > 13 || byte === GO_MAGIC.charCodeAt(at))) {
     return goThenObjects(pe, from, length, address, view);
   }
-  return objectParts(source, from, length, address, view.map);
+  return objectParts(source, from, length, address, view.map, {
+    toNext: true,
+    ...(after === undefined ? {} : { after }),
+  });
 }
 
 const GO_MAGIC = "\xff Go buildinf:";
@@ -303,7 +315,8 @@ function* goThenObjects(pe: Pe, from: number, length: number, address: number, v
     yield part;
     end = part.offset + part.length;
   }
-  if (end < from + length) yield* objectParts(pe.source, end, from + length - end, address + end - from, view.map);
+  if (end < from + length)
+    yield* objectParts(pe.source, end, from + length - end, address + end - from, view.map, { toNext: true });
 }
 
 function debugParts(pe: Pe, section: PeSection, from: number, length: number): Iterable<Part> | undefined {

@@ -42,9 +42,17 @@ function clipped(bytes: Uint8Array): string {
   return text.length > MAX_KEY ? `${text.slice(0, MAX_KEY)}…` : text;
 }
 
-/** Text where there is text, bytes between: of a section of constants. */
-export function* mixedParts(source: ByteSource, offset: number, length: number): Generator<Part> {
+/**
+ * Text where there is text, and between it bytes, which are known by what they
+ * follow: `after` for the first of them.
+ */
+export function* mixedParts(source: ByteSource, offset: number, length: number, after?: string): Generator<Part> {
   const end = offset + length;
+  let before = after;
+  const between = (from: number, to: number): Part => {
+    const key = before === undefined ? "" : `after ${before.slice(0, 60)}`;
+    return { key, kind: "bytes", offset: from, length: to - from };
+  };
   let raw = offset;
   for (let at = offset; at < end;) {
     const window = source.read(at, Math.min(WINDOW, end - at)).slice();
@@ -55,16 +63,17 @@ export function* mixedParts(source: ByteSource, offset: number, length: number):
       if (stop === window.length && !whole && from > Math.max(0, window.length - MAX_STRING)) break;
       const isText = window[stop] === 0 && stop - from >= LEAST;
       if (isText) {
-        if (at + from > raw) yield { key: "", kind: "bytes", offset: raw, length: at + from - raw };
+        if (at + from > raw) yield between(raw, at + from);
         const text = clipped(window.subarray(from, stop));
         yield field(JSON.stringify(text), at + from, stop + 1 - from, () => JSON.stringify(text));
         raw = at + stop + 1;
+        before = JSON.stringify(text);
       }
       from = stop + 1;
     }
     at += Math.min(from, window.length);
   }
-  if (raw < end) yield { key: "", kind: "bytes", offset: raw, length: end - raw };
+  if (raw < end) yield between(raw, end);
 }
 
 /** Where the printable characters from `from` on end. */
