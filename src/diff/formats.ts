@@ -77,6 +77,11 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/pe-parts.ts")).peParts,
   },
   {
+    name: "WebAssembly",
+    looksLike: (start) => latin1(start, 4) === "\0asm",
+    load: async () => (await import("../format/wasm-parts.ts")).wasmParts,
+  },
+  {
     name: "debug strings",
     looksLike: (_, name) => /^\.debug_(?:line_)?str$/.test(name),
     load: async () => (await import("../format/debug-parts.ts")).debugStringParts,
