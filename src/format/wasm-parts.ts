@@ -55,6 +55,9 @@ function nameBytes(source: ByteSource, { start, content }: WasmSection): number 
 }
 
 function contentParts(wasm: Wasm, section: WasmSection): Iterable<Part> {
+  // Of each kind there may be one, which is what numbers and names refer to.
+  const again = section.id !== 0 && wasm.sections.find(({ id }) => id === section.id) !== section;
+  if (again) return [{ key: "content", kind: "bytes", offset: section.content, length: section.end - section.content }];
   switch (section.id) {
     case 0:
       return customParts(wasm, section);
