@@ -41,6 +41,20 @@ export interface FormatEntry {
 
 const latin1 = (start: Uint8Array, length: number): string => String.fromCharCode(...start.subarray(0, length));
 
+/** An image by its two signatures, an object by its machine, its place of symbols, and having no optional header. */
+function looksLikePe(start: Uint8Array, size: number): boolean {
+  const words = new DataView(start.buffer, start.byteOffset, start.byteLength);
+  if (start.length < 64) return false;
+  const peAt = words.getUint32(60, true);
+  if (words.getUint16(0) === 0x4d5a)
+    return peAt + 4 > start.length ? peAt < size : words.getUint32(peAt) === 0x50450000;
+  const machine = [0x8664, 0x14c, 0xaa64, 0x1c4].includes(words.getUint16(0, true));
+  const [sections, symbolsAt] = [words.getUint16(2, true), words.getUint32(8, true)];
+  return (
+    machine && sections > 0 && words.getUint16(16, true) === 0 && symbolsAt >= 20 + sections * 40 && symbolsAt < size
+  );
+}
+
 /** In the order in which they are tried: the more specific before the more general. */
 export const FORMATS: readonly FormatEntry[] = [
   // Packages and archives. (gzip: compressed.ts)
@@ -142,6 +156,31 @@ export const FORMATS: readonly FormatEntry[] = [
   },
   // File systems and images.
   // Programs and libraries.
+  {
+    name: "ELF",
+    looksLike: (start) => latin1(start, 4) === "\x7fELF",
+    load: async () => (await import("../format/elf-parts.ts")).elfParts,
+  },
+  {
+    name: "PE",
+    looksLike: (start, _, source) => looksLikePe(start, source.size),
+    load: async () => (await import("../format/pe-parts.ts")).peParts,
+  },
+  {
+    name: "WebAssembly",
+    looksLike: (start) => latin1(start, 4) === "\0asm",
+    load: async () => (await import("../format/wasm-parts.ts")).wasmParts,
+  },
+  {
+    name: "debug strings",
+    looksLike: (_, name) => /^\.debug_(?:line_)?str$/.test(name),
+    load: async () => (await import("../format/debug-parts.ts")).debugStringParts,
+  },
+  {
+    name: "debug line table",
+    looksLike: (_, name) => name === ".debug_line",
+    load: async () => (await import("../format/debug-parts.ts")).debugLineParts,
+  },
   {
     name: "ar archive",
     looksLike: (start) => /^!<(?:arch|thin)>\n/.test(latin1(start, 8)),
