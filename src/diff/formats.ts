@@ -1,4 +1,5 @@
 import type { ByteSource } from "../bytesource.ts";
+import { looksLikeSquashfs, looksLikeTables, looksLikeTails } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
@@ -19,6 +20,21 @@ export interface FormatEntry {
 export const FORMATS: readonly FormatEntry[] = [
   // Packages and archives.
   // File systems and images.
+  {
+    name: "squashfs",
+    looksLike: looksLikeSquashfs,
+    load: async () => (await import("../format/squashfs.ts")).squashfsParts,
+  },
+  {
+    name: "squashfs metadata",
+    looksLike: looksLikeTables,
+    load: async () => (await import("../format/squashfs-metadata.ts")).squashfsMetadataParts,
+  },
+  {
+    name: "squashfs fragments",
+    looksLike: looksLikeTails,
+    load: async () => (await import("../format/squashfs-tails.ts")).squashfsTailParts,
+  },
   // Programs and libraries.
   // Code and data of runtimes.
   // Documents, pictures, keys.
