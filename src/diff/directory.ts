@@ -1,10 +1,12 @@
 import { type Stats, lstatSync, readlinkSync } from "node:fs";
 import { showable } from "../bytes.ts";
-import { type ByteSource, type OpenSource, openSource } from "../bytesource.ts";
+import { type ByteSource, memorySource, type OpenSource, openSource } from "../bytesource.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
+import { byteOrder } from "../order.ts";
 import { nameBytesIn } from "../tree.ts";
-import { type Comparison, counted, isFull, onlyLeaf, shortened } from "./comparison.ts";
+import { type Comparison, counted, isFull, onlyLeaf, shortened, whyFull } from "./comparison.ts";
 import type { Difference, Leaf } from "./difference.ts";
+import { renamed } from "./renames.ts";
 
 const MAX_DEPTH = 1000;
 const MAX_ENTRIES = 5_000_000;
@@ -22,6 +24,14 @@ interface Walk {
   path: string[];
   children: (Difference | Leaf)[];
   entries: number;
+  /** What stands on one side only; it may have another name on the other. */
+  onlyA: Lone[];
+  onlyB: Lone[];
+}
+
+interface Lone {
+  at: Buffer;
+  shown: string;
 }
 
 /**
@@ -35,9 +45,15 @@ export async function diffDirectories(
   b: Buffer,
   path: string[],
 ): Promise<Difference | undefined> {
-  const walk: Walk = { comparison, path, children: [], entries: 0 };
+  const walk: Walk = { comparison, path, children: [], entries: 0, onlyA: [], onlyB: [] };
   await diffFolder(walk, { a, b, shown: "" }, 0);
+  await tellLone(walk);
+  walk.children.sort((one, other) => byteOrder(placeOf(walk, one), placeOf(walk, other)));
   return walk.children.length === 0 ? undefined : { kind: "node", path, format: "directory", children: walk.children };
+}
+
+function placeOf(walk: Walk, { path }: Difference | Leaf): string {
+  return path[walk.path.length] ?? "";
 }
 
 async function diffFolder(walk: Walk, place: Place, depth: number): Promise<void> {
@@ -58,15 +74,66 @@ async function diffFolder(walk: Walk, place: Place, depth: number): Promise<void
       walk.children.push(notLookedInto(walk, shown));
       return;
     }
-    if (!keysB.has(key)) walk.children.push(onlyHere(walk, "a", inside.a, shown));
-    else if (!keysA.has(key)) walk.children.push(onlyHere(walk, "b", inside.b, shown));
+    if (!keysB.has(key)) walk.onlyA.push({ at: inside.a, shown });
+    else if (!keysA.has(key)) walk.onlyB.push({ at: inside.b, shown });
     else await diffPlace(walk, inside, depth);
   }
 }
 
 function notLookedInto(walk: Walk, shown: string): Leaf {
-  const note = `over ${walk.comparison.bounds.maxLeaves} differences: from here on nothing was looked into`;
-  return { kind: "leaf", path: [...walk.path, shown], what: "bytes", ranges: [], note };
+  const path = [...walk.path, shown];
+  const why = `from here on nothing was looked into: ${whyFull(walk.comparison)}`;
+  walk.comparison.incomplete.push({ path, why });
+  return { kind: "leaf", path, what: "bytes", ranges: [], note: why };
+}
+
+/** What has another name on the other side is compared with it; the rest is told, in the order of the names. */
+async function tellLone(walk: Walk): Promise<void> {
+  const { onlyA, onlyB } = walk;
+  const [left, right] = [oneAtATime(onlyA), oneAtATime(onlyB)];
+  const pairs = new Map(renamed(left.sources, right.sources));
+  left.close();
+  right.close();
+  const taken = new Set(pairs.values());
+  for (const [place, lone] of onlyA.entries()) {
+    const partner = onlyB[pairs.get(place) ?? -1];
+    if (partner === undefined) walk.children.push(onlyHere(walk, "a", lone.at, lone.shown));
+    else await diffRenamed(walk, lone, partner);
+  }
+  for (const [place, lone] of onlyB.entries()) {
+    if (!taken.has(place)) walk.children.push(onlyHere(walk, "b", lone.at, lone.shown));
+  }
+}
+
+/** Opens files when asked for, each until the next is: two folders may have a hundred thousand. */
+function oneAtATime(lone: readonly Lone[]): { sources: (() => ByteSource)[]; close(): void } {
+  let current: OpenSource | undefined;
+  const close = (): void => {
+    current?.close();
+    current = undefined;
+  };
+  const sources = lone.map(({ at, shown }) => (): ByteSource => {
+    close();
+    current = openedFile(at, shown);
+    return current ?? memorySource(new Uint8Array(0), shown);
+  });
+  return { sources, close };
+}
+
+/** What is no regular file, or cannot be read, is matched with nothing. */
+function openedFile(at: Buffer, shown: string): OpenSource | undefined {
+  try {
+    return lstatSync(at).isFile() ? openSource(at, shown) : undefined;
+  } catch (error) {
+    if (!(error instanceof BitforbitError) && systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+async function diffRenamed(walk: Walk, one: Lone, other: Lone): Promise<void> {
+  const shown = `${one.shown} → ${other.shown}`;
+  walk.children.push(valueLeaf(walk, [...walk.path, shown], "field", "name", one.shown, other.shown));
+  await diffPlace(walk, { a: one.at, b: other.at, shown }, 0);
 }
 
 function joined(folder: Buffer, name: Buffer): Buffer {

@@ -14,13 +14,21 @@ import { type DirectoryRun, type Inode, NONE, type Tree, treeOf } from "./squash
  *
  * All numbers have 32 bits, little endian. The starts are where each table's
  * stored blocks began, which is how inodes and directories refer to each other.
+ * Before each inode stand its uid and gid, which it only has as their numbers
+ * in the table of ids.
  */
 const MAGIC = "squashfs tables\0";
 const ORDER = ["inodes", "directories", "fragments", "exports", "ids", "xattrs", "xattrIds"] as const;
 const FIXED = 32 + ORDER.length * 8;
 
+const OWNERS = 8;
+
 /** The tables, plain, in one piece. */
-export function metadataStream(superblock: Superblock, tables: Tables): Uint8Array[] {
+export function metadataStream(superblock: Superblock, tables: Tables, tree: Tree): Uint8Array[] {
+  const inodes = withOwners(tables, tree);
+  const bytesOf = (name: (typeof ORDER)[number]): Uint8Array => {
+    return name === "inodes" ? inodes : tables[name].table.bytes;
+  };
   const starts = ORDER.flatMap((name) => tables[name].table.starts);
   const header = new DataView(new ArrayBuffer(FIXED + starts.length * 4));
   new Uint8Array(header.buffer).set(utf8(MAGIC));
@@ -28,11 +36,30 @@ export function metadataStream(superblock: Superblock, tables: Tables): Uint8Arr
     header.setUint32(16 + at * 4, value, true);
   });
   ORDER.forEach((name, at) => {
-    header.setUint32(32 + at * 8, tables[name].table.bytes.length, true);
+    header.setUint32(32 + at * 8, bytesOf(name).length, true);
     header.setUint32(36 + at * 8, tables[name].table.starts.length, true);
   });
   starts.forEach((start, at) => header.setUint32(FIXED + at * 4, start, true));
-  return [new Uint8Array(header.buffer), ...ORDER.map((name) => tables[name].table.bytes)];
+  return [new Uint8Array(header.buffer), ...ORDER.map(bytesOf)];
+}
+
+/** A number that is not in the table of ids. */
+const NOBODY = 0xffff_ffff;
+
+function withOwners(tables: Tables, tree: Tree): Uint8Array {
+  const plain = tables.inodes.table.bytes;
+  const bytes = new Uint8Array(plain.length + tree.inodes.length * OWNERS);
+  const ids = viewOf(tables.ids.table.bytes);
+  const view = viewOf(bytes);
+  const id = (index: number): number => (index * 4 + 4 <= ids.byteLength ? ids.getUint32(index * 4, true) : NOBODY);
+  let at = 0;
+  for (const inode of tree.inodes) {
+    view.setUint32(at, id(inode.uid), true);
+    view.setUint32(at + 4, id(inode.gid), true);
+    bytes.set(plain.subarray(inode.at, inode.at + inode.length), at + OWNERS);
+    at += OWNERS + inode.length;
+  }
+  return bytes;
 }
 
 interface Plain {
@@ -51,7 +78,7 @@ export function squashfsMetadataParts(source: ByteSource, name: string): Iterabl
     ...folderParts(plain),
     derived("fragments", plain.at.fragments, plain.tables.fragments.bytes.length),
     derived("export", plain.at.exports, plain.tables.exports.bytes.length),
-    ...idParts(plain),
+    derived("ids", plain.at.ids, plain.tables.ids.bytes.length),
     ...xattrParts(plain),
     derived("xattr-ids", plain.at.xattrIds, plain.tables.xattrIds.bytes.length),
   ];
@@ -82,7 +109,7 @@ function plainOf(source: ByteSource, name: string): Plain {
   });
   const tables = plain as Plain["tables"];
   const root = { block: view.getUint32(24, true), offset: view.getUint32(28, true) };
-  const tree = treeOf(name, tables, root, Math.max(1, view.getUint32(20, true)));
+  const tree = treeOf(name, tables, root, Math.max(1, view.getUint32(20, true)), OWNERS);
   return { name, at: places as Plain["at"], tables, tree };
 }
 
@@ -94,28 +121,33 @@ export function kindOf(type: number): string {
 
 function inodePart(plain: Plain, inode: Inode): Part {
   const key = inode.path ?? "an inode without a name";
-  return group(key, plain.at.inodes + inode.at, inode.length, () => inodeFields(plain, inode));
+  const part = group(key, plain.at.inodes + inode.at - OWNERS, inode.length + OWNERS, () => inodeFields(plain, inode));
+  return { ...part, show: () => `${kindOf(inode.type)}, mode ${octal(inode.mode)}` };
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
 }
 
 function inodeFields(plain: Plain, inode: Inode): Part[] {
   const base = plain.at.inodes + inode.at;
-  const id = (index: number): string => idText(plain, index);
+  const owners = viewOf(plain.tables.inodes.bytes.subarray(inode.at - OWNERS, inode.at));
+  const id = (at: number): string => {
+    const value = owners.getUint32(at, true);
+    return value === NOBODY ? "not in the table of ids" : String(value);
+  };
   return [
+    field("uid", base - 8, 4, () => id(0)),
+    field("gid", base - 4, 4, () => id(4)),
+    // Inodes are alike whatever they belong to: an empty content keeps them from being taken for renamed ones.
+    { key: "", kind: "content", offset: base, length: 0 },
     field("kind", base, 2, () => kindOf(inode.type)),
-    field("mode", base + 2, 2, () => inode.mode.toString(8).padStart(4, "0")),
-    field("uid", base + 4, 2, () => id(inode.uid)),
-    field("gid", base + 6, 2, () => id(inode.gid)),
+    field("mode", base + 2, 2, () => octal(inode.mode)),
+    derived("numbers of uid and gid", base + 4, 4),
     field("mtime", base + 8, 4, () => String(inode.mtime)),
     derived("inode number", base + 12, 4),
     ...bodyParts(plain, inode, base),
   ];
-}
-
-function idText(plain: Plain, index: number): string {
-  const { bytes } = plain.tables.ids;
-  return index * 4 + 4 <= bytes.length
-    ? String(viewOf(bytes).getUint32(index * 4, true))
-    : `id ${index}, which is not there`;
 }
 
 /** What follows the base of an inode: offset, length and name of each, by type. */
@@ -212,16 +244,6 @@ function* runParts(plain: Plain, runs: Iterable<DirectoryRun>, path: string): Ge
       }
     }
   }
-}
-
-function idParts(plain: Plain): Part[] {
-  const { bytes } = plain.tables.ids;
-  const parts: Part[] = [];
-  for (let at = 0; at + 4 <= bytes.length; at += 4) {
-    const part = field("id", plain.at.ids + at, 4, () => idText(plain, at / 4));
-    parts.push({ ...part, note: "a uid or gid that inodes refer to by its number in this table" });
-  }
-  return parts;
 }
 
 const PREFIXES: readonly string[] = ["user.", "trusted.", "security."];

@@ -48,31 +48,32 @@ export function tailsHeader(tails: readonly Tail[]): Uint8Array {
 }
 
 /** The cut of what `tailsHeader` and the blocks give. Throws `input`. */
-export function* squashfsTailParts(source: ByteSource, name: string): Generator<Part> {
+export function* squashfsTailParts(source: ByteSource, title: string): Generator<Part> {
   const head = source.read(0, Math.min(24, source.size));
-  if (head.length < 24 || !looksLikeTails(head)) throw badSquashfs(name, 0, "no fragments");
+  if (head.length < 24 || !looksLikeTails(head)) throw badSquashfs(title, 0, "no fragments");
   const headerLength = viewOf(head).getUint32(16, true);
   const count = viewOf(head).getUint32(20, true);
   if (headerLength > source.size || 24 + count * ENTRY > headerLength)
-    throw badSquashfs(name, 16, `${count} fragments`);
+    throw badSquashfs(title, 16, `${count} fragments`);
   yield derived("where files stand in fragments", 0, headerLength);
   const header = source.read(0, headerLength).slice();
   const view = viewOf(header);
   let end = headerLength;
   let at = 24;
   for (let index = 0; index < count; index++) {
-    if (at + ENTRY > headerLength) throw badSquashfs(name, at, "cut off in the list of fragments");
+    if (at + ENTRY > headerLength) throw badSquashfs(title, at, "cut off in the list of fragments");
     const offset = headerLength + view.getFloat64(at, true);
     const length = view.getUint32(at + 8, true);
     const nameEnd = at + ENTRY + view.getUint32(at + 16, true);
-    if (nameEnd > headerLength) throw badSquashfs(name, at, "cut off in the list of fragments");
+    if (nameEnd > headerLength) throw badSquashfs(title, at, "cut off in the list of fragments");
     const path = showable(header.subarray(at + ENTRY, nameEnd));
     const whole = view.getUint32(at + 12, true) === 1;
     at = nameEnd;
     // Tails may be shared, and then belong to the first; a hostile list may say anything.
     if (!Number.isSafeInteger(offset) || offset < end || offset + length > source.size) continue;
     end = offset + length;
-    if (whole) yield { key: path, kind: "content", offset, length, name: path.slice(path.lastIndexOf("/") + 1) };
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (whole) yield { key: path, kind: "content", offset, length, name, show: () => `file, ${length} bytes` };
     else yield derived(`end of ${path}`, offset, length);
   }
 }

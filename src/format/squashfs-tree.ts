@@ -10,8 +10,10 @@ import { badSquashfs, placeIn, type Table } from "./squashfs-tables.ts";
  * the number, a type and a name.
  */
 export interface Inode {
-  /** In the plain inode table. */
+  /** In the inode table that was handed in. */
   at: number;
+  /** In the plain inode table: what references count in. */
+  place: number;
   length: number;
   /** 1 to 7: folder, file, link, block and character device, FIFO, socket; 8 to 14: the same, extended. */
   type: number;
@@ -56,15 +58,16 @@ export interface Tree {
   runs(folder: Inode): Generator<DirectoryRun>;
 }
 
-/** Reads inodes and listings. Throws `input` for broken tables, `limit` for too many. */
+/** Reads inodes and listings; `before`: bytes that were put before each inode. Throws `input` for broken tables, `limit` for too many. */
 export function treeOf(
   name: string,
   tables: { inodes: Table; directories: Table },
   root: { block: number; offset: number },
   blockSize: number,
+  before = 0,
 ): Tree {
-  const inodes = inodesOf(name, tables, blockSize);
-  const byPlace = new Map(inodes.map((inode) => [inode.at, inode]));
+  const inodes = inodesOf(name, tables, blockSize, before);
+  const byPlace = new Map(inodes.map((inode) => [inode.place, inode]));
   const rootAt = placeIn(tables.inodes, root.block, root.offset);
   const tree: Tree = {
     inodes,
@@ -130,15 +133,21 @@ function* runsOf(
   }
 }
 
-function inodesOf(name: string, tables: { inodes: Table; directories: Table }, blockSize: number): Inode[] {
+function inodesOf(
+  name: string,
+  tables: { inodes: Table; directories: Table },
+  blockSize: number,
+  before: number,
+): Inode[] {
   const { bytes } = tables.inodes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found: Inode[] = [];
-  for (let at = 0; at < bytes.length;) {
+  for (let at = before; at < bytes.length;) {
     if (found.length >= MAX_INODES) throw new BitforbitError("limit", `${name}: squashfs: over ${MAX_INODES} inodes`);
     const inode = inodeAt(name, view, at, blockSize, tables.directories);
+    inode.place = at - before * (found.length + 1);
     found.push(inode);
-    at += inode.length;
+    at += inode.length + before;
   }
   return found;
 }
@@ -153,6 +162,7 @@ function inodeAt(name: string, view: DataView, at: number, blockSize: number, di
   if (fixed === 0 || fixed > left) throw badSquashfs(name, at, `no inode of type ${type} fits in the inode table`);
   const inode: Inode = {
     at,
+    place: at,
     length: fixed,
     type,
     mode: view.getUint16(at + 2, true),

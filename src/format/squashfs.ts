@@ -116,15 +116,19 @@ function* optionParts({ source, superblock }: Image): Generator<Part> {
   const header = viewOf(source.read(SUPERBLOCK, 2)).getUint16(0, true);
   const length = header & 0x7fff;
   if (SUPERBLOCK + 2 + length > source.size) return;
-  yield group("compressor options", SUPERBLOCK, 2 + length, function* () {
-    yield derived("length", SUPERBLOCK, 2);
-    const names = OPTIONS[superblock.compressor] ?? [];
-    for (let at = 0; at + 4 <= length; at += 4) {
-      const offset = SUPERBLOCK + 2 + at;
-      const value = viewOf(source.read(offset, 4)).getUint32(0, true);
-      yield field(names[at / 4] ?? "more", offset, 4, () => String(value));
-    }
-  });
+  const parts: Part[] = [derived("length", SUPERBLOCK, 2)];
+  const names = OPTIONS[superblock.compressor] ?? [];
+  for (let at = 0; at + 4 <= Math.min(length, 64); at += 4) {
+    const offset = SUPERBLOCK + 2 + at;
+    const value = viewOf(source.read(offset, 4)).getUint32(0, true);
+    parts.push(field(names[at / 4] ?? "more", offset, 4, () => String(value)));
+  }
+  const show = (): string =>
+    parts
+      .slice(1)
+      .map((part) => `${part.key} ${part.show?.() ?? ""}`)
+      .join(", ");
+  yield { ...group("compressor options", SUPERBLOCK, 2 + length, () => parts), show };
 }
 
 function fragmentsOf({ fragments }: Tables): Fragment[] {
@@ -145,10 +149,21 @@ function* fileParts(image: Image): Generator<Part> {
     const { stored, plain } = storedLength(image, inode);
     if (stored === 0 || inode.start < SUPERBLOCK || inode.start + stored > image.source.size) continue;
     const name = inode.path.slice(inode.path.lastIndexOf("/") + 1);
-    const part: Part = { key: inode.path, kind: "content", offset: inode.start, length: stored, name };
+    const part: Part = {
+      key: inode.path,
+      kind: "content",
+      offset: inode.start,
+      length: stored,
+      name,
+      show: () => fileText(inode),
+    };
     if (plain && inode.fragment === NONE) yield part;
     else yield { ...part, decode: { name: "unsquash", run: (sink, limits) => unsquash(image, inode, sink, limits) } };
   }
+}
+
+function fileText({ size }: Inode): string {
+  return `file, ${size} bytes`;
 }
 
 function blockSizeAt(image: Image, inode: Inode, index: number): number {
@@ -263,7 +278,7 @@ function tailsOf(image: Image, places: ReadonlyMap<Fragment, number>): Tail[] {
 function* tableParts(image: Image): Generator<Part> {
   const { inodes, directories, fragments, exports, ids, xattrs, xattrIds } = image.tables;
   const run = async (sink: Sink): Promise<void> => {
-    for (const chunk of metadataStream(image.superblock, image.tables)) sink(chunk);
+    for (const chunk of metadataStream(image.superblock, image.tables, image.tree)) sink(chunk);
   };
   const { offset } = inodes;
   const length = inodes.length + directories.length;
