@@ -1,6 +1,6 @@
 import type { ByteSource } from "../bytesource.ts";
 import { compressionOf } from "../format/archive.ts";
-import { looksLikeSquashfs, looksLikeTables, looksLikeTails } from "../format/image-magic.ts";
+import { looksLikeExt4, looksLikeSquashfs, looksLikeTables, looksLikeTails } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeZip } from "../format/zip.ts";
@@ -63,6 +63,11 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "squashfs fragments",
     looksLike: looksLikeTails,
     load: async () => (await import("../format/squashfs-tails.ts")).squashfsTailParts,
+  },
+  {
+    name: "ext4",
+    looksLike: looksLikeExt4,
+    load: async () => (await import("../format/ext4.ts")).ext4Parts,
   },
   // Programs and libraries.
   // Code and data of runtimes.

@@ -14,6 +14,8 @@ export interface Ext4 {
   blocks: number;
   firstDataBlock: number;
   blocksPerGroup: number;
+  /** Blocks that a bit of the block bitmap stands for: more than one with bigalloc. */
+  clusterBlocks: number;
   inodesPerGroup: number;
   inodes: number;
   inodeSize: number;
@@ -38,6 +40,7 @@ export const SUPERBLOCK_AT = 1024;
 export const SUPERBLOCK_SIZE = 1024;
 export const INCOMPAT_META_BG = 0x10;
 const INCOMPAT_64BIT = 0x80;
+const RO_COMPAT_BIGALLOC = 0x200;
 const MAX_GROUPS = 1 << 20;
 
 export function badExt4(name: string, offset: number, what: string): BitforbitError {
@@ -61,6 +64,7 @@ export function ext4Of(source: ByteSource, name: string): Ext4 {
     blocks: u32(4) + (is64 ? u32(336) * 2 ** 32 : 0),
     firstDataBlock: u32(20),
     blocksPerGroup: u32(32),
+    clusterBlocks: (u32(100) & RO_COMPAT_BIGALLOC) === 0 ? 1 : 2 ** Math.min(16, Math.max(0, u32(28) - u32(24))),
     inodesPerGroup: u32(40),
     inodes: u32(0),
     inodeSize: dynamic ? u16(88) : 128,
@@ -87,7 +91,8 @@ function check(image: Ext4): void {
   if (descriptorSize < 32 || descriptorSize > blockSize) throw bad(254, `group descriptors of ${descriptorSize} bytes`);
   if (image.firstDataBlock > 1) throw bad(20, `the first block is ${image.firstDataBlock}; 0 or 1 is possible`);
   const { blocksPerGroup, inodesPerGroup } = image;
-  if (blocksPerGroup < 8 || blocksPerGroup > blockSize * 8) throw bad(32, `${blocksPerGroup} blocks in a group`);
+  if (blocksPerGroup < 8 || blocksPerGroup > blockSize * 8 * image.clusterBlocks)
+    throw bad(32, `${blocksPerGroup} blocks in a group`);
   if (inodesPerGroup < 1 || inodesPerGroup > blockSize * 8) throw bad(40, `${inodesPerGroup} inodes in a group`);
 }
 
@@ -95,9 +100,15 @@ function check(image: Ext4): void {
 export function descriptorBlock(image: Ext4, group: number): number {
   const perBlock = Math.floor(image.blockSize / image.descriptorSize);
   const index = Math.floor(group / perBlock);
-  if ((image.incompat & INCOMPAT_META_BG) === 0) return image.firstDataBlock + 1 + index;
+  if ((image.incompat & INCOMPAT_META_BG) === 0) return groupStart(image, 0) + 1 + index;
   const first = index * perBlock;
-  return image.firstDataBlock + first * image.blocksPerGroup + (hasSuper(image, first) ? 1 : 0);
+  return groupStart(image, first) + (hasSuper(image, first) ? 1 : 0);
+}
+
+/** The first block of a group; with bigalloc and blocks of 1 KiB the first group's superblock is not in its first block. */
+export function groupStart(image: Ext4, group: number): number {
+  const start = image.firstDataBlock + group * image.blocksPerGroup;
+  return start === 0 && image.blockSize === 1024 ? 1 : start;
 }
 
 function addGroups(image: Ext4): void {

@@ -21,3 +21,8 @@ export function looksLikeTables(start: Uint8Array): boolean {
 export function looksLikeTails(start: Uint8Array): boolean {
   return begins(start, "squashfs tails\0\0");
 }
+
+/** ext2, ext3 and ext4: the magic number, and a block size and a state that there are. */
+export function looksLikeExt4(start: Uint8Array): boolean {
+  return start[1080] === 0x53 && start[1081] === 0xef && (start[1048] ?? 255) <= 6 && start[1049] === 0;
+}

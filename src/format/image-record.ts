@@ -78,7 +78,8 @@ export function isZero(bytes: Uint8Array): boolean {
  * out. What is left out is raw bytes to the comparer.
  */
 export function* placed(parts: Part[], size: number, from = 0): Generator<Part> {
-  parts.sort((a, b) => a.offset - b.offset || b.length - a.length);
+  const rank = ({ length }: Part): number => (length === 0 ? Infinity : length);
+  parts.sort((a, b) => a.offset - b.offset || (rank(a) < rank(b) ? 1 : -1));
   let end = from;
   for (const part of parts) {
     if (!Number.isSafeInteger(part.offset) || part.offset < end || part.offset + part.length > size) continue;
