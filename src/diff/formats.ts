@@ -1,6 +1,13 @@
 import type { ByteSource } from "../bytesource.ts";
 import { compressionOf } from "../format/archive.ts";
-import { looksLikeExt4, looksLikeSquashfs, looksLikeTables, looksLikeTails } from "../format/image-magic.ts";
+import {
+  looksLikeDisk,
+  looksLikeExt4,
+  looksLikeIso,
+  looksLikeSquashfs,
+  looksLikeTables,
+  looksLikeTails,
+} from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeZip } from "../format/zip.ts";
@@ -68,6 +75,16 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "ext4",
     looksLike: looksLikeExt4,
     load: async () => (await import("../format/ext4.ts")).ext4Parts,
+  },
+  {
+    name: "ISO 9660",
+    looksLike: looksLikeIso,
+    load: async () => (await import("../format/iso9660.ts")).iso9660Parts,
+  },
+  {
+    name: "disk image",
+    looksLike: looksLikeDisk,
+    load: async () => (await import("../format/partition-table.ts")).diskParts,
   },
   // Programs and libraries.
   // Code and data of runtimes.

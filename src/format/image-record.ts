@@ -72,13 +72,17 @@ export function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
+/** Of those that begin together an empty one comes first, then the longer. */
+function rank({ length }: Part): number {
+  return length === 0 ? Infinity : length;
+}
+
 /**
  * Parts found by following references, in the order of the source. Of those
  * that overlap the one that begins first stays; what reaches outside is left
  * out. What is left out is raw bytes to the comparer.
  */
 export function* placed(parts: Part[], size: number, from = 0): Generator<Part> {
-  const rank = ({ length }: Part): number => (length === 0 ? Infinity : length);
   parts.sort((a, b) => a.offset - b.offset || (rank(a) < rank(b) ? 1 : -1));
   let end = from;
   for (const part of parts) {
