@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { execFileSync, spawnSync } from "node:child_process";
 import {
+  appendFileSync,
   chmodSync,
   mkdirSync,
   mkdtempSync,
@@ -20,7 +21,7 @@ import { BitforbitError } from "../errors.ts";
 import { gzipBytes } from "../format/gzip.ts";
 import { tarBytes, type TarMember } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
-import { diff, type DiffOptions, diffSources } from "./diff.ts";
+import { compare as compareFolders, diff, type DiffOptions, diffSources } from "./diff.ts";
 import { type Difference, type Leaf, leavesOf } from "./difference.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bitforbit-diff-"));
@@ -324,6 +325,28 @@ test("folders: files with another name are found by their content, the most alik
   ]);
 });
 
+test("folders: large files are compared by several threads, with the same outcome as by one", async () => {
+  const [a, b] = [fresh(), fresh()];
+  for (const root of [a, b]) {
+    mkdirSync(root);
+    for (const name of ["p.tar", "q.tar", "r.tar"]) {
+      const members = Array.from({ length: 40 }, (_, at) => ({
+        name: `m${at}`,
+        content: Buffer.alloc(100_000, at + (root === b && at === 17 ? 1 : 0)),
+      }));
+      writeFileSync(join(root, name), tarBytes(members));
+    }
+  }
+  const inThreads = await compareFolders(a, b, { prove: true });
+  assert.deepEqual(inThreads.proof?.spaces, 6);
+  const inner: (Difference | Leaf)[] = [];
+  for (const name of ["p.tar", "q.tar", "r.tar"]) {
+    const alone = await diff(join(a, name), join(b, name));
+    if (alone !== undefined) inner.push(alone);
+  }
+  assert.deepEqual(inThreads.difference?.children, inner);
+});
+
 const failing = (pattern: RegExp) => (error: unknown) =>
   error instanceof BitforbitError && error.code === "input" && pattern.test(error.message);
 
@@ -338,6 +361,19 @@ test("a FIFO, a missing file, or a file against a folder: an answer or an error,
   if (!has("mkfifo")) return;
   execFileSync("mkfifo", [join(root, "pipe")]);
   await assert.rejects(diff(join(root, "pipe"), join(root, "file")), failing(/pipe: not a regular file/));
+});
+
+test("a file that is written to while it is read: an error that says so, in a folder a leaf", async () => {
+  const [a, b] = [fresh(), fresh()];
+  for (const root of [a, b]) mkdirSync(root);
+  const inTar = (): DiffOptions => {
+    writeFileSync(join(a, "f"), tarOf("one\n"));
+    writeFileSync(join(b, "f"), tarOf("two\n"));
+    return { expired: () => (appendFileSync(join(b, "f"), "x"), false) };
+  };
+  await assert.rejects(diff(join(a, "f"), join(b, "f"), inTar()), failing(/f: changed while it was read/));
+  const [leaf] = [...leavesOf((await diff(a, b, inTar())) ?? assert.fail())];
+  assert.match(leaf?.note ?? "", /cannot be read, so it counts as different: f: changed while it was read/);
 });
 
 test("what cannot be looked into is compared as bytes, and says why", async () => {

@@ -1,11 +1,13 @@
 import { type Stats, lstatSync, readlinkSync } from "node:fs";
 import { showable } from "../bytes.ts";
-import { type ByteSource, memorySource, type OpenSource, openSource } from "../bytesource.ts";
+import { type ByteSource, equalSources, memorySource, type OpenSource, openSource } from "../bytesource.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
 import { byteOrder } from "../order.ts";
 import { nameBytesIn } from "../tree.ts";
 import { type Comparison, counted, isFull, onlyLeaf, shortened, whyFull } from "./comparison.ts";
 import type { Difference, Leaf } from "./difference.ts";
+import { type FileAnswer, type FilePair, inThreads, threadsFor } from "./pool.ts";
+import { betweenFiles } from "./files.ts";
 import { renamed } from "./renames.ts";
 
 const MAX_DEPTH = 1000;
@@ -27,6 +29,8 @@ interface Walk {
   /** What stands on one side only; it may have another name on the other. */
   onlyA: Lone[];
   onlyB: Lone[];
+  /** Pairs of large files that differ, to be looked into when all are known. */
+  large: FilePair[];
 }
 
 interface Lone {
@@ -45,9 +49,10 @@ export async function diffDirectories(
   b: Buffer,
   path: string[],
 ): Promise<Difference | undefined> {
-  const walk: Walk = { comparison, path, children: [], entries: 0, onlyA: [], onlyB: [] };
+  const walk: Walk = { comparison, path, children: [], entries: 0, onlyA: [], onlyB: [], large: [] };
   await diffFolder(walk, { a, b, shown: "" }, 0);
   await tellLone(walk);
+  await diffLarge(walk);
   walk.children.sort((one, other) => byteOrder(placeOf(walk, one), placeOf(walk, other)));
   return walk.children.length === 0 ? undefined : { kind: "node", path, format: "directory", children: walk.children };
 }
@@ -145,14 +150,14 @@ async function listed(walk: Walk, place: Place, side: "a" | "b"): Promise<Buffer
     return await nameBytesIn(place[side]);
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
-    walk.children.push(unreadable(walk, place.shown, side, error));
+    walk.children.push(unreadable(walk, place.shown, error, side));
     return undefined;
   }
 }
 
 /** Equal or not cannot be known: that is said, never guessed. */
-function unreadable(walk: Walk, shown: string, side: "a" | "b", error: unknown): Leaf {
-  const note = `cannot be read in ${side}, so it counts as different: ${messageOf(error)}`;
+function unreadable(walk: Walk, shown: string, error: unknown, side?: "a" | "b"): Leaf {
+  const note = `cannot be read${side === undefined ? "" : ` in ${side}`}, so it counts as different: ${messageOf(error)}`;
   const path = shown === "" ? walk.path : [...walk.path, shown];
   return counted(walk.comparison, { kind: "leaf", path, what: "bytes", ranges: [], note });
 }
@@ -191,7 +196,7 @@ async function diffPlace(walk: Walk, place: Place, depth: number): Promise<void>
     statsA = lstatSync(place.a);
     statsB = lstatSync(place.b);
   } catch (error) {
-    walk.children.push(unreadable(walk, place.shown, "a", error));
+    walk.children.push(unreadable(walk, place.shown, error));
     return;
   }
   if (statsA.ino !== 0 && statsA.dev === statsB.dev && statsA.ino === statsB.ino) return;
@@ -244,23 +249,68 @@ function diffLinks(walk: Walk, place: Place, path: string[]): void {
 }
 
 async function diffFiles(walk: Walk, place: Place, path: string[]): Promise<void> {
-  const opened: OpenSource[] = [];
-  const open = (at: Buffer): ByteSource => {
-    const source = openSource(at, place.shown);
-    opened.push(source);
-    return source;
-  };
-  let side: "a" | "b" = "a";
+  await reading(walk, place.shown, async () => {
+    await betweenFiles(place.a, place.b, place.shown, async (a, b) => {
+      if (a.size + b.size < WORTH_A_THREAD) return tell(walk, await walk.comparison.descend(a, b, path, 0));
+      // Others may share the work: what is large is left until all is known.
+      if (!equalSources(a, b)) walk.large.push({ ...place, path, size: a.size + b.size });
+    });
+  });
+}
+
+function tell(walk: Walk, difference: Difference | undefined): void {
+  if (difference !== undefined) walk.children.push(difference);
+}
+
+/** What cannot be read is a leaf that says so, and not the end of everything. */
+async function reading(walk: Walk, shown: string, work: () => Promise<void>): Promise<void> {
+  const before = walk.children.length;
   try {
-    const a = open(place.a);
-    side = "b";
-    const b = open(place.b);
-    const difference = await walk.comparison.descend(a, b, path, 0);
-    if (difference !== undefined) walk.children.push(difference);
+    await work();
   } catch (error) {
     if (!(error instanceof BitforbitError) && systemCode(error) === undefined) throw error;
-    walk.children.push(unreadable(walk, place.shown, side, error));
-  } finally {
-    for (const source of opened) source.close();
+    walk.children.length = before;
+    walk.children.push(unreadable(walk, shown, error));
   }
+}
+
+const WORTH_A_THREAD = 64 << 10;
+
+/** Large files: by several threads where that pays, and told in their order in any case. */
+async function diffLarge(walk: Walk): Promise<void> {
+  const { comparison, large } = walk;
+  const threads = threadsFor(large);
+  const answers = threads === 0 ? undefined : await inThreads(comparison, large, threads);
+  for (const [at, pair] of large.entries()) {
+    if (isFull(comparison)) return void walk.children.push(notLookedInto(walk, pair.shown));
+    if (answers === undefined) await diffFilePlace(walk, pair);
+    else take(walk, pair, answers[at]);
+  }
+}
+
+async function diffFilePlace(walk: Walk, { a, b, shown, path }: FilePair): Promise<void> {
+  await reading(walk, shown, async () => {
+    await betweenFiles(a, b, shown, async (left, right) => {
+      tell(walk, await walk.comparison.descend(left, right, path, 0));
+    });
+  });
+}
+
+/** What a thread found counts as if it had been found here. */
+function take(walk: Walk, { shown }: FilePair, answer: FileAnswer | undefined): void {
+  const { comparison } = walk;
+  if (answer?.found === undefined) {
+    const { code = "input", message = "not compared" } = answer?.error ?? {};
+    walk.children.push(unreadable(walk, shown, new BitforbitError(code, message)));
+    return;
+  }
+  const { difference, incomplete, proof, leaves } = answer.found;
+  if (difference !== undefined) walk.children.push(difference);
+  comparison.leaves += leaves;
+  comparison.incomplete.push(...incomplete);
+  if (proof === undefined || comparison.proof === undefined) return;
+  comparison.proof.spaces += proof.spaces;
+  comparison.proof.equal += proof.equal;
+  comparison.proof.inLeavesA += proof.inLeavesA;
+  comparison.proof.inLeavesB += proof.inLeavesB;
 }

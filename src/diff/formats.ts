@@ -9,6 +9,7 @@ import {
   looksLikeTails,
 } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
+import { xzParts, zstdParts } from "../format/compressed-parts.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeZip } from "../format/zip.ts";
 
@@ -41,13 +42,13 @@ export const FORMATS: readonly FormatEntry[] = [
   {
     name: "xz",
     looksLike: (start) => compressionOf(start) === "xz",
-    load: async () => (await import("../format/compressed-parts.ts")).xzParts,
+    load: () => Promise.resolve(xzParts),
     wraps: true,
   },
   {
     name: "zstd",
     looksLike: (start) => compressionOf(start) === "zstd",
-    load: async () => (await import("../format/compressed-parts.ts")).zstdParts,
+    load: () => Promise.resolve(zstdParts),
     wraps: true,
   },
   {
