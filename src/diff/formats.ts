@@ -3,6 +3,7 @@ import { compressionOf } from "../format/archive.ts";
 import {
   looksLikeDisk,
   looksLikeExt4,
+  looksLikeFat,
   looksLikeIso,
   looksLikeSquashfs,
   looksLikeTables,
@@ -81,6 +82,11 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "ISO 9660",
     looksLike: looksLikeIso,
     load: async () => (await import("../format/iso9660.ts")).iso9660Parts,
+  },
+  {
+    name: "FAT",
+    looksLike: looksLikeFat,
+    load: async () => (await import("../format/fat.ts")).fatParts,
   },
   {
     name: "disk image",

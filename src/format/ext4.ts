@@ -336,15 +336,17 @@ async function gather(
 /** Fills in blocks that the bitmaps say are free. */
 function* withUnallocated(image: Ext4, parts: Iterable<Part>): Generator<Part> {
   let end = 0;
+  let before = "";
   for (const part of parts) {
-    yield* freeBetween(image, end, part.offset);
+    yield* freeBetween(image, end, part.offset, before);
     yield part;
     end = part.offset + part.length;
+    before = part.key;
   }
-  yield* freeBetween(image, end, image.source.size);
+  yield* freeBetween(image, end, image.source.size, before);
 }
 
-function* freeBetween(image: Ext4, from: number, to: number): Generator<Part> {
+function* freeBetween(image: Ext4, from: number, to: number, before: string): Generator<Part> {
   const { blockSize } = image;
   const last = Math.min(Math.floor(to / blockSize), image.blocks);
   let start = -1;
@@ -352,13 +354,15 @@ function* freeBetween(image: Ext4, from: number, to: number): Generator<Part> {
     const free = block < last && isFree(image, block);
     if (free && start < 0) start = block;
     if (free || start < 0) continue;
-    yield unallocated(start * blockSize, (block - start) * blockSize);
+    yield unallocated(before, start * blockSize, (block - start) * blockSize);
     start = -1;
   }
 }
 
-function unallocated(offset: number, length: number): Part {
-  return { key: "unallocated", kind: "padding", offset, length, note: "free blocks, with what was there before" };
+/** Named for what stands before it, so that it is found again where files moved. */
+function unallocated(before: string, offset: number, length: number): Part {
+  const note = "free blocks, with what was there before";
+  return { key: `unallocated after ${before}`, kind: "padding", label: "unallocated", offset, length, note };
 }
 
 function isFree(image: Ext4, block: number): boolean {

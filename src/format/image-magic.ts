@@ -45,3 +45,13 @@ export function looksLikeDisk(start: Uint8Array): boolean {
   }
   return used > 0;
 }
+
+/** A jump, sizes that there can be, and a media byte. */
+export function looksLikeFat(start: Uint8Array): boolean {
+  if (start.length < 512 || start[510] !== 0x55 || start[511] !== 0xaa) return false;
+  if (start[0] !== 0xe9 && (start[0] !== 0xeb || start[2] !== 0x90)) return false;
+  const sector = (start[11] ?? 0) | ((start[12] ?? 0) << 8);
+  const cluster = start[13] ?? 0;
+  const sizes = [128, 256, 512, 1024, 2048, 4096].includes(sector) && cluster > 0 && (cluster & (cluster - 1)) === 0;
+  return sizes && [1, 2].includes(start[16] ?? 0) && (start[21] ?? 0) >= 0xf0;
+}

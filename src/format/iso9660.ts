@@ -2,10 +2,10 @@ import { showable } from "../bytes.ts";
 import type { ByteSource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import { type Cell, isZero, placed, recordParts, text, unsigned } from "./image-record.ts";
-import { InflationGuard, type InflationLimits, type Sink } from "./inflation.ts";
 import { allEntries, linkTarget, longTime, rockRidgeOf, shortTime, type Susp, suspParts } from "./iso9660-susp.ts";
 import { derived, field, group, type Part } from "./part.ts";
 import { partitionTables } from "./partition-table.ts";
+import { joined, scattered } from "./scattered.ts";
 
 /**
  * Cuts an ISO 9660 image (ECMA-119, 4th edition) with Rock Ridge, Joliet and
@@ -343,39 +343,9 @@ function* recordFields(source: ByteSource, record: DirectoryRecord): Generator<P
 function contentParts(reading: Reading, pieces: readonly DirectoryRecord[], path: string): void {
   const { source, parts } = reading;
   const first = pieces[0];
-  const total = pieces.reduce((sum, { size }) => sum + size, 0);
   if (first === undefined || first.size === 0 || reading.taken.has(first.extent)) return;
   if (pieces.some(({ extent, size }) => extent < SYSTEM_AREA || extent + size > source.size)) return;
   reading.taken.add(first.extent);
-  const name = path.slice(path.lastIndexOf("/") + 1);
-  const show = (): string => `file, ${total} bytes`;
-  const ends = pieces.every(
-    (piece, at) => at === 0 || piece.extent === (pieces[at - 1]?.extent ?? 0) + (pieces[at - 1]?.size ?? 0),
-  );
-  if (ends) return void parts.push({ key: path, kind: "content", offset: first.extent, length: total, name, show });
-  const placedPieces = pieces.toSorted((a, b) => a.extent - b.extent);
-  for (const [index, { extent, size }] of placedPieces.entries()) {
-    const part = { key: path, offset: extent, length: size };
-    const run = (sink: Sink, limits: InflationLimits): Promise<void> => gather(source, pieces, sink, limits);
-    if (index > 0) parts.push({ ...part, kind: "stored" });
-    else parts.push({ ...part, kind: "content", name, show, decode: { name: "gather", run } });
-  }
-}
-
-const CHUNK = 1 << 20;
-
-async function gather(
-  source: ByteSource,
-  pieces: readonly DirectoryRecord[],
-  sink: Sink,
-  limits: InflationLimits,
-): Promise<void> {
-  const guard = new InflationGuard(source.name, source.size, limits);
-  for (const { extent, size } of pieces) {
-    for (let at = 0; at < size; at += CHUNK) {
-      const length = Math.min(CHUNK, size - at);
-      guard.add(length);
-      sink(source.read(extent + at, length).slice());
-    }
-  }
+  const extents = joined(pieces.map(({ extent, size }) => ({ offset: extent, length: size })));
+  parts.push(...scattered(source, path, extents));
 }
