@@ -62,9 +62,8 @@ function fatOf(source: ByteSource, name: string): Fat {
   const sector = u16(11);
   const perCluster = view.getUint8(13);
   const copies = view.getUint8(16);
-  const power = (value: number): boolean => value > 0 && (value & (value - 1)) === 0;
-  if (!power(sector) || sector < 128 || sector > 4096) throw bad(name, 11, `sectors of ${sector} bytes`);
-  if (!power(perCluster)) throw bad(name, 13, `clusters of ${perCluster} sectors`);
+  if (!isPower(sector) || sector < 128 || sector > 4096) throw bad(name, 11, `sectors of ${sector} bytes`);
+  if (!isPower(perCluster)) throw bad(name, 13, `clusters of ${perCluster} sectors`);
   if (copies < 1 || copies > 4) throw bad(name, 16, `${copies} FATs`);
   const fatSize = (u16(22) || view.getUint32(36, true)) * sector;
   const rootSize = u16(17) * 32;
@@ -82,6 +81,10 @@ function fatOf(source: ByteSource, name: string): Fat {
   const taken = new Uint8Array(clusters + 2);
   const where = { fatAt, fatSize, copies, rootAt, rootSize, rootCluster, dataAt };
   return { source, name, bits, clusterSize, ...where, clusters, taken, parts: [] };
+}
+
+function isPower(value: number): boolean {
+  return value > 0 && (value & (value - 1)) === 0;
 }
 
 const BOOT: readonly Cell[] = [
