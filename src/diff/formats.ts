@@ -18,6 +18,15 @@ import {
   looksLikeWheelRecord,
 } from "../format/archive-magic.ts";
 import { compressionOf, looksLikeZip } from "../format/magic.ts";
+import {
+  looksLikeDisk,
+  looksLikeExt4,
+  looksLikeFat,
+  looksLikeIso,
+  looksLikeSquashfs,
+  looksLikeTables,
+  looksLikeTails,
+} from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeTar } from "../format/tar.ts";
 
@@ -155,6 +164,41 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/android-resources.ts")).androidResourceParts,
   },
   // File systems and images.
+  {
+    name: "squashfs",
+    looksLike: looksLikeSquashfs,
+    load: async () => (await import("../format/squashfs.ts")).squashfsParts,
+  },
+  {
+    name: "squashfs metadata",
+    looksLike: looksLikeTables,
+    load: async () => (await import("../format/squashfs-metadata.ts")).squashfsMetadataParts,
+  },
+  {
+    name: "squashfs fragments",
+    looksLike: looksLikeTails,
+    load: async () => (await import("../format/squashfs-tails.ts")).squashfsTailParts,
+  },
+  {
+    name: "ext4",
+    looksLike: looksLikeExt4,
+    load: async () => (await import("../format/ext4.ts")).ext4Parts,
+  },
+  {
+    name: "ISO 9660",
+    looksLike: looksLikeIso,
+    load: async () => (await import("../format/iso9660.ts")).iso9660Parts,
+  },
+  {
+    name: "FAT",
+    looksLike: looksLikeFat,
+    load: async () => (await import("../format/fat.ts")).fatParts,
+  },
+  {
+    name: "disk image",
+    looksLike: looksLikeDisk,
+    load: async () => (await import("../format/partition-table.ts")).diskParts,
+  },
   // Programs and libraries.
   {
     name: "ELF",
