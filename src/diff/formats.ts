@@ -1,5 +1,6 @@
 import type { ByteSource } from "../bytesource.ts";
 import type { Parse } from "../format/part.ts";
+import { looksLikeClass } from "../format/runtime-magic.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
 export interface FormatEntry {
@@ -21,6 +22,11 @@ export const FORMATS: readonly FormatEntry[] = [
   // File systems and images.
   // Programs and libraries.
   // Code and data of runtimes.
+  {
+    name: "Java class",
+    looksLike: looksLikeClass,
+    load: async () => (await import("../format/class-file.ts")).classParts,
+  },
   // Documents, pictures, keys.
   // Models and arrays.
   // Structured text.

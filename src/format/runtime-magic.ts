@@ -1,0 +1,13 @@
+/**
+ * How files of runtimes, and of models, are told by their first bytes. Apart
+ * from their parsers, so that telling them loads none.
+ */
+
+/** A Mach-O fat binary begins alike; its second word is a small count, a class's a version from 45 on. */
+export function looksLikeClass(start: Uint8Array): boolean {
+  return begins(start, 0xca, 0xfe, 0xba, 0xbe) && start.length >= 10 && (start[6] !== 0 || (start[7] ?? 0) >= 43);
+}
+
+function begins(start: Uint8Array, ...bytes: number[]): boolean {
+  return bytes.every((byte, index) => start[index] === byte);
+}
