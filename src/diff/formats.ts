@@ -1,7 +1,7 @@
 import type { ByteSource } from "../bytesource.ts";
 import { compressionOf } from "../format/archive.ts";
 import type { Parse } from "../format/part.ts";
-import { looksLikeClass } from "../format/runtime-magic.ts";
+import { looksLikeClass, looksLikePyc } from "../format/runtime-magic.ts";
 import { xzParts, zstdParts } from "../format/compressed-parts.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeZip } from "../format/zip.ts";
@@ -56,6 +56,11 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "Java class",
     looksLike: looksLikeClass,
     load: async () => (await import("../format/class-file.ts")).classParts,
+  },
+  {
+    name: "compiled Python",
+    looksLike: looksLikePyc,
+    load: async () => (await import("../format/pyc.ts")).pycParts,
   },
   // Documents, pictures, keys.
   // Models and arrays.

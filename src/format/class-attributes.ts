@@ -223,7 +223,7 @@ function* exceptionLines(cursor: Cursor, pool: ConstantPool): Iterable<string> {
   }
 }
 
-/** Told by lines and how many bytes of code each takes, so that moved code changes no line. */
+/** Told by steps from line to line and how many bytes of code each takes, so that what is moved changes one line at most. */
 function lineNumbers(context: ClassContext, part: Part, codeLength: number): Part {
   const { offset, length } = part;
   if (length < 8) return part;
@@ -232,7 +232,9 @@ function lineNumbers(context: ClassContext, part: Part, codeLength: number): Par
     const rows: [number, number][] = [];
     for (let count = cursor.u16(); count > 0; count--) rows.push([cursor.u16(), cursor.u16()]);
     for (const [index, [start, line]] of rows.entries()) {
-      yield `line ${line}: ${(rows[index + 1]?.[0] ?? codeLength) - start} bytes`;
+      const before = rows[index - 1]?.[1];
+      const step = before === undefined ? `line ${line}` : `line ${line < before ? "" : "+"}${line - before}`;
+      yield `${step}: ${(rows[index + 1]?.[0] ?? codeLength) - start} bytes`;
     }
     yield* rest(cursor);
   };
