@@ -1,5 +1,6 @@
 import type { ByteSource } from "../bytesource.ts";
 import type { Parse } from "../format/part.ts";
+import { looksLikeJson } from "../format/text-kinds.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
 export interface FormatEntry {
@@ -24,4 +25,5 @@ export const FORMATS: readonly FormatEntry[] = [
   // Documents, pictures, keys.
   // Models and arrays.
   // Structured text.
+  { name: "JSON", looksLike: looksLikeJson, load: async () => (await import("../format/json.ts")).jsonParts },
 ];
