@@ -1,3 +1,4 @@
+import { hex } from "../bytes.ts";
 import type { ByteSource } from "../bytesource.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeJson } from "../format/text-kinds.ts";
@@ -23,7 +24,37 @@ export const FORMATS: readonly FormatEntry[] = [
   // Programs and libraries.
   // Code and data of runtimes.
   // Documents, pictures, keys.
+  { name: "PNG", looksLike: begins("89504e470d0a1a0a"), load: async () => (await import("../format/png.ts")).pngParts },
+  { name: "JPEG", looksLike: begins("ffd8ff"), load: async () => (await import("../format/jpeg.ts")).jpegParts },
+  { name: "GIF", looksLike: begins("474946383"), load: async () => (await import("../format/gif.ts")).gifParts },
+  {
+    name: "WebP",
+    looksLike: (start) => /^52494646.{8}57454250/.test(hex(start.subarray(0, 12))),
+    load: async () => (await import("../format/riff.ts")).riffParts,
+  },
+  { name: "RIFF", looksLike: begins("52494646"), load: async () => (await import("../format/riff.ts")).riffParts },
+  {
+    name: "TIFF",
+    looksLike: (start) => /^(49492a00|4d4d002a)/.test(hex(start.subarray(0, 4))),
+    load: async () => (await import("../format/tiff.ts")).tiffParts,
+  },
+  {
+    name: "icon",
+    // Planes of 0 or 1 in the first entry, and its reserved byte: four bytes of magic are too few.
+    looksLike: (start) => /^00000[12]00..00.{6}00..00/.test(hex(start.subarray(0, 12))),
+    load: async () => (await import("../format/bitmap.ts")).icoParts,
+  },
+  {
+    name: "BMP",
+    looksLike: (start) => /^424d.{8}00000000.{4}0000[2-7].000000/.test(hex(start.subarray(0, 18))),
+    load: async () => (await import("../format/bitmap.ts")).bmpParts,
+  },
   // Models and arrays.
   // Structured text.
   { name: "JSON", looksLike: looksLikeJson, load: async () => (await import("../format/json.ts")).jsonParts },
 ];
+
+/** A test of the first bytes, told in hexadecimal. */
+function begins(magic: string): FormatEntry["looksLike"] {
+  return (start) => hex(start.subarray(0, (magic.length + 1) >> 1)).startsWith(magic);
+}
