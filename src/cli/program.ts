@@ -79,7 +79,11 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "diff <a> <b>",
     summary: "the difference of two files, folders or archives, to the last byte",
-    options: [["--exclude <glob...>", "leave out these paths; the result says so"]],
+    options: [
+      ["--exclude <glob...>", "leave out these paths; the result says so"],
+      ["--timeout <seconds>", "tell after this time what was found so far, and what was not compared"],
+      ["--prove", "show of each file and each decoded content that the difference is complete"],
+    ],
     examples: ["bitforbit diff old.tar.gz new.tar.gz", "bitforbit diff --json a/ b/"],
     load: async () => (await import("./verbs/diff.ts")).diff,
   },
