@@ -3,27 +3,31 @@ import { showable } from "../bytes.ts";
 import { encodedJson } from "./json-strings.ts";
 import {
   ARRAY,
+  blankEnd,
   bomLength,
   indexJson,
   type JsonIndex,
   type JsonMember,
   membersOf,
   OBJECT,
+  latin1,
   type Span,
   textOf,
   unescaped,
 } from "./json-index.ts";
+import { blankPart, followingBlanks, type JsonLayout, layoutOf, leadingBlank } from "./json-layout.ts";
 import { derived, field, group, type Part } from "./part.ts";
 import { mappingParts, sourceNames } from "./source-map.ts";
 
 /**
  * Cuts JSON (RFC 8259), lines of JSON, and source maps (ECMA-426):
  *
- *     group "dependencies"          a member: from after the comma before it to after its own
- *       padding whitespace          before the name, before the colon, before and after the value
+ *     whitespace                    where the layout does not make one expect it: padding, otherwise derived
+ *     group "dependencies"          a member
  *       field name                  `"dependencies"`
- *       field value, or content, or `{`, groups of members, `}`
- *       derived punctuation         the colon, brackets, and the comma: there when another member follows
+ *       derived punctuation         the colon, with whitespace around it
+ *       field value, or content, or `{`, whitespace, groups of members, `}`
+ *     derived punctuation           the comma
  *
  * Elements of arrays are called by what names them in their array ("name",
  * "id", "path", …), scalars by themselves, all others by their place. Long
@@ -43,48 +47,52 @@ const NAMING =
   );
 const MAX_NAME = 300;
 
+/** What all parts of a document are made with. */
+interface Document {
+  index: JsonIndex;
+  layout: JsonLayout;
+}
+
 function* documentParts(index: JsonIndex): Generator<Part> {
   const { bytes, roots } = index;
+  const document = { index, layout: layoutOf(index) };
   const bom = bomLength(bytes);
   if (bom > 0) yield field("byte order mark", 0, bom, () => "UTF-8");
   let at = bom;
   const [only] = roots;
   if (roots.length === 1 && only !== undefined) {
-    yield whitespace(at, only.start);
-    yield* valueParts(index, only, isSourceMap(index, only) ? "source map" : "value", undefined);
+    yield blankPart(bytes, at, only.start, undefined);
+    yield* valueParts(document, only, 0, isSourceMap(index, only) ? "source map" : "value", undefined);
     at = only.end;
   } else {
     const names = elementNames(index, () => roots, true);
     for (const [place, root] of roots.entries()) {
-      const from = at;
-      yield group(names(root, place), at, root.end - at, () => lineParts(index, from, root));
-      at = root.end;
+      yield blankPart(bytes, at, root.start, place === 0 ? undefined : "\n");
+      const { start, end } = root;
+      const line = group(names(root, place), start, end - start, () =>
+        valueParts(document, root, 0, "value", undefined),
+      );
+      yield { ...line, show: () => shown(bytes, root) };
+      at = end;
     }
   }
-  yield whitespace(at, bytes.length);
-}
-
-function* lineParts(index: JsonIndex, from: number, root: Span): Generator<Part> {
-  yield whitespace(from, root.start);
-  yield* valueParts(index, root, "value", undefined);
-}
-
-function whitespace(from: number, to: number): Part {
-  return { key: "whitespace", kind: "padding", offset: from, length: to - from };
+  yield blankPart(bytes, at, bytes.length, undefined);
 }
 
 /** `key` is what a field of the value is called; `called` the member's name, if it is one. */
-function* valueParts(index: JsonIndex, value: Span, key: string, called: string | undefined): Generator<Part> {
-  const { bytes } = index;
-  const first = bytes[value.start];
+function* valueParts(
+  document: Document,
+  value: Span,
+  depth: number,
+  key: string,
+  called: string | undefined,
+): Generator<Part> {
+  const { index } = document;
+  const first = index.bytes[value.start];
   if (first === OBJECT || first === ARRAY) {
-    yield derived("punctuation", value.start, 1);
-    const at = yield* key === "source map" ? sourceMapParts(index, value) : memberParts(index, value.start);
-    yield whitespace(at, value.end - 1);
-    yield derived("punctuation", value.end - 1, 1);
-    return;
-  }
-  yield scalarPart(index, value, key, called);
+    const inside = key === "source map" ? sourceMapMembers(index, value) : undefined;
+    yield* memberParts(document, value, depth, inside);
+  } else yield scalarPart(index, value, key, called);
 }
 
 function scalarPart(index: JsonIndex, value: Span, key: string, called: string | undefined): Part {
@@ -120,40 +128,53 @@ function shown(bytes: Uint8Array, { start, end }: Span): string {
   return end - start > SHOWN ? `${text}…` : text;
 }
 
-/** Gives where the last member ends. */
-function* memberParts(
-  index: JsonIndex,
-  start: number,
-  inside: (member: JsonMember, key: string) => Part | undefined = () => undefined,
-): Generator<Part, number> {
-  const nameOf = index.bytes[start] === ARRAY ? elementNames(index, () => elements(index, start), false) : undefined;
+type Special = (member: JsonMember, key: string) => Part | undefined;
+
+/** An object or an array with its brackets. `special` may cut a member's value in another way. */
+function* memberParts(document: Document, { start, end }: Span, depth: number, special?: Special): Generator<Part> {
+  const { index, layout } = document;
+  const { bytes } = index;
+  const nameOf = bytes[start] === ARRAY ? elementNames(index, () => elements(index, start), false) : undefined;
+  const leading = latin1(bytes, start + 1, Math.min(blankEnd(bytes, start + 1), start + 1024));
+  const expected = followingBlanks(leading, layout, depth);
+  yield derived("punctuation", start, 1);
   let at = start + 1;
   let place = 0;
   for (const member of membersOf(index, start)) {
-    const { name, from, to } = member;
-    const key =
-      name === undefined ? (nameOf?.(member.value, place) ?? "") : textOf(index.bytes, name).slice(0, MAX_NAME);
+    const { name, value } = member;
+    const from = name?.start ?? value.start;
+    yield blankPart(bytes, at, from, place === 0 ? leadingBlank(layout, depth) : expected.comma);
+    const key = name === undefined ? (nameOf?.(value, place) ?? "") : textOf(bytes, name).slice(0, MAX_NAME);
+    const usual = { depth, colon: depth === 0 && place === 0 ? undefined : layout.colon };
     place++;
-    yield group(key, from, to - from, () => insideMember(index, member, key, inside(member, key)));
-    at = to;
+    const cut = (): Iterable<Part> => insideMember(document, member, usual, key, special?.(member, key));
+    yield { ...group(key, from, value.end - from, cut), show: () => shown(bytes, { start: from, end: value.end }) };
+    at = value.end;
+    if (member.comma === undefined) continue;
+    if (member.comma > at) yield blankPart(bytes, at, member.comma, undefined);
+    yield derived("punctuation", member.comma, 1);
+    at = member.comma + 1;
   }
-  return at;
+  yield blankPart(bytes, at, end - 1, place === 0 ? "" : expected.close);
+  yield derived("punctuation", end - 1, 1);
 }
 
-function* insideMember(index: JsonIndex, member: JsonMember, key: string, special: Part | undefined): Generator<Part> {
-  const { from, name, colon, value, comma } = member;
-  yield whitespace(from, name?.start ?? value.start);
+function* insideMember(
+  document: Document,
+  { name, colon, value }: JsonMember,
+  usual: { depth: number; colon: string | undefined },
+  key: string,
+  special: Part | undefined,
+): Generator<Part> {
+  const { bytes } = document.index;
   if (name !== undefined) {
-    yield field("name", name.start, name.end - name.start, () => shown(index.bytes, name));
-    yield whitespace(name.end, colon);
+    yield field("name", name.start, name.end - name.start, () => shown(bytes, name));
+    if (colon > name.end) yield blankPart(bytes, name.end, colon, undefined);
     yield derived("punctuation", colon, 1);
-    yield whitespace(colon + 1, value.start);
+    yield blankPart(bytes, colon + 1, value.start, usual.colon);
   }
   if (special !== undefined) yield special;
-  else yield* valueParts(index, value, "value", name === undefined ? undefined : key);
-  if (comma === undefined) return;
-  yield whitespace(value.end, comma);
-  yield derived("punctuation", comma, 1);
+  else yield* valueParts(document, value, usual.depth + 1, "value", name === undefined ? undefined : key);
 }
 
 function* elements(index: JsonIndex, start: number): Generator<Span> {
@@ -213,7 +234,7 @@ function isSourceMap(index: JsonIndex, root: Span): boolean {
 }
 
 /** A source map's members: the contents of its sources go by the sources' names, its mappings by where they lead. */
-function* sourceMapParts(index: JsonIndex, root: Span): Generator<Part, number> {
+function sourceMapMembers(index: JsonIndex, root: Span): Special {
   const named = new Map<string, Span>();
   for (const { name, value } of membersOf(index, root.start)) {
     if (name !== undefined && name.end - name.start < 20) named.set(textOf(index.bytes, name), value);
@@ -224,7 +245,7 @@ function* sourceMapParts(index: JsonIndex, root: Span): Generator<Part, number> 
     return [...elements(index, value.start)].map((span) => textOf(index.bytes, span).slice(0, MAX_NAME));
   };
   const sources = sourceNames(list("sources"));
-  return yield* memberParts(index, root.start, ({ value }, key) => {
+  return ({ value }, key) => {
     const first = index.bytes[value.start];
     const length = value.end - value.start;
     if (key === "mappings" && first === 0x22) {
@@ -234,22 +255,20 @@ function* sourceMapParts(index: JsonIndex, root: Span): Generator<Part, number> 
       return group("", value.start, length, () => sourceContentParts(index, value, sources));
     }
     return undefined;
-  });
+  };
 }
 
 function* sourceContentParts(index: JsonIndex, list: Span, sources: readonly string[]): Generator<Part> {
   yield derived("punctuation", list.start, 1);
   let at = list.start + 1;
   let place = 0;
-  for (const member of membersOf(index, list.start)) {
-    const { from, to, value } = member;
+  for (const { value } of membersOf(index, list.start)) {
+    yield derived("punctuation", at, value.start - at);
     const key = sources[place] ?? `[${place}]`;
     place++;
-    const content = (): Part | undefined =>
-      index.bytes[value.start] === 0x22 ? { ...textContent(index, value), name: key } : undefined;
-    yield group(key, from, to - from, () => insideMember(index, member, key, content()));
-    at = to;
+    if (index.bytes[value.start] === 0x22) yield { ...textContent(index, value), key, name: key };
+    else yield field(key, value.start, value.end - value.start, () => shown(index.bytes, value));
+    at = value.end;
   }
-  yield whitespace(at, list.end - 1);
-  yield derived("punctuation", list.end - 1, 1);
+  yield derived("punctuation", at, list.end - at);
 }

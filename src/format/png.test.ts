@@ -58,14 +58,14 @@ test("pixels are decoded and compared", async () => {
 
 test("interlaced or not, of every colour type: the same pixels", () => {
   for (const kind of ["bits-1", "palette-4", "grey-8", "grey-16", "rgb-8", "rgba-8"]) {
-    const plain = golden(`interlace/${kind}.png`);
-    const interlaced = golden(`interlace/${kind}.adam7.png`);
+    const plain = golden(`interlace-${kind}/a`);
+    const interlaced = golden(`interlace-${kind}/b`);
     assert.equal(compared(plain, interlaced), "all pixels are the same: only filters or compression differ", kind);
   }
 });
 
 test("damage gives parts or an error of ours", async () => {
   await survives(golden("metadata-and-pixels/a"), pngParts);
-  const image = golden("interlace/palette-4.adam7.png");
+  const image = golden("interlace-palette-4/b");
   await survives(image, (source) => [pixels(source.read(0, source.size))]);
 });
