@@ -38,10 +38,17 @@ export function layoutOf(index: JsonIndex): JsonLayout {
 }
 
 /** A blank from `from` to `to`. `expected`: what the layout makes one expect there, if it says. */
-export function blankPart(bytes: Uint8Array, from: number, to: number, expected: string | undefined): Part {
+export function blankPart(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  expected: string | undefined,
+  where = "whitespace",
+): Part {
   const usual = to - from < 1024 && latin1(bytes, from, to) === expected;
   return {
-    key: "whitespace",
+    key: where,
+    label: "whitespace",
     kind: usual ? "derived" : "padding",
     offset: from,
     length: to - from,

@@ -137,13 +137,15 @@ function* memberParts(document: Document, { start, end }: Span, depth: number, s
   const nameOf = bytes[start] === ARRAY ? elementNames(index, () => elements(index, start), false) : undefined;
   const leading = latin1(bytes, start + 1, Math.min(blankEnd(bytes, start + 1), start + 1024));
   const expected = followingBlanks(leading, layout, depth);
-  yield derived("punctuation", start, 1);
+  yield derived("bracket", start, 1);
   let at = start + 1;
   let place = 0;
+  // What parts two members goes by the first of them, so that it comes, goes and moves with it.
+  let after = "whitespace";
   for (const member of membersOf(index, start)) {
     const { name, value } = member;
     const from = name?.start ?? value.start;
-    yield blankPart(bytes, at, from, place === 0 ? leadingBlank(layout, depth) : expected.comma);
+    yield blankPart(bytes, at, from, place === 0 ? leadingBlank(layout, depth) : expected.comma, after);
     const key = name === undefined ? (nameOf?.(value, place) ?? "") : textOf(bytes, name).slice(0, MAX_NAME);
     const usual = { depth, colon: depth === 0 && place === 0 ? undefined : layout.colon };
     place++;
@@ -152,11 +154,12 @@ function* memberParts(document: Document, { start, end }: Span, depth: number, s
     at = value.end;
     if (member.comma === undefined) continue;
     if (member.comma > at) yield blankPart(bytes, at, member.comma, undefined);
-    yield derived("punctuation", member.comma, 1);
+    yield derived(`comma after ${key}`, member.comma, 1);
+    after = `whitespace after ${key}`;
     at = member.comma + 1;
   }
   yield blankPart(bytes, at, end - 1, place === 0 ? "" : expected.close);
-  yield derived("punctuation", end - 1, 1);
+  yield derived("end bracket", end - 1, 1);
 }
 
 function* insideMember(
