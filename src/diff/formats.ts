@@ -49,6 +49,12 @@ export const FORMATS: readonly FormatEntry[] = [
   // Programs and libraries.
   // Code and data of runtimes.
   // Documents, pictures, keys.
+  { name: "PDF", looksLike: begins("255044462d"), load: async () => (await import("../format/pdf.ts")).pdfParts },
+  {
+    name: "PDF objects",
+    looksLike: (_, name) => name.endsWith(".pdf-objects"),
+    load: async () => (await import("../format/pdf.ts")).pdfObjectStreamParts,
+  },
   { name: "PNG", looksLike: begins("89504e470d0a1a0a"), load: async () => (await import("../format/png.ts")).pngParts },
   { name: "JPEG", looksLike: begins("ffd8ff"), load: async () => (await import("../format/jpeg.ts")).jpegParts },
   { name: "GIF", looksLike: begins("474946383"), load: async () => (await import("../format/gif.ts")).gifParts },

@@ -2,6 +2,7 @@ import type { ByteSource } from "../bytesource.ts";
 import { concat } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
 import { inflated } from "./inflated-content.ts";
+import { paeth } from "./pdf-filters.ts";
 import type { Part } from "./part.ts";
 
 /** How an image or a frame is laid out (PNG, section 11.2.1). */
@@ -123,15 +124,6 @@ function unfilter(raw: Uint8Array, line: number, step: number, name: string): vo
       raw[at] = ((raw[at] ?? 0) + guess) & 0xff;
     }
   }
-}
-
-function paeth(left: number, up: number, corner: number): number {
-  const guess = left + up - corner;
-  const byLeft = Math.abs(guess - left);
-  const byUp = Math.abs(guess - up);
-  const byCorner = Math.abs(guess - corner);
-  if (byLeft <= byUp && byLeft <= byCorner) return left;
-  return byUp <= byCorner ? up : corner;
 }
 
 interface Pass {
