@@ -3,7 +3,7 @@ import type { ByteSource } from "../bytesource.ts";
 import { compressionOf } from "../format/archive.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeTar } from "../format/tar.ts";
-import { looksLikeJson } from "../format/text-kinds.ts";
+import { looksLikeHtml, looksLikeJson, looksLikeXml } from "../format/text-kinds.ts";
 import { looksLikeZip } from "../format/zip.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
@@ -82,6 +82,18 @@ export const FORMATS: readonly FormatEntry[] = [
   },
   // Models and arrays.
   // Structured text.
+  {
+    name: "HTML",
+    looksLike: looksLikeHtml,
+    load: async () => (await import("../format/markup.ts")).htmlParts,
+    guess: true,
+  },
+  {
+    name: "XML",
+    looksLike: looksLikeXml,
+    load: async () => (await import("../format/markup.ts")).xmlParts,
+    guess: true,
+  },
   { name: "JSON", looksLike: looksLikeJson, load: async () => (await import("../format/json.ts")).jsonParts },
 ];
 
