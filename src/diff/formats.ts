@@ -83,6 +83,12 @@ export const FORMATS: readonly FormatEntry[] = [
   // Models and arrays.
   // Structured text.
   {
+    name: "code",
+    looksLike: (_, name) => /\.(?:[cm]?js|css)$/i.test(name),
+    load: async () => (await import("../format/code-lines.ts")).codeParts,
+    guess: true,
+  },
+  {
     name: "HTML",
     looksLike: looksLikeHtml,
     load: async () => (await import("../format/markup.ts")).htmlParts,

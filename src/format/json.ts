@@ -17,7 +17,7 @@ import {
 } from "./json-index.ts";
 import { blankPart, followingBlanks, type JsonLayout, layoutOf, leadingBlank } from "./json-layout.ts";
 import { derived, field, group, type Part } from "./part.ts";
-import { mappingParts, sourceNames } from "./source-map.ts";
+import { mappingsPart, sourceNames } from "./source-map.ts";
 
 /**
  * Cuts JSON (RFC 8259), lines of JSON, and source maps (ECMA-426):
@@ -252,7 +252,8 @@ function sourceMapMembers(index: JsonIndex, root: Span): Special {
     const first = index.bytes[value.start];
     const length = value.end - value.start;
     if (key === "mappings" && first === 0x22) {
-      return group("", value.start, length, () => mappingParts(index.bytes, value, sources, list("names")));
+      const text = index.bytes.subarray(value.start + 1, value.end - 1);
+      return mappingsPart(text, value.start, sources, list("names"));
     }
     if (key === "sourcesContent" && first === ARRAY) {
       return group("", value.start, length, () => sourceContentParts(index, value, sources));

@@ -1,111 +1,78 @@
-import { derived, field, group, type Part } from "./part.ts";
-import type { Span } from "./json-index.ts";
+import type { Part } from "./part.ts";
 
 /**
- * Mappings of a source map (ECMA-426, section "Mappings grammar"): a group for
- * each generated line, in it a segment for each mapping. A segment is called by
- * the place in the sources that it stands for, since the generated column moves
- * with everything before it; what it shows is that column.
+ * Mappings of a source map (ECMA-426, section "Mappings grammar") as a text: a
+ * line for each mapping, an empty one where a line of the generated code ends.
+ * Everything in them counts from the mapping before it, and so it is told: a
+ * line inserted into a source then changes one mapping and not all that follow.
+ *
+ *     column +8 → src/a.ts line +1 column -4 (name)
  */
-const MAX_SEGMENTS = 16 << 20;
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const VALUE: Int8Array = new Int8Array(128).fill(-1);
 for (let digit = 0; digit < 64; digit++) VALUE[DIGITS.charCodeAt(digit)] = digit;
+const LINES_AT_ONCE = 1000;
 
 /** Sources without the way up, which depends on where the map stands. */
 export function sourceNames(sources: readonly string[]): string[] {
   return sources.map((source) => source.replace(/^(?:\.\.?\/)+/, ""));
 }
 
-interface State {
-  source: number;
-  line: number;
-  column: number;
-  name: number;
-}
-
-/** `value` is the string with its quotes. What is no proper segment is shown as it is. */
-export function* mappingParts(
-  bytes: Uint8Array,
-  value: Span,
+/** `text`: the string of the mappings, which stands at `offset` with its quotes. */
+export function mappingsPart(
+  text: Uint8Array,
+  offset: number,
   sources: readonly string[],
   names: readonly string[],
-): Generator<Part> {
-  const state: State = { source: 0, line: 0, column: 0, name: 0 };
-  const last = value.end - 1;
-  let number = 1;
-  let segments = 0;
-  for (let at = value.start + 1; at < last; number++) {
-    const stop = bytes.indexOf(0x3b, at);
-    const end = stop < 0 || stop >= last ? last : stop + 1;
-    const before = { ...state };
-    const from = at;
-    segments += advance(bytes, from, end, state);
-    // Lines are decoded anew when they are opened, so that one state a line is all that is kept.
-    if (segments <= MAX_SEGMENTS) {
-      yield group(`line ${number}`, from, end - from, () => lineParts(bytes, from, end, before, sources, names));
-    } else yield field(`line ${number}`, from, end - from);
-    at = end;
-  }
+): Part {
+  const run: NonNullable<Part["decode"]>["run"] = (sink) => {
+    let lines: string[] = [];
+    for (const line of mappingLines(text, sources, names)) {
+      if (lines.push(line) < LINES_AT_ONCE) continue;
+      sink(new Uint8Array(Buffer.from(lines.join(""))));
+      lines = [];
+    }
+    sink(new Uint8Array(Buffer.from(lines.join(""))));
+    return Promise.resolve();
+  };
+  return { key: "", kind: "content", offset, length: text.length + 2, decode: { name: "mappings", run } };
 }
 
-function advance(bytes: Uint8Array, from: number, end: number, state: State): number {
-  let segments = 0;
-  for (const segment of segmentsOf(bytes, from, end)) {
-    segments++;
-    move(state, segment.values);
-  }
-  return segments;
-}
-
-function move(state: State, values: readonly number[]): void {
-  if (values.length < 4) return;
-  state.source += values[1] ?? 0;
-  state.line += values[2] ?? 0;
-  state.column += values[3] ?? 0;
-  state.name += values[4] ?? 0;
-}
-
-function* lineParts(
-  bytes: Uint8Array,
-  from: number,
-  end: number,
-  before: State,
+export function* mappingLines(
+  text: Uint8Array,
   sources: readonly string[],
   names: readonly string[],
-): Generator<Part> {
-  const state = { ...before };
-  let column = 0;
-  for (const { start, stop, values } of segmentsOf(bytes, from, end)) {
-    column += values[0] ?? 0;
-    move(state, values);
-    const here = column;
-    const named = values.length > 4 ? ` (${names[state.name] ?? `name ${state.name}`})` : "";
-    const source = sources[state.source] ?? `source ${state.source}`;
-    const key = values.length < 4 ? "unmapped" : `${source}:${state.line + 1}:${state.column + 1}${named}`;
-    if (stop > start) yield field(key, start, stop - start, () => `column ${here + 1}`);
-    if (stop < end) yield derived("punctuation", stop, 1);
+): Generator<string> {
+  let source = 0;
+  let name = 0;
+  for (const values of mappings(text)) {
+    if (values === undefined) {
+      yield "\n";
+      continue;
+    }
+    const [column = 0, bySource = 0, line = 0, inLine = 0, byName = 0] = values;
+    source += bySource;
+    name += byName;
+    const to = `${sources[source] ?? `source ${source}`} line ${signed(line)} column ${signed(inLine)}`;
+    const named = values.length > 4 ? ` (${names[name] ?? `name ${name}`})` : "";
+    yield `column ${signed(column)}${values.length < 4 ? "" : ` → ${to}${named}`}\n`;
   }
 }
 
-interface Segment {
-  start: number;
-  stop: number;
-  values: number[];
+function signed(value: number): string {
+  return value < 0 ? String(value) : `+${value}`;
 }
 
-/** Base64 VLQ: five bits a digit, the lowest group first, the lowest bit of all the sign. */
-function* segmentsOf(bytes: Uint8Array, from: number, end: number): Generator<Segment> {
-  let start = from;
+/** Base64 VLQ: five bits a digit, the lowest group first, the lowest bit of all the sign. Undefined: a line ends. */
+function* mappings(text: Uint8Array): Generator<number[] | undefined> {
   let values: number[] = [];
   let value = 0;
   let shift = 0;
-  for (let at = from; at < end; at++) {
-    const byte = bytes[at] ?? 0;
+  for (const byte of text) {
     if (byte === 0x2c || byte === 0x3b) {
-      yield { start, stop: at, values };
+      if (values.length > 0) yield values;
+      if (byte === 0x3b) yield undefined;
       values = [];
-      start = at + 1;
       value = shift = 0;
       continue;
     }
@@ -118,5 +85,5 @@ function* segmentsOf(bytes: Uint8Array, from: number, end: number): Generator<Se
       value = shift = 0;
     }
   }
-  if (start < end) yield { start, stop: end, values };
+  if (values.length > 0) yield values;
 }
