@@ -80,6 +80,13 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: (start) => /^424d.{8}00000000.{4}0000[2-7].000000/.test(hex(start.subarray(0, 18))),
     load: async () => (await import("../format/bitmap.ts")).bmpParts,
   },
+  {
+    name: "PEM",
+    looksLike: (start) => Buffer.from(start).includes("-----BEGIN "),
+    load: async () => (await import("../format/pem.ts")).pemParts,
+    guess: true,
+  },
+  { name: "DER", looksLike: looksLikeDer, load: async () => (await import("../format/der-parts.ts")).derParts },
   // Models and arrays.
   // Structured text.
   {
@@ -106,4 +113,12 @@ export const FORMATS: readonly FormatEntry[] = [
 /** A test of the first bytes, told in hexadecimal. */
 function begins(magic: string): FormatEntry["looksLike"] {
   return (start) => hex(start.subarray(0, (magic.length + 1) >> 1)).startsWith(magic);
+}
+
+/** A SEQUENCE that is as long as the file: two or more bytes of length, or a short one. */
+function looksLikeDer(start: Uint8Array, _: string, source: ByteSource): boolean {
+  const [tag, first = 0, high = 0, low = 0] = start;
+  if (tag !== 0x30) return false;
+  if (first === 0x82) return source.size === high * 256 + low + 4;
+  return first === 0x81 ? source.size === high + 3 : first === 0x83 || source.size === first + 2;
 }
