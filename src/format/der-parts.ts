@@ -154,10 +154,11 @@ function summaryOf(der: Der, element: Element): string {
     // No strings of bytes and no large numbers: among them are private ones.
     const { tag, content, end } = inside;
     const secret = tag === OCTETS || tag === 0x03 || (tag === 0x02 && end - content > 8);
-    if ((tag & 0x20) === 0 && !secret) values.push(shownElement(der.bytes, inside));
-    else
-      for (const inner of take(elementsIn(der.bytes, inside.content, inside.end, der.name), 16))
-        collect(inner, depth + 1);
+    if ((tag & 0x20) === 0) {
+      if (!secret) values.push(shownElement(der.bytes, inside));
+      return;
+    }
+    for (const inner of take(elementsIn(der.bytes, content, end, der.name), 16)) collect(inner, depth + 1);
   };
   collect(element, 0);
   return values.join(", ").slice(0, 300);
