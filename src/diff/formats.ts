@@ -81,6 +81,16 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/bitmap.ts")).bmpParts,
   },
   {
+    name: "font",
+    looksLike: (start) => /^(?:00010000|4f54544f|74727565|74746366)00/.test(hex(start.subarray(0, 5))),
+    load: async () => (await import("../format/sfnt.ts")).sfntParts,
+  },
+  {
+    name: "WOFF",
+    looksLike: (start) => /^774f4(?:646|632)/.test(hex(start.subarray(0, 4))),
+    load: async () => (await import("../format/woff.ts")).woffParts,
+  },
+  {
     name: "PEM",
     looksLike: (start) => Buffer.from(start).includes("-----BEGIN "),
     load: async () => (await import("../format/pem.ts")).pemParts,
