@@ -4,6 +4,7 @@ import { compressionOf } from "../format/archive.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeHtml, looksLikeJson, looksLikeXml } from "../format/text-kinds.ts";
+import { wideEncoding } from "../format/wide-text.ts";
 import { looksLikeZip } from "../format/zip.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
@@ -99,6 +100,12 @@ export const FORMATS: readonly FormatEntry[] = [
   { name: "DER", looksLike: looksLikeDer, load: async () => (await import("../format/der-parts.ts")).derParts },
   // Models and arrays.
   // Structured text.
+  {
+    name: "wide text",
+    looksLike: (start, _, source) => wideEncoding(start, source.size) !== undefined,
+    load: async () => (await import("../format/wide-text.ts")).wideTextParts,
+    guess: true,
+  },
   {
     name: "code",
     looksLike: (_, name) => /\.(?:[cm]?js|css)$/i.test(name),
