@@ -28,6 +28,8 @@ import {
   looksLikeTails,
 } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
+import { looksLikeClass, looksLikePyc } from "../format/runtime-magic.ts";
+import { xzParts, zstdParts } from "../format/compressed-parts.ts";
 import { looksLikeTar } from "../format/tar.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
@@ -235,6 +237,14 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "gettext catalogue",
     looksLike: looksLikeMo,
     load: async () => (await import("../format/gettext-mo.ts")).moParts,
+    name: "Java class",
+    looksLike: looksLikeClass,
+    load: async () => (await import("../format/class-file.ts")).classParts,
+  },
+  {
+    name: "compiled Python",
+    looksLike: looksLikePyc,
+    load: async () => (await import("../format/pyc.ts")).pycParts,
   },
   // Documents, pictures, keys.
   // Models and arrays.
