@@ -55,6 +55,8 @@ export interface Bounds {
   excluded: (path: string) => boolean;
   /** True once time is up: what is left then becomes coarse leaves that say so. */
   expired: () => boolean;
+  /** Milliseconds until then, where there is such a time. */
+  timeLeft?: (() => number) | undefined;
   /** Shows of every space that its leaves are complete, and throws `defect` when they are not. */
   prove: boolean;
 }

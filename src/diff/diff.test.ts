@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { execFileSync, spawnSync } from "node:child_process";
 import {
+  appendFileSync,
   chmodSync,
   mkdirSync,
   mkdtempSync,
@@ -20,7 +21,7 @@ import { BitforbitError } from "../errors.ts";
 import { gzipBytes } from "../format/gzip.ts";
 import { tarBytes, type TarMember } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
-import { diff, type DiffOptions, diffSources } from "./diff.ts";
+import { compare as compareFolders, diff, type DiffOptions, diffSources } from "./diff.ts";
 import { type Difference, type Leaf, leavesOf } from "./difference.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bitforbit-diff-"));
@@ -222,6 +223,20 @@ const xz = (content: Buffer, level: string): Buffer =>
 
 const longLine = (mark: string): Buffer => bytes(`${"x".repeat(500_000)}${mark}${"y".repeat(500_000)}\n`);
 
+const tarOf = (text: string): Buffer => Buffer.from(tarBytes([fileOf("f", text)]));
+
+test(
+  "the same compressed in two ways: told as that, and what differs inside is found",
+  { skip: !has("xz") },
+  async () => {
+    assert.deepEqual(await toldOf(gzipBytes(tarOf("same\n")), xz(tarOf("same\n"), "-6")), ["x: type gzip | xz"]);
+    assert.deepEqual(await toldOf(gzipBytes(tarOf("one\n")), xz(tarOf("two\n"), "-6")), [
+      "x: type gzip | xz",
+      "x > decompressed > f: text one\n | two\n",
+    ]);
+  },
+);
+
 test("text: a change in a line of a megabyte still shows the bytes that changed", async () => {
   const found = await leaves(longLine("HOST-ONE"), longLine("HOST-TWO"));
   assert.equal(found.length, 1);
@@ -289,6 +304,49 @@ test(
   },
 );
 
+test("folders: files with another name are found by their content, the most alike first", async () => {
+  const [a, b] = [fresh(), fresh()];
+  const texts = ["one", "two", "three"].map((word) => `${word} `.repeat(60).replaceAll(" ", "\n"));
+  for (const [root, names] of [
+    [a, ["p", "q", "r"]],
+    [b, ["x", "y", "z"]],
+  ] as const) {
+    mkdirSync(root);
+    for (const [at, name] of names.entries()) {
+      writeFileSync(join(root, name), `${name === "z" ? "changed\n" : ""}${texts[at] ?? ""}line of ${at}\n`);
+    }
+  }
+  const found = await diff(a, b);
+  assert.deepEqual([...leavesOf(found ?? assert.fail())].map(told), [
+    "p → x: field name p | x",
+    "q → y: field name q | y",
+    "r → z: field name r | z",
+    "r → z: text  | changed\n",
+  ]);
+});
+
+test("folders: large files are compared by several threads, with the same outcome as by one", async () => {
+  const [a, b] = [fresh(), fresh()];
+  for (const root of [a, b]) {
+    mkdirSync(root);
+    for (const name of ["p.tar", "q.tar", "r.tar"]) {
+      const members = Array.from({ length: 40 }, (_, at) => ({
+        name: `m${at}`,
+        content: Buffer.alloc(100_000, at + (root === b && at === 17 ? 1 : 0)),
+      }));
+      writeFileSync(join(root, name), tarBytes(members));
+    }
+  }
+  const inThreads = await compareFolders(a, b, { prove: true });
+  assert.deepEqual(inThreads.proof?.spaces, 6);
+  const inner: (Difference | Leaf)[] = [];
+  for (const name of ["p.tar", "q.tar", "r.tar"]) {
+    const alone = await diff(join(a, name), join(b, name));
+    if (alone !== undefined) inner.push(alone);
+  }
+  assert.deepEqual(inThreads.difference?.children, inner);
+});
+
 const failing = (pattern: RegExp) => (error: unknown) =>
   error instanceof BitforbitError && error.code === "input" && pattern.test(error.message);
 
@@ -303,6 +361,19 @@ test("a FIFO, a missing file, or a file against a folder: an answer or an error,
   if (!has("mkfifo")) return;
   execFileSync("mkfifo", [join(root, "pipe")]);
   await assert.rejects(diff(join(root, "pipe"), join(root, "file")), failing(/pipe: not a regular file/));
+});
+
+test("a file that is written to while it is read: an error that says so, in a folder a leaf", async () => {
+  const [a, b] = [fresh(), fresh()];
+  for (const root of [a, b]) mkdirSync(root);
+  const inTar = (): DiffOptions => {
+    writeFileSync(join(a, "f"), tarOf("one\n"));
+    writeFileSync(join(b, "f"), tarOf("two\n"));
+    return { expired: () => (appendFileSync(join(b, "f"), "x"), false) };
+  };
+  await assert.rejects(diff(join(a, "f"), join(b, "f"), inTar()), failing(/f: changed while it was read/));
+  const [leaf] = [...leavesOf((await diff(a, b, inTar())) ?? assert.fail())];
+  assert.match(leaf?.note ?? "", /cannot be read, so it counts as different: f: changed while it was read/);
 });
 
 test("what cannot be looked into is compared as bytes, and says why", async () => {

@@ -6,21 +6,20 @@ import { systemClock } from "../../clock.ts";
 import { renderText } from "../../diff/render.ts";
 import type { ExitCode } from "../../errors.ts";
 import { BitforbitError } from "../../errors.ts";
-import { type Options } from "../program.ts";
-import { texts } from "../project.ts";
+import { type Options, texts } from "../program.ts";
 import type { Terminal } from "../terminal.ts";
 
 const MAX_SAID = 5;
 
 /** True once the time is over that a person gave. */
-function until(seconds: unknown): () => boolean {
-  if (seconds === undefined) return () => false;
+function until(seconds: unknown): { expired?: () => boolean; timeLeft?: () => number } {
+  if (seconds === undefined) return {};
   const limit = typeof seconds === "string" && /^\d+(\.\d+)?$/.test(seconds) ? Number(seconds) : 0;
   if (!(limit > 0)) {
     throw new BitforbitError("usage", `--timeout ${String(seconds)}: give seconds, more than 0`);
   }
   const end = systemClock.elapsed() + limit * 1000;
-  return () => systemClock.elapsed() > end;
+  return { expired: () => systemClock.elapsed() > end, timeLeft: () => end - systemClock.elapsed() };
 }
 
 function provenLine({ spaces, equal, inLeavesA, inLeavesB }: Proof): string {
@@ -36,7 +35,7 @@ export async function diff(args: readonly string[], options: Options, terminal: 
   const excluded = (path: string): boolean => exclude.some((pattern) => matchesGlob(path, pattern));
   const { difference, incomplete, proof } = await compare(a, b, {
     excluded,
-    expired: until(options["timeout"]),
+    ...until(options["timeout"]),
     prove: options["prove"] === true,
   });
   terminal.document({ ...differenceJson(difference), excluded: exclude });
