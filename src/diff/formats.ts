@@ -1,7 +1,7 @@
 import type { ByteSource } from "../bytesource.ts";
 import { compressionOf } from "../format/archive.ts";
 import type { Parse } from "../format/part.ts";
-import { looksLikeClass, looksLikePyc } from "../format/runtime-magic.ts";
+import { looksLikeClass, looksLikePyc, looksLikeSqlite } from "../format/runtime-magic.ts";
 import { xzParts, zstdParts } from "../format/compressed-parts.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeZip } from "../format/zip.ts";
@@ -61,6 +61,11 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "compiled Python",
     looksLike: looksLikePyc,
     load: async () => (await import("../format/pyc.ts")).pycParts,
+  },
+  {
+    name: "SQLite",
+    looksLike: looksLikeSqlite,
+    load: async () => (await import("../format/sqlite.ts")).sqliteParts,
   },
   // Documents, pictures, keys.
   // Models and arrays.
