@@ -29,7 +29,7 @@ import {
   looksLikeTails,
 } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
-import { looksLikeClass, looksLikePyc } from "../format/runtime-magic.ts";
+import { looksLikeClass, looksLikePyc, looksLikeSqlite } from "../format/runtime-magic.ts";
 import { xzParts, zstdParts } from "../format/compressed-parts.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeHtml, looksLikeJson, looksLikeXml } from "../format/text-kinds.ts";
@@ -249,6 +249,11 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "compiled Python",
     looksLike: looksLikePyc,
     load: async () => (await import("../format/pyc.ts")).pycParts,
+  },
+  {
+    name: "SQLite",
+    looksLike: looksLikeSqlite,
+    load: async () => (await import("../format/sqlite.ts")).sqliteParts,
   },
   // Documents, pictures, keys.
   { name: "PDF", looksLike: begins("255044462d"), load: async () => (await import("../format/pdf.ts")).pdfParts },

@@ -14,6 +14,10 @@ export function looksLikePyc(start: Uint8Array): boolean {
   return start[2] === 0x0d && start[3] === 0x0a && ((magic >= 3000 && magic < 3650) || magic === 62_211);
 }
 
+export function looksLikeSqlite(start: Uint8Array): boolean {
+  return Buffer.from(start.subarray(0, 16)).toString("latin1") === "SQLite format 3\0";
+}
+
 function begins(start: Uint8Array, ...bytes: number[]): boolean {
   return bytes.every((byte, index) => start[index] === byte);
 }
