@@ -30,11 +30,9 @@ import {
 } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeClass, looksLikePyc, looksLikeSqlite } from "../format/runtime-magic.ts";
-import { xzParts, zstdParts } from "../format/compressed-parts.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeHtml, looksLikeJson, looksLikeXml } from "../format/text-kinds.ts";
 import { wideEncoding } from "../format/wide-text.ts";
-import { looksLikeZip } from "../format/zip.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
 export interface FormatEntry {
@@ -169,6 +167,7 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: looksLikeAndroidResources,
     load: async () => (await import("../format/android-resources.ts")).androidResourceParts,
   },
+
   // File systems and images.
   {
     name: "squashfs",
@@ -205,6 +204,7 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: looksLikeDisk,
     load: async () => (await import("../format/partition-table.ts")).diskParts,
   },
+
   // Programs and libraries.
   {
     name: "ELF",
@@ -236,11 +236,9 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: (start) => /^!<(?:arch|thin)>\n/.test(latin1(start, 8)),
     load: async () => (await import("../format/ar-parts.ts")).arParts,
   },
+
   // Code and data of runtimes.
   {
-    name: "gettext catalogue",
-    looksLike: looksLikeMo,
-    load: async () => (await import("../format/gettext-mo.ts")).moParts,
     name: "Java class",
     looksLike: looksLikeClass,
     load: async () => (await import("../format/class-file.ts")).classParts,
@@ -255,6 +253,12 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: looksLikeSqlite,
     load: async () => (await import("../format/sqlite.ts")).sqliteParts,
   },
+  {
+    name: "gettext catalogue",
+    looksLike: looksLikeMo,
+    load: async () => (await import("../format/gettext-mo.ts")).moParts,
+  },
+
   // Documents, pictures, keys.
   { name: "PDF", looksLike: begins("255044462d"), load: async () => (await import("../format/pdf.ts")).pdfParts },
   {
@@ -304,7 +308,9 @@ export const FORMATS: readonly FormatEntry[] = [
     guess: true,
   },
   { name: "DER", looksLike: looksLikeDer, load: async () => (await import("../format/der-parts.ts")).derParts },
+
   // Models and arrays.
+
   // Structured text.
   {
     name: "wide text",
@@ -331,6 +337,7 @@ export const FORMATS: readonly FormatEntry[] = [
     guess: true,
   },
   { name: "JSON", looksLike: looksLikeJson, load: async () => (await import("../format/json.ts")).jsonParts },
+  {
     name: "PO",
     looksLike: looksLikePo,
     load: async () => (await import("../format/gettext-po.ts")).poParts,
