@@ -183,15 +183,14 @@ async function compareRest(
   const { a, b, rest } = found;
   if (rest !== undefined) addRest(lists.same, lists, rest.one, rest.other);
   const { partners, moved, order } = pairedRest(space, a, b);
-  const orderRanges: RangePair[] = [];
-  pushOrder(space, lists.path, order, orderRanges);
+  const orderRanges = pushOrder(space, lists.path, order);
   for (const [at, part] of a.entries()) {
     const partner = b[partners[at] ?? -1];
     if (isFull(space.comparison)) return restOfPairs(space, lists, a, b, at, partners);
     if (partner === undefined) onlyHere(space, lists, "a", part, other?.offset ?? endOf(lists.b));
     else if (moved[at] !== 1) await comparePair(space, lists, part, partner, lists.same);
     else {
-      const same = order !== undefined && saysOrder(part) ? orderRanges : space.derived.ranges;
+      const same = saysOrder(part) ? orderRanges : space.derived.ranges;
       await comparePair(space, lists, part, partner, same);
     }
   }
@@ -250,23 +249,24 @@ function restOfPairs(
   space.children.push(restLeaf(space.comparison, path, rest));
 }
 
-/** The leaf that says that an order differs, first of what is told of a list; `ranges` are filled in as moved ones are met. */
-function pushOrder(
-  space: Space,
-  path: string[],
-  order: { a: string[]; b: string[] } | undefined,
-  ranges: RangePair[],
-): void {
+/**
+ * The leaf that says that an order differs, first of what is told of a list.
+ * Gives the ranges to fill in as moved ones are met: its own, or those of what
+ * only follows when no order can be told.
+ */
+function pushOrder(space: Space, path: string[], order: { a: string[]; b: string[] } | undefined): RangePair[] {
   const leaf = order === undefined ? undefined : orderLeaf(path, order.a, order.b);
-  if (leaf === undefined) return;
+  if (leaf === undefined) return space.derived.ranges;
   const key = `order\0${path.join("\0")}\0${leaf.a}\0${leaf.b}`;
   // A zip has two lists of its members: one leaf tells both.
   const known = space.joined.get(key);
+  const ranges: RangePair[] = [];
   leaf.ranges = ranges;
   if (known === undefined) {
     space.joined.set(key, leaf);
     space.children.push(counted(space.comparison, leaf));
   } else space.orders.push({ leaf: known, ranges });
+  return ranges;
 }
 
 function rangeIn({ offset, length }: Part): Range {
@@ -395,19 +395,18 @@ function insides(space: Space, one: Part, other: Part): { a: Side; b: Side } {
     const [skippedA, skippedB] = [a.part.offset - one.offset, b.part.offset - other.offset];
     if (skippedA === skippedB && skippedA <= prefix) return { a, b };
   }
-  return {
-    a: { part: one, parts: ahead(one.parts?.() ?? []) },
-    b: { part: other, parts: ahead(other.parts?.() ?? []) },
-  };
+  return { a: whole(one), b: whole(other) };
 }
 
-/** The group without what its cut left out at the beginning. */
+/** The group without what its cut left out at the beginning; the whole, when it found nothing at all. */
 function from(group: Part, prefix: number): Side {
-  const parts = ahead(group.parts?.(group.offset + prefix) ?? []);
-  const [first] = parts;
-  // Nothing left out, or nothing found at all: the whole.
+  const { first, parts } = ahead(group.parts?.(group.offset + prefix) ?? []);
   const skipped = first === undefined ? 0 : first.offset - group.offset;
   return { part: { ...group, offset: group.offset + skipped, length: group.length - skipped }, parts };
+}
+
+function whole(part: Part): Side {
+  return { part, parts: ahead(part.parts?.() ?? []).parts };
 }
 
 /** What was left out of a moved group is the same as well. */
@@ -419,18 +418,20 @@ function addSkipped(same: RangePair[], one: Part, other: Part, inside: { a: Side
 const MAX_AHEAD = 50_000;
 
 /** Reads the first parts at once, so that a group that cannot be parsed shows before anything of it is told. */
-function ahead(parts: Iterable<Part>): Iterable<Part> {
+function ahead(parts: Iterable<Part>): { first: Part | undefined; parts: Iterable<Part> } {
   const iterator = parts[Symbol.iterator]();
-  const first: Part[] = [];
+  const read: Part[] = [];
   for (;;) {
     const { done, value } = iterator.next();
-    if (done === true) return first;
-    if (first.push(value) < MAX_AHEAD) continue;
-    return (function* () {
-      yield* first.splice(0);
-      for (let next = iterator.next(); next.done !== true; next = iterator.next()) yield next.value;
-    })();
+    if (done === true) return { first: read[0], parts: read };
+    if (read.push(value) < MAX_AHEAD) continue;
+    return { first: read[0], parts: continued(read, iterator) };
   }
+}
+
+function* continued(read: Part[], iterator: Iterator<Part>): Generator<Part> {
+  yield* read.splice(0);
+  for (let next = iterator.next(); next.done !== true; next = iterator.next()) yield next.value;
 }
 
 function bytesIn(space: Space, path: string[], one: Part, other: Part, note: string | undefined): void {
