@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 
 import { join, posix } from "node:path";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
+import { orderLacks } from "./directory-order.ts";
 import { freshBuildUid, type HostAbilities } from "./host.ts";
 import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
 import { BoundedLog } from "./log.ts";
@@ -11,7 +12,7 @@ import { givePipe, takePipe } from "./pipe.ts";
 import { rootLayer } from "./locked-root.ts";
 import { placeInEtc, type SystemRoot, systemRoot } from "./rootfs.ts";
 import { scratchFolder } from "./scratch.ts";
-import { delay, type Resources, supervise } from "./supervise.ts";
+import { delay, type Resources, supervise, type Supervised } from "./supervise.ts";
 import { processors, WORLD_FOLDER, worldFiles } from "./world-files.ts";
 
 export interface Mount {
@@ -104,7 +105,9 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const pipe = await takePipe(join(scratch, "pipes"));
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
-    return { ...(await runIn(spec, host, { runFolder, pipe, log })), lacks };
+    const { orderAccount, ...result } = await runIn(spec, host, { runFolder, pipe, log });
+    if (ordersDirectories(host)) lacks.push(...orderLacks(orderAccount, result.outcome));
+    return { ...result, lacks };
   } finally {
     givePipe(pipe);
     rmSync(runFolder, { recursive: true, force: true });
@@ -134,6 +137,13 @@ function checkSpec(spec: SandboxSpec): void {
 
 function lacksOf(world: World, host: HostAbilities): Lack[] {
   const lacks: Lack[] = [];
+  if (host.ordering === "notifications" && host.enter === undefined) {
+    lacks.push({
+      what: "directory order is the file system's own",
+      remedy: "install a C compiler",
+      causes: ["readdir-order"],
+    });
+  }
   if (world.cpus !== undefined && world.cpus > host.cpus.length && host.cpus.length > 1) {
     lacks.push({
       what: `the world has ${world.cpus} CPUs and this machine ${host.cpus.length}`,
@@ -144,13 +154,14 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
   return lacks;
 }
 
+/** Whether a process of ours answers for the build's directories. */
+function ordersDirectories(host: HostAbilities): boolean {
+  return host.ordering === "notifications" && host.enter !== undefined;
+}
+
 let system: Promise<SystemRoot> | undefined;
 
-async function runIn(
-  spec: SandboxSpec,
-  host: HostAbilities,
-  resources: Resources,
-): Promise<Omit<SandboxResult, "lacks">> {
+async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resources): Promise<Supervised> {
   const uid = host.isolation === "dropped" ? freshBuildUid() : undefined;
   const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
   const owner = uid ?? (host.isolation === "root" ? spec.world.user.uid : undefined);
@@ -185,7 +196,8 @@ async function runIn(
     command: spec.command,
     firstFreeFd: FIRST_FILE_FD + files.length,
     limits: spec.limits,
-    orderedAt: host.disorderfs ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
+    orderedAt:
+      host.ordering === "disorderfs" ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
   });
   return await supervise(spec, resources, {
     program,

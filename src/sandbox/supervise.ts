@@ -35,15 +35,16 @@ export interface Started {
   writable: readonly string[];
 }
 
+export interface Supervised extends Omit<SandboxResult, "lacks"> {
+  /** What the process that orders directories said at its end: see directory-order.ts. */
+  orderAccount: string;
+}
+
 /**
  * Starts the chain, drains its output, enforces the limits, and says how it
  * ended. When it returns no process of the build is left.
  */
-export async function supervise(
-  spec: SandboxSpec,
-  resources: Resources,
-  started: Started,
-): Promise<Omit<SandboxResult, "lacks">> {
+export async function supervise(spec: SandboxSpec, resources: Resources, started: Started): Promise<Supervised> {
   const { log } = resources;
   const began = systemClock.elapsed();
   const reading = openSync(resources.pipe, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -77,7 +78,8 @@ export async function supervise(
   const lifeline = streams[LIFELINE_FD] as Writable & Readable;
   lifeline.on("error", () => undefined);
   const lifelineClosed = new Promise<void>((resolve) => lifeline.once("close", resolve));
-  lifeline.resume();
+  let orderAccount = "";
+  lifeline.on("data", (chunk: Buffer) => (orderAccount = (orderAccount + chunk.toString("latin1")).slice(0, 1000)));
   started.files.forEach((content, index) => {
     const stream = streams[FIRST_FILE_FD + index] as Writable;
     stream.on("error", () => undefined);
@@ -121,6 +123,7 @@ export async function supervise(
       ...(await howItEnded(spec, started, status, ended, cgroups, watch)),
       milliseconds,
       logTruncated: truncated,
+      orderAccount,
     };
   } finally {
     await cgroups.remove();
