@@ -12,7 +12,9 @@ export const DIRECTORY_LISTINGS = `
 #endif
 #define PART_BYTES (128u << 20)
 #define KEPT_BYTES (256u << 20)
+#ifndef KEPT
 #define KEPT 1024
+#endif
 #define BUCKETS 256
 
 struct entry { uint64_t ino; int64_t off; uint16_t reclen; uint8_t type; char name[]; } __attribute__((packed));

@@ -17,7 +17,7 @@ import { DIRECTORY_ORDER } from "./directory-order.ts";
  *     mirror yes|no MANY FROM TO disorderfs, reversed or not, until LIFELINE closes
  *     umask OCTAL  limit WHAT N  oom N  cpus 0,1  noaslr  uid N
  */
-const SOURCE = `#define _GNU_SOURCE
+export const ENTER_SOURCE: string = `#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -144,7 +144,7 @@ int main(int count, char **at) {
 export function enterProgram(cache: string): Promise<string | undefined> {
   return compiledOnce(cache, {
     name: "enter",
-    source: SOURCE,
+    source: ENTER_SOURCE,
     options: ["-O2", "-w", "-pthread"],
     works: async (program) => (await run(program, ["umask", "0022", "--", "true"])).exitCode === 0,
   });
