@@ -146,6 +146,8 @@ export function enterProgram(cache: string): Promise<string | undefined> {
     name: "enter",
     source: ENTER_SOURCE,
     options: ["-O2", "-w", "-pthread"],
+    // It starts in half the time, and its fork has less to copy.
+    wished: ["-static"],
     works: async (program) => (await run(program, ["umask", "0022", "--", "true"])).exitCode === 0,
   });
 }

@@ -105,7 +105,7 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const pipe = await takePipe(join(scratch, "pipes"));
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
-    const { orderAccount, ...result } = await runIn(spec, host, { runFolder, pipe, log });
+    const { orderAccount, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, log });
     if (ordersDirectories(host)) lacks.push(...orderLacks(orderAccount, result.outcome));
     return { ...result, lacks };
   } finally {
@@ -177,7 +177,11 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
     runFolder: resources.runFolder,
     shown,
     layers: root.layers,
-    before: [...root.args, ...skeleton(spec, host), ...processors(spec.world, host, resources.runFolder)],
+    before: [
+      ...root.args,
+      ...skeleton(spec, host),
+      ...processors(spec.world, host, resources.runFolder, resources.scratch),
+    ],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
       ...(spec.network === "host" ? [] : ["--unshare-net"]),
