@@ -245,7 +245,7 @@ int main(int count, char **argument) {
   else if (!strcmp(what, "create")) create(path, atoi(argument[3]));
   else if (!strcmp(what, "remove")) remove_all(path);
   else if (!strcmp(what, "shared")) shared = open_at(path), threads(2, read_shared, 0);
-  else if (!strcmp(what, "crowd")) threads(300, list_often, path);
+  else if (!strcmp(what, "crowd")) threads(200, list_often, path);
   else if (!strcmp(what, "hostile")) hostile(path), list(LONG, open_at(path), 4096, stdout);
   else if (!strcmp(what, "signals")) signals(path);
   else if (!strcmp(what, "undumpable")) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), list(LONG, open_at(path), 4096, stdout);

@@ -9,7 +9,7 @@ import { BitforbitError } from "../errors.ts";
 import type { World } from "../world.ts";
 import { orderLacks } from "./directory-order.ts";
 import { ENTER_SOURCE } from "./enter.ts";
-import { probeHost } from "./host.ts";
+import { canMirror, probeHost } from "./host.ts";
 import { runSandboxed } from "./sandbox.ts";
 
 /*
@@ -191,6 +191,31 @@ test("100,000 entries in order; rm -rf, find, ls and Python agree", { skip }, as
 function reversed(...command: string[]): ReturnType<typeof run> {
   return run(enter, ["order", "reversed", "0", "--", ...command], { cwd: folder });
 }
+
+const canHang = skip === false && process.getuid?.() === 0 && (await canMirror("root"));
+
+test(
+  "a file system that hangs holds up only who asks it",
+  { skip: canHang ? false : "needs a file system that can hang" },
+  async () => {
+    const [from, to] = [folderOf(["a", "b"]), folderOf([])];
+    const slow = spawn("disorderfs", ["-f", "-q", "--sort-dirents=no", from, to], { stdio: "ignore" });
+    try {
+      for (let n = 0; n < 100 && readdirSync(to).length === 0; n++)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      const script = `exec 7<"${to}"; kill -STOP ${slow.pid}
+      for n in 1 2 3; do (timeout -s KILL 3 ${lists} list "${to}" 0 4096; echo held up) & done
+      sleep 0.3; for n in 1 2 3 4 5; do ${lists} list "${folder}" 0 4096 >/dev/null && echo on; done
+      wait; kill -CONT ${slow.pid}; ${lists} list "${to}" 0 4096`;
+      const ran = await run(enter, ["order", "sorted", "0", "--", "sh", "-c", script], { timeoutMilliseconds: 15_000 });
+      assert.equal(Buffer.from(ran.stdout).toString(), `${"on\n".repeat(5)}${"held up\n".repeat(3)}.\0..\0a\0b\0`);
+    } finally {
+      slow.kill("SIGCONT");
+      await run("umount", ["-l", to]);
+      slow.kill("SIGKILL");
+    }
+  },
+);
 
 test(
   "in a sandbox: with and without user namespaces, a process that cannot be looked into, hundreds at once",
