@@ -145,7 +145,8 @@ test(
   { skip },
   async () => {
     assert.deepEqual(await ask(["vfork"]), byBytes(NAMES));
-    assert.deepEqual(await ask(["undumpable"]), byBytes(NAMES));
+    // As an ordinary user it takes a sandbox of our own to be allowed: below.
+    if (process.getuid?.() === 0) assert.deepEqual(await ask(["undumpable"]), byBytes(NAMES));
   },
 );
 

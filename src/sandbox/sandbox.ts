@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 
 import { join, posix } from "node:path";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
+import { warmCgroups } from "./cgroup.ts";
 import { orderLacks } from "./directory-order.ts";
 import { freshBuildUid, type HostAbilities } from "./host.ts";
 import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
@@ -99,6 +100,7 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
     new BoundedLog(spec.log, 0).end();
     return { outcome: "cancelled", exitCode: undefined, milliseconds: 0, logTruncated: false, lacks };
   }
+  warmCgroups(host.cgroups);
   const scratch = await scratchFolder(host);
   const runFolder = mkdtempSync(join(scratch, "run-"));
   if (host.isolation !== "user") chmodSync(runFolder, 0o711);
