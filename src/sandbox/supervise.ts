@@ -127,7 +127,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   await watch.stop();
   lifeline.end();
   await within(drained, 5000);
-  await within(lifelineClosed, 5000);
+  await within(lifelineClosed, 15_000);
   output.destroy();
   const { truncated } = log.end();
   gate.destroy();
