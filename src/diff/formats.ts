@@ -88,6 +88,11 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/macho-parts.ts")).universalParts,
   },
   {
+    name: "Rust metadata",
+    looksLike: (start) => latin1(start, 7) === "rust\0\0\0",
+    load: async () => (await import("../format/rust-metadata.ts")).rustMetadataParts,
+  },
+  {
     name: "WebAssembly",
     looksLike: (start) => latin1(start, 4) === "\0asm",
     load: async () => (await import("../format/wasm-parts.ts")).wasmParts,

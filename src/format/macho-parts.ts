@@ -109,7 +109,7 @@ function mapOf(mach: MachO, nameAt: NameAt): SymbolMap {
     const section = mach.sections[symbol.section - 1];
     // Debugging entries, and what is not in a section.
     if ((symbol.type & 0xe0) !== 0 || (symbol.type & 0x0e) !== 0x0e || section === undefined) continue;
-    const rank = (symbol.type & 1) === 1 ? 0 : 2;
+    const rank = (symbol.type & 1) === 1 ? 1 : 2;
     list.add({ address: symbol.value, size: 0, rank, code: isCode(section) }, symbol.name);
   }
   const add = (address: number, size: number, rank: number, name: string): void => {
@@ -117,11 +117,12 @@ function mapOf(mach: MachO, nameAt: NameAt): SymbolMap {
   };
   if (table !== undefined)
     for (const { address, size, name } of stubs(mach, table, nameAt)) add(address, size, 4, name);
+  // Before the symbols, which a stripped program lacks: so both sides have the same names.
   const go = mach.sections.find(({ name }) => name.endsWith(",__gopclntab"));
   const text = mach.sections.find(({ name }) => name === "__TEXT,__text");
   if (go !== undefined && storedSize(mach, go) > 0) {
     for (const one of goFunctions(mach.source, go.offset, go.size, text?.address ?? 0))
-      add(one.address, one.size, 3, one.name);
+      add(one.address, one.size, 0, one.name);
   }
   for (const address of functionStarts(mach)) list.add({ address, size: 0, rank: ANONYMOUS, code: true }, 0);
   return new SymbolMap(list, (reference) => (reference < 0 ? (texts[-1 - reference] ?? "") : nameAt(reference)));
