@@ -217,6 +217,22 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/pe-parts.ts")).peParts,
   },
   {
+    name: "Mach-O",
+    looksLike: (start) => /^(?:\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe)/.test(latin1(start, 4)),
+    load: async () => (await import("../format/macho-parts.ts")).machParts,
+  },
+  {
+    // A Java class begins so, too: its version stands where the few slices are counted.
+    name: "universal Mach-O",
+    looksLike: (start) => /^\xca\xfe\xba[\xbe\xbf]\0\0\0[\x01-\x28]/.test(latin1(start, 8)),
+    load: async () => (await import("../format/macho-parts.ts")).universalParts,
+  },
+  {
+    name: "Rust metadata",
+    looksLike: (start) => latin1(start, 7) === "rust\0\0\0",
+    load: async () => (await import("../format/rust-metadata.ts")).rustMetadataParts,
+  },
+  {
     name: "WebAssembly",
     looksLike: (start) => latin1(start, 4) === "\0asm",
     load: async () => (await import("../format/wasm-parts.ts")).wasmParts,

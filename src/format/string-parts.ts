@@ -50,8 +50,12 @@ export function* mixedParts(source: ByteSource, offset: number, length: number, 
   const end = offset + length;
   let before = after;
   const between = (from: number, to: number): Part => {
+    const length = to - from;
+    // Up to the next alignment.
+    const filled = length < 64 && source.read(from, length).every((byte) => byte === 0);
+    if (filled) return { key: "padding", kind: "padding", offset: from, length };
     const key = before === undefined ? "" : `after ${before.slice(0, 60)}`;
-    return { key, kind: "bytes", offset: from, length: to - from };
+    return { key, kind: "bytes", offset: from, length };
   };
   let raw = offset;
   for (let at = offset; at < end;) {
