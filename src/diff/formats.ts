@@ -1,7 +1,14 @@
 import type { ByteSource } from "../bytesource.ts";
 import { compressionOf } from "../format/archive.ts";
 import type { Parse } from "../format/part.ts";
-import { looksLikeClass, looksLikePyc, looksLikeSqlite } from "../format/runtime-magic.ts";
+import {
+  looksLikeClass,
+  looksLikeGguf,
+  looksLikeNpy,
+  looksLikePyc,
+  looksLikeSafetensors,
+  looksLikeSqlite,
+} from "../format/runtime-magic.ts";
 import { xzParts, zstdParts } from "../format/compressed-parts.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeZip } from "../format/zip.ts";
@@ -69,5 +76,12 @@ export const FORMATS: readonly FormatEntry[] = [
   },
   // Documents, pictures, keys.
   // Models and arrays.
+  { name: "NumPy", looksLike: looksLikeNpy, load: async () => (await import("../format/npy.ts")).npyParts },
+  { name: "GGUF", looksLike: looksLikeGguf, load: async () => (await import("../format/gguf.ts")).ggufParts },
+  {
+    name: "safetensors",
+    looksLike: looksLikeSafetensors,
+    load: async () => (await import("../format/safetensors.ts")).safetensorsParts,
+  },
   // Structured text.
 ];

@@ -18,6 +18,22 @@ export function looksLikeSqlite(start: Uint8Array): boolean {
   return Buffer.from(start.subarray(0, 16)).toString("latin1") === "SQLite format 3\0";
 }
 
+export function looksLikeNpy(start: Uint8Array): boolean {
+  return begins(start, 0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);
+}
+
+/** "GGUF"; versions above 255 would be those of big-endian files. */
+export function looksLikeGguf(start: Uint8Array): boolean {
+  return begins(start, 0x47, 0x47, 0x55, 0x46) && start[5] === 0 && start[6] === 0;
+}
+
+/** A length of less than 2^40, then the JSON of that length. */
+export function looksLikeSafetensors(start: Uint8Array): boolean {
+  return (
+    start.length > 8 && start[5] === 0 && start[6] === 0 && start[7] === 0 && start[8] === 0x7b && start[9] === 0x22
+  );
+}
+
 function begins(start: Uint8Array, ...bytes: number[]): boolean {
   return bytes.every((byte, index) => start[index] === byte);
 }
