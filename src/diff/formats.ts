@@ -5,6 +5,7 @@ import {
   looksLikeClass,
   looksLikeGguf,
   looksLikeNpy,
+  looksLikeOnnx,
   looksLikePyc,
   looksLikeSafetensors,
   looksLikeSqlite,
@@ -76,12 +77,17 @@ export const FORMATS: readonly FormatEntry[] = [
   },
   // Documents, pictures, keys.
   // Models and arrays.
-  { name: "NumPy", looksLike: looksLikeNpy, load: async () => (await import("../format/npy.ts")).npyParts },
+  {
+    name: "NumPy",
+    looksLike: looksLikeNpy,
+    load: async () => (await import("../format/npy.ts")).npyParts,
+  },
   { name: "GGUF", looksLike: looksLikeGguf, load: async () => (await import("../format/gguf.ts")).ggufParts },
   {
     name: "safetensors",
     looksLike: looksLikeSafetensors,
     load: async () => (await import("../format/safetensors.ts")).safetensorsParts,
   },
+  { name: "ONNX", looksLike: looksLikeOnnx, load: async () => (await import("../format/onnx.ts")).onnxParts },
   // Structured text.
 ];

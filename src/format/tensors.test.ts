@@ -7,6 +7,7 @@ import { memorySource } from "../bytesource.ts";
 import { elementsPart } from "./elements.ts";
 import { ggufParts } from "./gguf.ts";
 import { npyParts } from "./npy.ts";
+import { onnxParts } from "./onnx.ts";
 import type { Part } from "./part.ts";
 import { safetensorsParts } from "./safetensors.ts";
 
@@ -75,6 +76,31 @@ test("numbers of two bytes, in Fortran order, big-endian", () => {
   assert.match(pair("bfloat16", zero, [0, 0, 0x80, 0x3f, 0, 0, 0, 0], {}) ?? "", /largest difference 1 at \[0, 1\]/);
   assert.match(pair("int16", zero, [0, 0, 1, 0, 0, 0, 0, 0], { fortran: true, big: true }) ?? "", /256 at \[1, 0\]/);
 });
+
+test("ONNX by the names of its graph", async () => {
+  const bytes = new Uint8Array(readFileSync("test/golden/onnx/graph/a.onnx"));
+  const parts = await expanded(bytes, onnxParts);
+  const at = (path: string): string | undefined => parts.find((part) => part.path === path)?.shown;
+  assert.equal(at("producer_version"), '"1.0"');
+  assert.equal(at("graph net › node act › op_type"), '"Relu"');
+  assert.equal(at("graph net › node dense › attribute alpha › f"), "1");
+  assert.equal(at("graph net › initializer w › data_type"), "float32");
+  assert.equal(at("graph net › input x › type › tensor_type › shape › dim › dim_param"), '"batch"');
+  assert.ok(parts.some((part) => part.path === "graph net › initializer w › raw_data" && part.length === 128));
+  await survives(bytes, onnxParts, 200);
+  // Messages within each other, deeper than any model: a graph in an attribute of a node of a graph.
+  let deep = Uint8Array.from([]);
+  for (let level = 0; level < 60; level++) {
+    for (const tag of [0x32, 0x2a, 0x0a]) deep = Uint8Array.from([tag, ...lengthOf(deep.length), ...deep]);
+  }
+  const model = Uint8Array.from([8, 9, 0x3a, ...lengthOf(deep.length), ...deep]);
+  await assert.rejects(expanded(model, onnxParts), /nested more than 40 deep/);
+});
+
+/** As a varint. */
+function lengthOf(length: number): number[] {
+  return length < 128 ? [length] : [(length & 127) | 128, ...lengthOf(length >> 7)];
+}
 
 test("hostile models", async () => {
   await survives(golden("npy", "a"), npyParts, 200);
