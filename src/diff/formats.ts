@@ -29,7 +29,15 @@ import {
   looksLikeTails,
 } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
-import { looksLikeClass, looksLikePyc, looksLikeSqlite } from "../format/runtime-magic.ts";
+import {
+  looksLikeClass,
+  looksLikeGguf,
+  looksLikeNpy,
+  looksLikeOnnx,
+  looksLikePyc,
+  looksLikeSafetensors,
+  looksLikeSqlite,
+} from "../format/runtime-magic.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeHtml, looksLikeJson, looksLikeXml } from "../format/text-kinds.ts";
 import { wideEncoding } from "../format/wide-text.ts";
@@ -326,7 +334,18 @@ export const FORMATS: readonly FormatEntry[] = [
   { name: "DER", looksLike: looksLikeDer, load: async () => (await import("../format/der-parts.ts")).derParts },
 
   // Models and arrays.
-
+  {
+    name: "NumPy",
+    looksLike: looksLikeNpy,
+    load: async () => (await import("../format/npy.ts")).npyParts,
+  },
+  { name: "GGUF", looksLike: looksLikeGguf, load: async () => (await import("../format/gguf.ts")).ggufParts },
+  {
+    name: "safetensors",
+    looksLike: looksLikeSafetensors,
+    load: async () => (await import("../format/safetensors.ts")).safetensorsParts,
+  },
+  { name: "ONNX", looksLike: looksLikeOnnx, load: async () => (await import("../format/onnx.ts")).onnxParts },
   // Structured text.
   {
     name: "wide text",
