@@ -170,7 +170,7 @@ export class AndroidBytes {
     for (const { nth, offset: from, end } of spans) {
       if (from < at) continue;
       const text = this.string(pool, nth) ?? "";
-      yield field(text.slice(0, 200), from, end - from, () => text.slice(0, 400));
+      yield field(text.slice(0, 200) || "(empty)", from, end - from, () => text.slice(0, 400));
       at = end;
     }
     if (pool.stylesAt > at) yield { key: "padding", kind: "padding", offset: at, length: pool.stylesAt - at };
