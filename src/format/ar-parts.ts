@@ -121,7 +121,9 @@ function* longNameParts(source: ByteSource, member: ArMember): Generator<Part> {
   for (let at = 0; at < bytes.length;) {
     const end = nameEnd(bytes, at);
     const name = showable(bytes.subarray(at, end.name));
-    if (name !== "") yield field(name, member.dataOffset + at, end.next - at, () => name);
+    const [offset, length] = [member.dataOffset + at, end.next - at];
+    if (name === "") yield { key: "padding", kind: "padding", offset, length };
+    else yield field(name, offset, length, () => name);
     at = end.next;
   }
 }
