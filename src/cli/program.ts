@@ -79,8 +79,21 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "diff <a> <b>",
     summary: "the difference of two files, folders or archives, to the last byte",
-    options: [["--exclude <glob...>", "leave out these paths; the result says so"]],
-    examples: ["bitforbit diff old.tar.gz new.tar.gz", "bitforbit diff --json a/ b/"],
+    options: [
+      ["--html <file>", "write a report as one HTML file that needs no network"],
+      ["--format <format>", "text (default), line (one line), markdown (a comment for a pull request)"],
+      ["--full", "all findings, whatever the height of the screen"],
+      ["--max-lines <n>", "print at most so many lines (default: what fits the screen, else 2000)"],
+      ["--exclude <glob...>", "leave paths out of the verdict; every view says how much that was"],
+      ["--exclude-kind <kind...>", "leave out a kind of difference: field:mtime, derived, padding, order, format:NAME"],
+      ["--profile <file...>", "leave out what this TOML file lists: [[exclude]] with path, kind, reason"],
+    ],
+    examples: [
+      "bitforbit diff old.tar.gz new.tar.gz",
+      "bitforbit diff a/ b/ --html report.html",
+      "bitforbit diff a/ b/ --exclude-kind field:mtime derived",
+      "bitforbit diff --json a/ b/",
+    ],
     load: async () => (await import("./verbs/diff.ts")).diff,
   },
   {

@@ -10,7 +10,7 @@ import { looksLikeZip } from "../format/zip.ts";
 import { byteLeaves } from "./bytes.ts";
 import type { Bounds, Comparison } from "./comparison.ts";
 import { diffGzip, diffPlainlyCompressed } from "./compressed.ts";
-import type { Difference, Format, Leaf } from "./difference.ts";
+import type { Difference, Leaf } from "./difference.ts";
 import { diffDirectories } from "./directory.ts";
 import { diffTar } from "./tar.ts";
 import { areTexts, textLeaves } from "./text.ts";
@@ -126,7 +126,7 @@ async function diffContents(
 }
 
 /** The container format of a content, by its first bytes and never by a name. */
-function containerOf(source: ByteSource): Exclude<Format, "directory" | "text" | "bytes"> | undefined {
+function containerOf(source: ByteSource): "tar" | "gzip" | "xz" | "zstd" | "zip" | undefined {
   const start = source.read(0, Math.min(source.size, BLOCK));
   if (looksLikeZip(start)) return "zip";
   return compressionOf(start) ?? (looksLikeTar(start) ? "tar" : undefined);

@@ -36,15 +36,23 @@ export interface Leaf {
   atA?: number;
   atB?: number;
   note?: string;
+  /** `a` and `b` are listings of many lines: disassembly, bytecode. */
+  listing?: true;
 }
 
-export type Format = "directory" | "tar" | "gzip" | "xz" | "zstd" | "zip" | "text" | "bytes";
+/** Any format's name: "directory", "tar", "ELF", "text", "bytes"… */
+export type Format = string;
 
 export interface Difference {
   kind: "node";
   path: string[];
   format: Format;
   children: (Difference | Leaf)[];
+  /** Where its content lies in its parent's bytes. */
+  place?: { a: Range; b: Range };
+  /** How its bytes come from that place: "gunzip", "inflate". */
+  decoding?: string;
+  sizes?: { a: number; b: number };
   /** Why it was not looked into further, for one. */
   note?: string;
 }
