@@ -61,3 +61,23 @@ export function dateOf(field: string | undefined, value: string | undefined): st
   const date = new Date(Math.floor(Number(value)) * 1000);
   return Number.isNaN(date.getTime()) ? "" : date.toISOString().replace(/\.\d{3}Z$/, "Z");
 }
+
+const UNITS = [
+  ["day", 86_400],
+  ["h", 3600],
+  ["min", 60],
+  ["s", 1],
+] as const;
+
+/** Seconds from one time to another, in words: `1 h 5 min later`. */
+export function elapsedWords(seconds: number): string {
+  if (seconds === 0) return "the same time";
+  let left = Math.abs(seconds);
+  const words: string[] = [];
+  for (const [unit, size] of UNITS) {
+    const count = unit === "s" ? Math.round(left * 1000) / 1000 : Math.floor(left / size);
+    left -= count * size;
+    if (count > 0 && words.length < 2) words.push(`${count} ${unit}${unit === "day" && count > 1 ? "s" : ""}`);
+  }
+  return `${words.join(" ")} ${seconds > 0 ? "later" : "earlier"}`;
+}
