@@ -22,7 +22,7 @@ const withoutPrograms: Plugin = {
 };
 
 const library = await rolldown({
-  input: { index: "src/index.ts", verify: "src/policy/verify.ts" },
+  input: { index: "src/index.ts", verify: "src/policy/verify.ts", "diff-worker": "src/diff/worker.ts" },
   platform: "node",
   external,
   logLevel: "warn",
@@ -32,7 +32,7 @@ await library.close();
 
 // CommonJS, because Node starts it faster: no loader of ES modules, and no facade for each of Node's own modules.
 const program = await rolldown({
-  input: { bitforbit: "src/cli/main.ts" },
+  input: { bitforbit: "src/cli/main.ts", "diff-worker": "src/diff/worker.ts" },
   platform: "node",
   external,
   plugins: [withoutPrograms],

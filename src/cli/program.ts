@@ -86,6 +86,8 @@ const VERBS: readonly VerbEntry[] = [
       ["--max-lines <n>", "print at most so many lines (default: what fits the screen, else 2000)"],
       ["--exclude <glob...>", "leave paths out of the verdict; every view says how much that was"],
       ["--exclude-kind <kind...>", "leave out a kind of difference: field:mtime, derived, padding, order, format:NAME"],
+      ["--timeout <seconds>", "tell after this time what was found so far, and what was not compared"],
+      ["--prove", "show of each file and each decoded content that the difference is complete"],
       ["--profile <file...>", "leave out what this TOML file lists: [[exclude]] with path, kind, reason"],
     ],
     examples: [

@@ -12,8 +12,28 @@ export interface Comparison {
   inMemory: number;
   /** Bytes decompressed so far. */
   inflated: number;
+  /** What was not compared, and why: paths with a reason. */
+  readonly incomplete: Incomplete[];
+  /** What has been shown to be complete so far; undefined: nobody asked. */
+  readonly proof: Proof | undefined;
+  /** A node is done: shows that it is complete, where that is asked for. */
+  finished(node: Difference, a: ByteSource, b: ByteSource): void;
   /** Looks into two contents, whatever they are; undefined when they are equal. */
   descend(a: ByteSource, b: ByteSource, path: string[], depth: number): Promise<Difference | undefined>;
+}
+
+export interface Incomplete {
+  path: string[];
+  why: string;
+}
+
+export interface Proof {
+  /** Spaces of bytes in which it was shown: files, and what they decode to. */
+  spaces: number;
+  /** Bytes that are the same on both sides, and those in leaves, over all spaces. */
+  equal: number;
+  inLeavesA: number;
+  inLeavesB: number;
 }
 
 export interface Bounds {
@@ -33,6 +53,12 @@ export interface Bounds {
   /** Folder for decompressed content; files there vanish with the process. */
   temporary: string;
   excluded: (path: string) => boolean;
+  /** True once time is up: what is left then becomes coarse leaves that say so. */
+  expired: () => boolean;
+  /** Milliseconds until then, where there is such a time. */
+  timeLeft?: (() => number) | undefined;
+  /** Shows of every space that its leaves are complete, and throws `defect` when they are not. */
+  prove: boolean;
 }
 
 /** Bytes that a leaf shows at most. */
@@ -41,8 +67,16 @@ export const MAX_EXCERPT: number = 64 << 10;
 export const CONTEXT = 128;
 const MAX_VALUE = 2000;
 
+/** No more is looked into: the leaves are used up, or time is up. */
 export function isFull(comparison: Comparison): boolean {
-  return comparison.leaves >= comparison.bounds.maxLeaves;
+  return comparison.leaves >= comparison.bounds.maxLeaves || comparison.bounds.expired();
+}
+
+/** Why nothing more is looked into. */
+export function whyFull({ bounds, leaves }: Comparison): string {
+  return leaves >= bounds.maxLeaves
+    ? `over ${bounds.maxLeaves} differences: the rest was not looked into`
+    : "time is up: the rest was not looked into";
 }
 
 /** Counts a leaf. */
@@ -95,10 +129,11 @@ export function onlyLeaf(
   });
 }
 
-/** One leaf for everything from `a` and `b` on, once the leaves are used up. */
-export function restLeaf(comparison: Comparison, path: string[], a: Range, b: Range): Leaf {
-  const note = `over ${comparison.bounds.maxLeaves} differences: the rest was not looked into`;
-  return { kind: "leaf", path, what: "bytes", ranges: [{ a, b }], note };
+/** One leaf for what is left once no more is looked into. */
+export function restLeaf(comparison: Comparison, path: string[], ranges: { a: Range; b: Range }[]): Leaf {
+  const why = whyFull(comparison);
+  comparison.incomplete.push({ path, why });
+  return { kind: "leaf", path, what: "bytes", ranges, note: why };
 }
 
 /** Text of header bytes: without the NULs and blanks that fill them up. */

@@ -1,12 +1,12 @@
-import { type ByteSource, equalSources, partOf } from "../bytesource.ts";
-import { type Spooled, spool, unzstd } from "../format/archive.ts";
-import { type GzipMember, gunzip, type Gunzipped } from "../format/gzip.ts";
+import type { ByteSource } from "../bytesource.ts";
+import { type Spooled, spool } from "../format/archive.ts";
+import { gzipParts } from "../format/compressed-parts.ts";
+import { gunzip, type Gunzipped } from "../format/gzip.ts";
 import type { InflationLimits, Sink } from "../format/inflation.ts";
-import { unxz } from "../format/xz.ts";
-import { byteLeaves, differingRanges } from "./bytes.ts";
+import type { Part } from "../format/part.ts";
+import { diffParts, type DiffSide } from "./compare.ts";
 import { type Comparison, counted, rangeOf } from "./comparison.ts";
 import type { Difference, Leaf } from "./difference.ts";
-import { DERIVED, derivedLeaf, fieldLeaves, newDerived, type Reading } from "./fields.ts";
 
 /** Decompresses into memory or a file, within what the whole run may use. */
 export async function inflated(
@@ -50,7 +50,11 @@ export async function withBoth<T>(
   }
 }
 
-/** Compares two gzip files: headers, content, and how it was compressed. Throws what `gunzip` throws. */
+/**
+ * Compares two gzip files: headers, content, and how it was compressed. The
+ * members show only once all is inflated, so their parts are made afterwards.
+ * Throws what `gunzip` throws.
+ */
 export async function diffGzip(
   comparison: Comparison,
   a: ByteSource,
@@ -60,166 +64,56 @@ export async function diffGzip(
 ): Promise<Difference> {
   const read: { a?: Gunzipped; b?: Gunzipped } = {};
   const open = (side: "a" | "b", source: ByteSource) => () =>
-    inflated(comparison, source.name, async (sink, limits) => {
+    inflated(comparison, nameInside(source.name), async (sink, limits) => {
       read[side] = await gunzip(source, sink, limits);
     });
   return await withBoth(open("a", a), open("b", b), async (contentA, contentB) => {
-    const inner = [...path, "gunzip"];
-    const content = await comparison.descend(contentA, contentB, inner, depth + 1);
-    const children: (Difference | Leaf)[] = [];
-    const [gzipA, gzipB] = [read.a, read.b];
-    if (gzipA === undefined || gzipB === undefined) throw new Error("unreachable: both were read");
-    children.push(...gzipLeaves(comparison, { source: a, gzip: gzipA }, { source: b, gzip: gzipB }, path, content));
-    return { kind: "node", path, format: "gzip", children };
+    const opened = new Map<Part, ByteSource>();
+    const sideOf = (source: ByteSource, gzip: Gunzipped | undefined, content: ByteSource): DiffSide => {
+      const parts = gzipParts(gzip?.members ?? [], gzip?.end ?? 0, source.size);
+      for (const part of parts) if (part.kind === "content") opened.set(part, content);
+      return { source, parts };
+    };
+    const [left, right] = [sideOf(a, read.a, contentA), sideOf(b, read.b, contentB)];
+    return await diffParts(comparison, "gzip", left, right, path, depth, opened);
   });
 }
 
-interface GzipSide {
+/** The name of what a compressed file holds: without the last extension. */
+function nameInside(name: string): string {
+  return name.replace(/\.tgz$/i, ".tar").replace(/\.(gz|Z)$/i, "");
+}
+
+/** How to get at what a compressed file holds. */
+export interface Wrapped {
+  format: string;
   source: ByteSource;
-  gzip: Gunzipped;
+  run(sink: Sink, limits: InflationLimits): Promise<unknown>;
 }
 
-function gzipLeaves(
+/**
+ * Compares what two files hold that are compressed in different ways. Of the
+ * compressed bytes themselves only this is told. Throws what the readers throw.
+ */
+export async function diffAcross(
   comparison: Comparison,
-  a: GzipSide,
-  b: GzipSide,
-  path: string[],
-  content: Difference | undefined,
-): (Difference | Leaf)[] {
-  const leaves: (Difference | Leaf)[] = [];
-  const derived = newDerived();
-  const countA = a.gzip.members.length;
-  const countB = b.gzip.members.length;
-  if (countA !== countB) leaves.push(memberCount(comparison, a, b, path));
-  // With another number of members they cannot be paired beyond the first.
-  const paired = countA === countB ? countA : 1;
-  for (let at = 0; at < paired; at++) {
-    const memberA = a.gzip.members[at];
-    const memberB = b.gzip.members[at];
-    if (memberA === undefined || memberB === undefined) break;
-    leaves.push(
-      ...fieldLeaves(
-        comparison,
-        at === 0 ? path : [...path, `gzip member ${at + 1}`],
-        { source: a.source, spans: memberSpans(memberA) },
-        { source: b.source, spans: memberSpans(memberB) },
-        gzipReading(memberA, memberB),
-        derived,
-      ),
-    );
-    if (content === undefined && countA === countB)
-      leaves.push(...streamLeaves(comparison, a, memberA, b, memberB, path));
-  }
-  if (content !== undefined) leaves.push(content);
-  leaves.push(...trailingLeaves(comparison, a, b, path));
-  leaves.push(...derivedLeaf(comparison, path, derived, leaves.length === 0));
-  return leaves;
-}
-
-function memberSpans(member: GzipMember): { field: string; offset: number; length: number }[] {
-  return [...member.spans, { field: "checksum", offset: member.end - 8, length: 8 }];
-}
-
-function gzipReading(a: GzipMember, b: GzipMember): Reading {
-  return {
-    fieldOf: (span) => (span === "checksum" || span === "header-crc" ? DERIVED : span),
-    valueOf: (field, side) => {
-      const member = side === "a" ? a : b;
-      if (field === "mtime") return String(member.mtime);
-      if (field === "os") return String(member.os);
-      if (field === "xfl") return String(member.extraFlags);
-      if (field === "flags") return `0x${member.flags.toString(16)}`;
-      if (field === "name") return member.name ?? "";
-      if (field === "comment") return member.comment ?? "";
-      return undefined;
-    },
-  };
-}
-
-function memberCount(comparison: Comparison, a: GzipSide, b: GzipSide, path: string[]): Leaf {
-  return counted(comparison, {
-    kind: "leaf",
-    path,
-    what: "field",
-    field: "members",
-    a: String(a.gzip.members.length),
-    b: String(b.gzip.members.length),
-    ranges: [{ a: rangeOf(0, a.gzip.end), b: rangeOf(0, b.gzip.end) }],
-    note: "the content is split into another number of gzip members",
-  });
-}
-
-/** Compressed streams that differ though their content does not: the compressor's own choice. */
-export function compressedLeaf(
-  comparison: Comparison,
-  a: ByteSource,
-  b: ByteSource,
-  path: string[],
-  bases: { a: number; b: number },
-): Leaf[] {
-  if (equalSources(a, b)) return [];
-  const first = differingRanges(a, b)[0];
-  const from = first?.a.offset ?? 0;
-  const start = (source: ByteSource): Uint8Array => source.read(from, Math.min(256, source.size - from)).slice();
-  return [
-    counted(comparison, {
-      kind: "leaf",
-      path,
-      what: "field",
-      field: "compressed",
-      a: `${a.size} bytes`,
-      b: `${b.size} bytes`,
-      ranges: [{ a: rangeOf(bases.a, a.size), b: rangeOf(bases.b, b.size) }],
-      bytesA: start(a),
-      bytesB: start(b),
-      atA: bases.a + from,
-      atB: bases.b + from,
-      note: "the same content, compressed otherwise: another compressor, version or level",
-    }),
-  ];
-}
-
-function streamLeaves(
-  comparison: Comparison,
-  a: GzipSide,
-  memberA: GzipMember,
-  b: GzipSide,
-  memberB: GzipMember,
-  path: string[],
-): Leaf[] {
-  const stream = (side: GzipSide, member: GzipMember): ByteSource =>
-    partOf(side.source, member.dataOffset, member.dataLength);
-  return compressedLeaf(comparison, stream(a, memberA), stream(b, memberB), path, {
-    a: memberA.dataOffset,
-    b: memberB.dataOffset,
-  });
-}
-
-function trailingLeaves(comparison: Comparison, a: GzipSide, b: GzipSide, path: string[]): Leaf[] {
-  const rest = (side: GzipSide): ByteSource => partOf(side.source, side.gzip.end, side.source.size - side.gzip.end);
-  return byteLeaves(comparison, rest(a), rest(b), path, {
-    field: "trailing",
-    baseA: a.gzip.end,
-    baseB: b.gzip.end,
-    note: "after the last gzip member",
-  });
-}
-
-/** Compares two xz or zstd files, whose headers say nothing of interest. Throws what their readers throw. */
-export async function diffPlainlyCompressed(
-  comparison: Comparison,
-  format: "xz" | "zstd",
-  a: ByteSource,
-  b: ByteSource,
+  a: Wrapped,
+  b: Wrapped,
   path: string[],
   depth: number,
 ): Promise<Difference> {
-  const read = format === "xz" ? unxz : unzstd;
-  const open = (source: ByteSource) => () =>
-    inflated(comparison, source.name, (sink, limits) => read(source, sink, limits));
+  const open =
+    ({ source, run }: Wrapped) =>
+    () =>
+      inflated(comparison, nameInside(source.name), async (sink, limits) => await run(sink, limits));
   return await withBoth(open(a), open(b), async (contentA, contentB) => {
-    const content = await comparison.descend(contentA, contentB, [...path, `un${format}`], depth + 1);
-    const children = content === undefined ? compressedLeaf(comparison, a, b, path, { a: 0, b: 0 }) : [content];
-    return { kind: "node", path, format, children };
+    const place = { a: rangeOf(0, a.source.size), b: rangeOf(0, b.source.size) };
+    const note = "compressed in different ways: what they hold is compared";
+    const type: Leaf = { kind: "leaf", path, what: "type", a: a.format, b: b.format, ranges: [place], note };
+    const children: (Difference | Leaf)[] = [counted(comparison, type)];
+    const content = await comparison.descend(contentA, contentB, [...path, "decompressed"], depth + 1);
+    if (content !== undefined) children.push({ ...content, place, decoding: `${a.format}, ${b.format}` });
+    const sizes = { a: a.source.size, b: b.source.size };
+    return { kind: "node", path, format: `${a.format} and ${b.format}`, children, sizes };
   });
 }

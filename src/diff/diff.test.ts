@@ -20,7 +20,7 @@ import { BitforbitError } from "../errors.ts";
 import { gzipBytes } from "../format/gzip.ts";
 import { tarBytes, type TarMember } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
-import { diff, type DiffOptions, diffSources } from "./diff.ts";
+import { compare as compareFolders, diff, type DiffOptions, diffSources } from "./diff.ts";
 import { type Difference, type Leaf, leavesOf } from "./difference.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bitforbit-diff-"));
@@ -33,7 +33,14 @@ const bytes = (text: string): Buffer => Buffer.from(text);
 type Member = TarMember & { content?: Uint8Array };
 
 const compare = (a: Uint8Array, b: Uint8Array, options: DiffOptions = {}): Promise<Difference | undefined> =>
-  diffSources(memorySource(a, "a"), memorySource(b, "b"), ["x"], { temporary: folder, ...options });
+  diffSources(memorySource(a, "a"), memorySource(b, "b"), ["x"], { temporary: folder, prove: true, ...options });
+
+/** Every note of the nodes, in order. */
+function notesOf(difference: Difference | undefined): string {
+  if (difference === undefined) return "";
+  const inner = difference.children.map((child) => (child.kind === "node" ? notesOf(child) : ""));
+  return [difference.note ?? "", ...inner].filter((note) => note !== "").join("\n");
+}
 
 async function leaves(a: Uint8Array, b: Uint8Array, options: DiffOptions = {}): Promise<Leaf[]> {
   const difference = await compare(a, b, options);
@@ -215,6 +222,20 @@ const xz = (content: Buffer, level: string): Buffer =>
 
 const longLine = (mark: string): Buffer => bytes(`${"x".repeat(500_000)}${mark}${"y".repeat(500_000)}\n`);
 
+const tarOf = (text: string): Buffer => Buffer.from(tarBytes([fileOf("f", text)]));
+
+test(
+  "the same compressed in two ways: told as that, and what differs inside is found",
+  { skip: !has("xz") },
+  async () => {
+    assert.deepEqual(await toldOf(gzipBytes(tarOf("same\n")), xz(tarOf("same\n"), "-6")), ["x: type gzip | xz"]);
+    assert.deepEqual(await toldOf(gzipBytes(tarOf("one\n")), xz(tarOf("two\n"), "-6")), [
+      "x: type gzip | xz",
+      "x > decompressed > f: text one\n | two\n",
+    ]);
+  },
+);
+
 test("text: a change in a line of a megabyte still shows the bytes that changed", async () => {
   const found = await leaves(longLine("HOST-ONE"), longLine("HOST-TWO"));
   assert.equal(found.length, 1);
@@ -282,6 +303,49 @@ test(
   },
 );
 
+test("folders: files with another name are found by their content, the most alike first", async () => {
+  const [a, b] = [fresh(), fresh()];
+  const texts = ["one", "two", "three"].map((word) => `${word} `.repeat(60).replaceAll(" ", "\n"));
+  for (const [root, names] of [
+    [a, ["p", "q", "r"]],
+    [b, ["x", "y", "z"]],
+  ] as const) {
+    mkdirSync(root);
+    for (const [at, name] of names.entries()) {
+      writeFileSync(join(root, name), `${name === "z" ? "changed\n" : ""}${texts[at] ?? ""}line of ${at}\n`);
+    }
+  }
+  const found = await diff(a, b);
+  assert.deepEqual([...leavesOf(found ?? assert.fail())].map(told), [
+    "p → x: field name p | x",
+    "q → y: field name q | y",
+    "r → z: field name r | z",
+    "r → z: text  | changed\n",
+  ]);
+});
+
+test("folders: large files are compared by several threads, with the same outcome as by one", async () => {
+  const [a, b] = [fresh(), fresh()];
+  for (const root of [a, b]) {
+    mkdirSync(root);
+    for (const name of ["p.tar", "q.tar", "r.tar"]) {
+      const members = Array.from({ length: 40 }, (_, at) => ({
+        name: `m${at}`,
+        content: Buffer.alloc(100_000, at + (root === b && at === 17 ? 1 : 0)),
+      }));
+      writeFileSync(join(root, name), tarBytes(members));
+    }
+  }
+  const inThreads = await compareFolders(a, b, { prove: true });
+  assert.deepEqual(inThreads.proof?.spaces, 6);
+  const inner: (Difference | Leaf)[] = [];
+  for (const name of ["p.tar", "q.tar", "r.tar"]) {
+    const alone = await diff(join(a, name), join(b, name));
+    if (alone !== undefined) inner.push(alone);
+  }
+  assert.deepEqual(inThreads.difference?.children, inner);
+});
+
 const failing = (pattern: RegExp) => (error: unknown) =>
   error instanceof BitforbitError && error.code === "input" && pattern.test(error.message);
 
@@ -325,7 +389,7 @@ test(
     assert.equal(choice?.field, "compressed");
     const inflation = { maxBytes: 1 << 20, maxRatio: 1e9, freeBytes: 0 };
     const bombs = await compare(xz(Buffer.alloc(2 << 20), "-0"), xz(Buffer.alloc(2 << 20, 1), "-0"), { inflation });
-    assert.match(bombs?.note ?? "", /not looked into as xz: .*more than 1048576/);
+    assert.match(notesOf(bombs), /not decoded: .*more than 1048576/);
     assert.equal((await toldOf(xz(bytes("a\n"), "-0"), xz(bytes("b\n"), "-0"))).length, 1);
   },
 );
@@ -338,8 +402,8 @@ test("limits on depth and leaves end the way down, and lose no difference", asyn
   assert.equal(last?.path.length, 11);
   const found = await leaves(many(1), many(2), { maxLeaves: 10 });
   assert.equal(found.filter(({ field }) => field === "mtime").length, 10);
-  const rest = found.find(({ what }) => what === "bytes");
-  assert.deepEqual(rest?.ranges[0]?.a, { offset: 10 * 1024, length: 40 * 1024 + 1024 });
+  const rest = found.filter(({ what, note }) => what === "bytes" && /over 10 differences/.test(note ?? ""));
+  assert.equal(rest.at(-1)?.ranges[0]?.a.offset, 10 * 1024);
 });
 
 const packedText = (mark: string): Uint8Array =>
@@ -380,12 +444,14 @@ test("nothing differs exactly when the bytes are equal: random archives", async 
   );
 });
 
-/** Offsets in `a` that the leaves of a plain tar or zip cover; those of contents are moved to where they stand. */
-function covers(found: readonly Leaf[], at: number, contentAt: ReadonlyMap<string, number>): boolean {
-  return found.some((leaf) => {
-    const inContent = leaf.what === "text" || leaf.what === "bytes" || leaf.what === "order";
-    const base = inContent ? (contentAt.get(leaf.path.at(-1) ?? "") ?? 0) : 0;
-    return leaf.ranges.some(({ a }) => at >= a.offset + base && at < a.offset + base + Math.max(a.length, 1));
+/** True when some leaf holds the byte at `at` of the root's bytes, on side A. */
+function holds(node: Difference, at: number): boolean {
+  return node.children.some((child) => {
+    if (child.kind === "leaf")
+      return child.ranges.some(({ a }) => at >= a.offset && at < a.offset + Math.max(a.length, 1));
+    const place = child.place?.a;
+    if (place === undefined || child.decoding !== undefined) return false;
+    return at >= place.offset && at < place.offset + place.length && holds(child, at - place.offset);
   });
 }
 
@@ -394,17 +460,11 @@ test("every byte that is changed lies in a leaf, wherever in an archive it is", 
     { name: "first", content: bytes("one\ntwo\nthree\n"), mtime: 5 },
     { name: `${"é".repeat(70)}`, content: Buffer.alloc(600, 1), mtime: 1.5 },
   ]);
-  const second = tar.length - 1024 - 1024;
-  const places = new Map([
-    ["first", 512],
-    ["é".repeat(70), second],
-  ]);
   await fc.assert(
     fc.asyncProperty(fc.nat(tar.length - 1), fc.integer({ min: 1, max: 255 }), async (at, flip) => {
       const changed = tar.slice();
       changed[at] = (changed[at] ?? 0) ^ flip;
-      const found = await leaves(tar, changed);
-      assert.ok(covers(found, at, places), `byte ${at}: ${found.map(told).join("\n")}`);
+      assert.ok(holds((await compare(tar, changed)) ?? assert.fail(), at), `byte ${at}`);
     }),
     { numRuns: 400 },
   );
@@ -415,9 +475,42 @@ test("every byte that is changed lies in a leaf, wherever in an archive it is", 
   for (let at = 0; at < zip.length; at++) {
     const changed = zip.slice();
     changed[at] = (changed[at] ?? 0) ^ 4;
-    const found = await leaves(zip, changed);
-    assert.ok(covers(found, at, new Map()), `byte ${at}: ${found.map(told).join("\n")}`);
+    assert.ok(holds((await compare(zip, changed)) ?? assert.fail(), at), `byte ${at}`);
   }
+});
+
+const asZip = (members: readonly Member[]): Uint8Array =>
+  zipBytes(members.map(({ name, content }) => ({ name: String(name), content: content ?? new Uint8Array(0) })));
+
+test("members in another order are told as moved, and those that changed as well are still compared", async () => {
+  const names = ["a", "b", "c", "d", "e"];
+  const one = names.map((name) => fileOf(name, `${name} as it was\n`));
+  const other = ["e", "a", "b", "c", "d"].map((name) =>
+    fileOf(name, name === "e" ? "e as it is\n" : `${name} as it was\n`),
+  );
+  for (const pack of [tarBytes, asZip]) {
+    assert.deepEqual(await toldOf(pack(one), pack(other)), [
+      "x: order from place 1: a, b, c, d, e | from place 1: e, a, b, c, d",
+      "x > e: text e as it was\n | e as it is\n",
+    ]);
+  }
+});
+
+test("what has another name and the same content, or nearly, is told as renamed", async () => {
+  const text = Array.from({ length: 40 }, (_, at) => `line ${at} of some file\n`).join("");
+  const one = [fileOf("old-name", text), fileOf("z", "z")];
+  for (const pack of [tarBytes, asZip]) {
+    assert.deepEqual(await toldOf(pack(one), pack([fileOf("new-name", text), fileOf("z", "z")])), [
+      "x > old-name → new-name: field name old-name | new-name",
+    ]);
+  }
+  assert.deepEqual(
+    await toldOf(tarBytes(one), tarBytes([fileOf("new-name", text.replace("line 7 ", "LINE 7 ")), fileOf("z", "z")])),
+    [
+      "x > old-name → new-name: field name old-name | new-name",
+      "x > old-name → new-name: text line 7 of some file\n | LINE 7 of some file\n",
+    ],
+  );
 });
 
 test("whatever is done to an archive, comparing it ends, and never with anything but a difference", async () => {

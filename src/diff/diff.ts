@@ -3,18 +3,17 @@ import { tmpdir } from "node:os";
 import { basename, resolve } from "node:path";
 import { type ByteSource, equalSources, openSource } from "../bytesource.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
-import { compressionOf } from "../format/archive.ts";
+import { gunzip, looksLikeGzip } from "../format/gzip.ts";
 import { INFLATION_LIMITS } from "../format/inflation.ts";
-import { BLOCK, looksLikeTar } from "../format/tar.ts";
-import { looksLikeZip } from "../format/zip.ts";
 import { byteLeaves } from "./bytes.ts";
-import type { Bounds, Comparison } from "./comparison.ts";
-import { diffGzip, diffPlainlyCompressed } from "./compressed.ts";
+import { diffParts, type DiffSide } from "./compare.ts";
+import type { Bounds, Comparison, Incomplete, Proof } from "./comparison.ts";
+import { diffAcross, diffGzip, type Wrapped } from "./compressed.ts";
 import type { Difference, Leaf } from "./difference.ts";
 import { diffDirectories } from "./directory.ts";
-import { diffTar } from "./tar.ts";
+import { FORMATS } from "./formats.ts";
+import { proveNode } from "./prove.ts";
 import { areTexts, textLeaves } from "./text.ts";
-import { diffZip } from "./zip.ts";
 
 export type DiffOptions = Partial<Bounds>;
 
@@ -28,18 +27,40 @@ const BOUNDS: Bounds = {
   inflation: INFLATION_LIMITS,
   temporary: tmpdir(),
   excluded: () => false,
+  expired: () => false,
+  prove: false,
 };
 
+/** What a comparison found. */
+export interface Compared {
+  /** Undefined when the two are equal. */
+  difference: Difference | undefined;
+  /** What was not compared, and why. */
+  incomplete: readonly Incomplete[];
+  /** Where `prove` was asked for: what was shown to be complete. */
+  proof: Proof | undefined;
+}
+
 /**
- * Compares two files or two folders down to the last byte, through tar, gzip,
- * xz, zstd and zip, told by their content. Undefined when they are equal: for
- * files bit for bit, for folders in names, kinds, permission bits, link
- * targets and contents. Archives are never extracted to disk; large
- * decompressed content goes to unlinked files in `options.temporary`. Throws
- * `input` when one of the two cannot be read, or is neither file nor folder.
+ * Compares two files or two folders down to the last byte, through every
+ * format that is known, told by content. Equal are files bit for bit, folders
+ * in names, kinds, permission bits, link targets and contents. Nothing is
+ * extracted to disk; large decoded content goes to unlinked files in
+ * `options.temporary`. Throws `input` when one of the two cannot be read, or
+ * is neither file nor folder.
  */
-export async function diff(a: string, b: string, options: DiffOptions = {}): Promise<Difference | undefined> {
+export async function compare(a: string, b: string, options: DiffOptions = {}): Promise<Compared> {
   const comparison = newComparison(options);
+  const difference = await compared(comparison, a, b);
+  return { difference, incomplete: comparison.incomplete, proof: comparison.proof };
+}
+
+/** The difference alone: see `compare`. */
+export async function diff(a: string, b: string, options: DiffOptions = {}): Promise<Difference | undefined> {
+  return (await compare(a, b, options)).difference;
+}
+
+async function compared(comparison: Comparison, a: string, b: string): Promise<Difference | undefined> {
   const folderA = isFolder(a);
   const folderB = isFolder(b);
   if (folderA && folderB) return await diffDirectories(comparison, Buffer.from(a), Buffer.from(b), []);
@@ -68,6 +89,30 @@ export async function diff(a: string, b: string, options: DiffOptions = {}): Pro
   }
 }
 
+/** Compares two files of a folder as a part of a larger comparison; `leaves`: how many were found. */
+export async function diffFilePair(
+  a: Buffer,
+  b: Buffer,
+  shown: string,
+  path: string[],
+  options: DiffOptions,
+): Promise<Compared & { leaves: number }> {
+  const comparison = newComparison(options);
+  const left = openSource(a, shown);
+  try {
+    const right = openSource(b, shown);
+    try {
+      const difference = await comparison.descend(left, right, path, 0);
+      const { incomplete, proof, leaves } = comparison;
+      return { difference, incomplete, proof, leaves };
+    } finally {
+      right.close();
+    }
+  } finally {
+    left.close();
+  }
+}
+
 /** Compares two contents that are at hand already. See `diff`. */
 export async function diffSources(
   a: ByteSource,
@@ -79,11 +124,18 @@ export async function diffSources(
 }
 
 function newComparison(options: DiffOptions): Comparison {
+  const bounds = { ...BOUNDS, ...options };
+  const proof: Proof | undefined = bounds.prove ? { spaces: 0, equal: 0, inLeavesA: 0, inLeavesB: 0 } : undefined;
   const comparison: Comparison = {
-    bounds: { ...BOUNDS, ...options },
+    bounds,
     leaves: 0,
     inMemory: 0,
     inflated: 0,
+    incomplete: [],
+    proof,
+    finished: (node, a, b) => {
+      if (proof !== undefined) proveNode(node, a, b, proof);
+    },
     descend: (a, b, path, depth) => diffContents(comparison, a, b, path, depth),
   };
   return comparison;
@@ -108,48 +160,101 @@ async function diffContents(
   depth: number,
 ): Promise<Difference | undefined> {
   if (equalSources(a, b)) return undefined;
-  const format = containerOf(a);
-  if (format === undefined || format !== containerOf(b)) return flat(comparison, a, b, path);
-  if (depth >= comparison.bounds.maxDepth) {
-    return flat(comparison, a, b, path, `not looked into: over ${comparison.bounds.maxDepth} containers deep`);
-  }
-  const before = comparison.leaves;
-  try {
-    const found = await diffContainer(comparison, format, a, b, path, depth);
-    if (found.children.length > 0) return found;
-    return flat(comparison, a, b, path, `as ${format} they hold the same, yet their bytes differ`);
-  } catch (error) {
-    if (!(error instanceof BitforbitError)) throw error;
-    comparison.leaves = before;
-    return flat(comparison, a, b, path, `not looked into as ${format}: ${messageOf(error)}`);
-  }
+  const found = await inFormat(comparison, a, b, path, depth);
+  comparison.finished(found, a, b);
+  return found;
 }
 
-/** The container format of a content, by its first bytes and never by a name. */
-function containerOf(source: ByteSource): "tar" | "gzip" | "xz" | "zstd" | "zip" | undefined {
-  const start = source.read(0, Math.min(source.size, BLOCK));
-  if (looksLikeZip(start)) return "zip";
-  return compressionOf(start) ?? (looksLikeTar(start) ? "tar" : undefined);
-}
-
-async function diffContainer(
+/** In the first format that both sides hold and that shows where they differ, otherwise as text or bytes. */
+async function inFormat(
   comparison: Comparison,
-  format: "tar" | "gzip" | "xz" | "zstd" | "zip",
   a: ByteSource,
   b: ByteSource,
   path: string[],
   depth: number,
 ): Promise<Difference> {
-  switch (format) {
-    case "tar":
-      return await diffTar(comparison, a, b, path, depth);
-    case "zip":
-      return await diffZip(comparison, a, b, path, depth);
-    case "gzip":
-      return await diffGzip(comparison, a, b, path, depth);
-    default:
-      return await diffPlainlyCompressed(comparison, format, a, b, path, depth);
+  if (depth >= comparison.bounds.maxDepth) {
+    return flat(comparison, a, b, path, `not looked into: over ${comparison.bounds.maxDepth} containers deep`);
   }
+  let note: string | undefined;
+  const across = await acrossFormats(comparison, a, b, path, depth);
+  if (across !== undefined) return across;
+  for (const format of formatsOf(a, b)) {
+    const before = { leaves: comparison.leaves, incomplete: comparison.incomplete.length };
+    try {
+      const found = await format.compare(comparison, a, b, path, depth);
+      if (found.children.length > 0) return found;
+      note ??= `as ${format.name} they hold the same, yet their bytes differ`;
+    } catch (error) {
+      if (!(error instanceof BitforbitError)) throw error;
+      comparison.leaves = before.leaves;
+      comparison.incomplete.length = before.incomplete;
+      if (!format.guess) note ??= `not looked into as ${format.name}: ${messageOf(error)}`;
+    }
+  }
+  return flat(comparison, a, b, path, note);
+}
+
+async function acrossFormats(
+  comparison: Comparison,
+  a: ByteSource,
+  b: ByteSource,
+  path: string[],
+  depth: number,
+): Promise<Difference | undefined> {
+  try {
+    const [left, right] = [await wrappedIn(a), await wrappedIn(b)];
+    if (left === undefined || right === undefined || left.format === right.format) return undefined;
+    return await diffAcross(comparison, left, right, path, depth);
+  } catch (error) {
+    if (error instanceof BitforbitError) return undefined;
+    throw error;
+  }
+}
+
+interface Comparer {
+  name: string;
+  guess: boolean;
+  compare(comparison: Comparison, a: ByteSource, b: ByteSource, path: string[], depth: number): Promise<Difference>;
+}
+
+const START = 4096;
+
+function startOf(source: ByteSource): Uint8Array {
+  return source.read(0, Math.min(source.size, START));
+}
+
+function* formatsOf(a: ByteSource, b: ByteSource): Generator<Comparer> {
+  const [startA, startB] = [startOf(a), startOf(b)];
+  if (looksLikeGzip(startA) && looksLikeGzip(startB)) yield { name: "gzip", guess: false, compare: diffGzip };
+  for (const { name, looksLike, load, guess = false } of FORMATS) {
+    if (!looksLike(startA, a.name, a) || !looksLike(startB, b.name, b)) continue;
+    yield {
+      name,
+      guess,
+      compare: async (comparison, left, right, path, depth) => {
+        const parse = await load();
+        const sideOf = async (source: ByteSource): Promise<DiffSide> => ({
+          source,
+          parts: await parse(source, source.name),
+        });
+        return await diffParts(comparison, name, await sideOf(left), await sideOf(right), path, depth);
+      },
+    };
+  }
+}
+
+/** Two compressed files of different formats; undefined when one of them is none. */
+async function wrappedIn(source: ByteSource): Promise<Wrapped | undefined> {
+  const start = startOf(source);
+  if (looksLikeGzip(start)) return { format: "gzip", source, run: (sink, limits) => gunzip(source, sink, limits) };
+  const format = FORMATS.find(({ wraps, looksLike }) => wraps === true && looksLike(start, source.name, source));
+  if (format === undefined) return undefined;
+  const parse = await format.load();
+  for (const { decode } of await parse(source, source.name)) {
+    if (decode !== undefined) return { format: format.name, source, run: decode.run };
+  }
+  return undefined;
 }
 
 /** Text line by line, everything else byte by byte. */
@@ -158,5 +263,6 @@ function flat(comparison: Comparison, a: ByteSource, b: ByteSource, path: string
   const leaves = format === "text" ? textLeaves(comparison, a, b, path) : byteLeaves(comparison, a, b, path);
   // Two contents that are known to differ must not come out as equal, whatever a comparison of lines says.
   const children = leaves.length > 0 ? leaves : byteLeaves(comparison, a, b, path);
-  return { kind: "node", path, format, children, ...(note === undefined ? {} : { note }) };
+  const sizes = { a: a.size, b: b.size };
+  return { kind: "node", path, format, children, sizes, ...(note === undefined ? {} : { note }) };
 }

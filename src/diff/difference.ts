@@ -1,12 +1,15 @@
 /**
  * What `diff` finds: a tree whose inner nodes are containers and formats and
- * whose leaves hold the differing bytes. When two inputs differ, every
- * differing byte lies in some leaf, or is compressed or derived from bytes
- * that do; what only follows from other differences (checksums, sizes,
- * offsets) is gathered in leaves whose field is `derived`.
+ * whose leaves hold the differing bytes. Each node is a space of bytes of its
+ * own on either side: a file, a piece of its parent (`place`), or what a piece
+ * of its parent decodes to (`decoding`). In each space every byte lies in just
+ * one leaf, or in the place of one child that is no decoding, or is the same
+ * on both sides; and what is the same stands in the same order. What only
+ * follows from other differences (checksums, sizes, offsets, a compressed
+ * stream whose content differs) is gathered in leaves whose field is `derived`.
  */
 
-/** Bytes, counted in the content of that side at the leaf's nearest node. */
+/** Bytes, counted in the content of that side of the leaf's node. */
 export interface Range {
   offset: number;
   length: number;
@@ -27,7 +30,7 @@ export interface Leaf {
   /** Short values to show, at most 2000 characters; untrusted text as it is. */
   a?: string;
   b?: string;
-  /** Where it differs. For a field of a member these count in the archive, not in the member. */
+  /** Where it differs, in order on side A: counted in the node that holds the leaf, for a field of a member in the archive. */
   ranges: { a: Range; b: Range }[];
   /** The differing bytes with some context, at most 64 KiB a side. */
   bytesA?: Uint8Array;
@@ -40,7 +43,7 @@ export interface Leaf {
   listing?: true;
 }
 
-/** Any format's name: "directory", "tar", "ELF", "text", "bytes"… */
+/** What a node was read as: "directory", "tar", "ELF", "text", "bytes"… */
 export type Format = string;
 
 export interface Difference {
@@ -48,11 +51,12 @@ export interface Difference {
   path: string[];
   format: Format;
   children: (Difference | Leaf)[];
-  /** Where its content lies in its parent's bytes. */
-  place?: { a: Range; b: Range };
-  /** How its bytes come from that place: "gunzip", "inflate". */
-  decoding?: string;
+  /** Bytes of its content on each side; not of a folder. */
   sizes?: { a: number; b: number };
+  /** Where its content lies in the parent's bytes, or its stored form does. */
+  place?: { a: Range; b: Range };
+  /** How its content is stored there, when not as it is: "gunzip", "inflate". */
+  decoding?: string;
   /** Why it was not looked into further, for one. */
   note?: string;
 }

@@ -1,10 +1,13 @@
 import { type Stats, lstatSync, readlinkSync } from "node:fs";
 import { showable } from "../bytes.ts";
-import { type ByteSource, type OpenSource, openSource } from "../bytesource.ts";
+import { type ByteSource, equalSources, memorySource, type OpenSource, openSource } from "../bytesource.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
+import { byteOrder } from "../order.ts";
 import { nameBytesIn } from "../tree.ts";
-import { type Comparison, counted, isFull, onlyLeaf, shortened } from "./comparison.ts";
+import { type Comparison, counted, isFull, onlyLeaf, shortened, whyFull } from "./comparison.ts";
 import type { Difference, Leaf } from "./difference.ts";
+import { type FileAnswer, type FilePair, inThreads, threadsFor } from "./pool.ts";
+import { renamed } from "./renames.ts";
 
 const MAX_DEPTH = 1000;
 const MAX_ENTRIES = 5_000_000;
@@ -22,6 +25,16 @@ interface Walk {
   path: string[];
   children: (Difference | Leaf)[];
   entries: number;
+  /** What stands on one side only; it may have another name on the other. */
+  onlyA: Lone[];
+  onlyB: Lone[];
+  /** Pairs of large files that differ, to be looked into when all are known. */
+  large: FilePair[];
+}
+
+interface Lone {
+  at: Buffer;
+  shown: string;
 }
 
 /**
@@ -35,9 +48,16 @@ export async function diffDirectories(
   b: Buffer,
   path: string[],
 ): Promise<Difference | undefined> {
-  const walk: Walk = { comparison, path, children: [], entries: 0 };
+  const walk: Walk = { comparison, path, children: [], entries: 0, onlyA: [], onlyB: [], large: [] };
   await diffFolder(walk, { a, b, shown: "" }, 0);
+  await tellLone(walk);
+  await diffLarge(walk);
+  walk.children.sort((one, other) => byteOrder(placeOf(walk, one), placeOf(walk, other)));
   return walk.children.length === 0 ? undefined : { kind: "node", path, format: "directory", children: walk.children };
+}
+
+function placeOf(walk: Walk, { path }: Difference | Leaf): string {
+  return path[walk.path.length] ?? "";
 }
 
 async function diffFolder(walk: Walk, place: Place, depth: number): Promise<void> {
@@ -58,15 +78,66 @@ async function diffFolder(walk: Walk, place: Place, depth: number): Promise<void
       walk.children.push(notLookedInto(walk, shown));
       return;
     }
-    if (!keysB.has(key)) walk.children.push(onlyHere(walk, "a", inside.a, shown));
-    else if (!keysA.has(key)) walk.children.push(onlyHere(walk, "b", inside.b, shown));
+    if (!keysB.has(key)) walk.onlyA.push({ at: inside.a, shown });
+    else if (!keysA.has(key)) walk.onlyB.push({ at: inside.b, shown });
     else await diffPlace(walk, inside, depth);
   }
 }
 
 function notLookedInto(walk: Walk, shown: string): Leaf {
-  const note = `over ${walk.comparison.bounds.maxLeaves} differences: from here on nothing was looked into`;
-  return { kind: "leaf", path: [...walk.path, shown], what: "bytes", ranges: [], note };
+  const path = [...walk.path, shown];
+  const why = `from here on nothing was looked into: ${whyFull(walk.comparison)}`;
+  walk.comparison.incomplete.push({ path, why });
+  return { kind: "leaf", path, what: "bytes", ranges: [], note: why };
+}
+
+/** What has another name on the other side is compared with it; the rest is told, in the order of the names. */
+async function tellLone(walk: Walk): Promise<void> {
+  const { onlyA, onlyB } = walk;
+  const [left, right] = [oneAtATime(onlyA), oneAtATime(onlyB)];
+  const pairs = new Map(renamed(left.sources, right.sources));
+  left.close();
+  right.close();
+  const taken = new Set(pairs.values());
+  for (const [place, lone] of onlyA.entries()) {
+    const partner = onlyB[pairs.get(place) ?? -1];
+    if (partner === undefined) walk.children.push(onlyHere(walk, "a", lone.at, lone.shown));
+    else await diffRenamed(walk, lone, partner);
+  }
+  for (const [place, lone] of onlyB.entries()) {
+    if (!taken.has(place)) walk.children.push(onlyHere(walk, "b", lone.at, lone.shown));
+  }
+}
+
+/** Opens files when asked for, each until the next is: two folders may have a hundred thousand. */
+function oneAtATime(lone: readonly Lone[]): { sources: (() => ByteSource)[]; close(): void } {
+  let current: OpenSource | undefined;
+  const close = (): void => {
+    current?.close();
+    current = undefined;
+  };
+  const sources = lone.map(({ at, shown }) => (): ByteSource => {
+    close();
+    current = openedFile(at, shown);
+    return current ?? memorySource(new Uint8Array(0), shown);
+  });
+  return { sources, close };
+}
+
+/** What is no regular file, or cannot be read, is matched with nothing. */
+function openedFile(at: Buffer, shown: string): OpenSource | undefined {
+  try {
+    return lstatSync(at).isFile() ? openSource(at, shown) : undefined;
+  } catch (error) {
+    if (!(error instanceof BitforbitError) && systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+async function diffRenamed(walk: Walk, one: Lone, other: Lone): Promise<void> {
+  const shown = `${one.shown} → ${other.shown}`;
+  walk.children.push(valueLeaf(walk, [...walk.path, shown], "field", "name", one.shown, other.shown));
+  await diffPlace(walk, { a: one.at, b: other.at, shown }, 0);
 }
 
 function joined(folder: Buffer, name: Buffer): Buffer {
@@ -188,6 +259,11 @@ async function diffFiles(walk: Walk, place: Place, path: string[]): Promise<void
     const a = open(place.a);
     side = "b";
     const b = open(place.b);
+    if (a.size + b.size >= WORTH_A_THREAD) {
+      // Others may share the work: what is large is left until all is known.
+      if (!equalSources(a, b)) walk.large.push({ ...place, path, size: a.size + b.size });
+      return;
+    }
     const difference = await walk.comparison.descend(a, b, path, 0);
     if (difference !== undefined) walk.children.push(difference);
   } catch (error) {
@@ -196,4 +272,57 @@ async function diffFiles(walk: Walk, place: Place, path: string[]): Promise<void
   } finally {
     for (const source of opened) source.close();
   }
+}
+
+const WORTH_A_THREAD = 64 << 10;
+
+/** Large files: by several threads where that pays, and told in their order in any case. */
+async function diffLarge(walk: Walk): Promise<void> {
+  const { comparison, large } = walk;
+  const threads = threadsFor(large);
+  const answers = threads === 0 ? undefined : await inThreads(comparison, large, threads);
+  for (const [at, pair] of large.entries()) {
+    if (isFull(comparison)) return void walk.children.push(notLookedInto(walk, pair.shown));
+    if (answers === undefined) await diffFilePlace(walk, pair);
+    else take(walk, pair, answers[at]);
+  }
+}
+
+async function diffFilePlace(walk: Walk, { a, b, shown, path }: FilePair): Promise<void> {
+  try {
+    const left = openSource(a, shown);
+    try {
+      const right = openSource(b, shown);
+      try {
+        const difference = await walk.comparison.descend(left, right, path, 0);
+        if (difference !== undefined) walk.children.push(difference);
+      } finally {
+        right.close();
+      }
+    } finally {
+      left.close();
+    }
+  } catch (error) {
+    if (!(error instanceof BitforbitError) && systemCode(error) === undefined) throw error;
+    walk.children.push(unreadable(walk, shown, "a", error));
+  }
+}
+
+/** What a thread found counts as if it had been found here. */
+function take(walk: Walk, { shown }: FilePair, answer: FileAnswer | undefined): void {
+  const { comparison } = walk;
+  if (answer?.found === undefined) {
+    const { code = "input", message = "not compared" } = answer?.error ?? {};
+    walk.children.push(unreadable(walk, shown, "a", new BitforbitError(code, message)));
+    return;
+  }
+  const { difference, incomplete, proof, leaves } = answer.found;
+  if (difference !== undefined) walk.children.push(difference);
+  comparison.leaves += leaves;
+  comparison.incomplete.push(...incomplete);
+  if (proof === undefined || comparison.proof === undefined) return;
+  comparison.proof.spaces += proof.spaces;
+  comparison.proof.equal += proof.equal;
+  comparison.proof.inLeavesA += proof.inLeavesA;
+  comparison.proof.inLeavesB += proof.inLeavesB;
 }

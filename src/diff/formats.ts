@@ -1,5 +1,9 @@
 import type { ByteSource } from "../bytesource.ts";
+import { compressionOf } from "../format/archive.ts";
 import type { Parse } from "../format/part.ts";
+import { xzParts, zstdParts } from "../format/compressed-parts.ts";
+import { looksLikeTar } from "../format/tar.ts";
+import { looksLikeZip } from "../format/zip.ts";
 
 /** A format that `diff` looks into: told by its first bytes, its parser loaded only when it is met. */
 export interface FormatEntry {
@@ -13,11 +17,37 @@ export interface FormatEntry {
    */
   looksLike(start: Uint8Array, name: string, source: ByteSource): boolean;
   load(): Promise<Parse>;
+  /** It holds one content, compressed: two such formats can be compared by what they hold. */
+  wraps?: true;
+  /** Much else looks so too: that a content is something else is not worth a word. */
+  guess?: true;
 }
 
 /** In the order in which they are tried: the more specific before the more general. */
 export const FORMATS: readonly FormatEntry[] = [
-  // Packages and archives.
+  // Packages and archives. (gzip: compressed.ts)
+  {
+    name: "zip",
+    looksLike: (start) => looksLikeZip(start),
+    load: async () => (await import("../format/zip-parts.ts")).zipParts,
+  },
+  {
+    name: "xz",
+    looksLike: (start) => compressionOf(start) === "xz",
+    load: () => Promise.resolve(xzParts),
+    wraps: true,
+  },
+  {
+    name: "zstd",
+    looksLike: (start) => compressionOf(start) === "zstd",
+    load: () => Promise.resolve(zstdParts),
+    wraps: true,
+  },
+  {
+    name: "tar",
+    looksLike: (start) => looksLikeTar(start),
+    load: async () => (await import("../format/tar-parts.ts")).tarParts,
+  },
   // File systems and images.
   // Programs and libraries.
   // Code and data of runtimes.

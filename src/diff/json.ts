@@ -3,7 +3,7 @@ import type { JsonObject } from "../json.ts";
 import type { Difference, Leaf, Range } from "./difference.ts";
 import { summaryOf } from "./difference.ts";
 import type { Excluded } from "./exclusion.ts";
-import { incompleteOf, type Reading, verdictOf } from "./reading.ts";
+import { incompleteIn, type Reading, verdictOf } from "./reading.ts";
 
 /** The version of the document: `schemas/diff.schema.json` describes it. */
 export const DIFF_JSON_VERSION = 2;
@@ -40,7 +40,7 @@ export function* differenceText(difference: Difference | undefined, besides: Bes
 
 function headJson(difference: Difference | undefined, besides: Besides): JsonObject {
   const excluded = besides.excluded ?? [];
-  const incomplete = besides.incomplete ?? incompleteOf(difference);
+  const incomplete = besides.incomplete ?? incompleteIn(difference);
   const { certificate } = besides;
   return {
     version: DIFF_JSON_VERSION,

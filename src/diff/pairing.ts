@@ -1,38 +1,105 @@
-/**
- * Members of a container by name, in its order. A name may occur several
- * times: the first is paired with the other side's first, the second with its
- * second. Kept small, since a container may have a million members.
- */
-export class Names {
-  readonly list: string[] = [];
-  readonly #occurrences: number[] = [];
-  readonly #places = new Map<string, number | number[]>();
+import { type ByteSource, partOf } from "../bytesource.ts";
+import type { Part } from "../format/part.ts";
+import { BitforbitError } from "../errors.ts";
+import { saysOrder, type Space } from "./compare.ts";
+import { renamed } from "./renames.ts";
+import { rising } from "./sequence.ts";
 
-  add(name: string): void {
-    const place = this.list.length;
-    const before = this.#places.get(name);
-    if (before === undefined) this.#places.set(name, place);
-    else if (typeof before === "number") this.#places.set(name, [before, place]);
-    else before.push(place);
-    this.#occurrences.push(before === undefined ? 0 : typeof before === "number" ? 1 : before.length - 1);
-    this.list.push(name);
-  }
+export interface Pairing {
+  /** For each part of A its partner's place in B; negative: it has none. */
+  partners: Int32Array;
+  /** For each part of A: 1 where the pair stands in another order than most. */
+  moved: Uint8Array;
+  /** Names of all pairs in the order of each side, when an order differs that says something. */
+  order: { a: string[]; b: string[] } | undefined;
+}
 
-  /** Where the member stands in `other` that is paired with this side's member at `place`. */
-  partner(place: number, other: Names): number | undefined {
-    const found = other.#places.get(this.list[place] ?? "");
-    const occurrence = this.#occurrences[place] ?? 0;
-    return typeof found === "number" ? (occurrence === 0 ? found : undefined) : found?.[occurrence];
+/** Pairs parts by name, the nth of a name with the nth, then what is left by content: a rename. */
+export function pairedRest(space: Space, a: readonly Part[], b: readonly Part[]): Pairing {
+  const partners = byName(a, b);
+  byContent(space, a, b, partners);
+  const kept = rising(partners);
+  const moved = new Uint8Array(a.length);
+  let says = false;
+  for (const [at, part] of a.entries()) {
+    if ((partners[at] ?? -1) < 0 || kept[at] === 1) continue;
+    moved[at] = 1;
+    says ||= saysOrder(part);
   }
+  return { partners, moved, order: says ? orders(a, partners) : undefined };
+}
 
-  /** How the member at `place` is shown: its name, with a number from the second of that name on. */
-  shown(place: number): string {
-    const occurrence = this.#occurrences[place] ?? 0;
-    return `${this.list[place] ?? ""}${occurrence === 0 ? "" : ` (${occurrence + 1})`}`;
+function byName(a: readonly Part[], b: readonly Part[]): Int32Array {
+  const places = new Map<string, number[]>();
+  for (const [at, { key }] of b.entries()) {
+    const known = places.get(key);
+    if (known === undefined) places.set(key, [at]);
+    else known.push(at);
   }
+  const used = new Map<string, number>();
+  const partners = new Int32Array(a.length).fill(-1);
+  for (const [at, { key }] of a.entries()) {
+    const occurrence = used.get(key) ?? 0;
+    const place = places.get(key)?.[occurrence];
+    if (place === undefined) continue;
+    used.set(key, occurrence + 1);
+    partners[at] = place;
+  }
+  return partners;
+}
 
-  /** Names that tell members of the same name apart. */
-  keys(): string[] {
-    return this.list.map((name, place) => ((this.#occurrences[place] ?? 0) === 0 ? name : `${this.shown(place)}\0`));
+function byContent(space: Space, a: readonly Part[], b: readonly Part[], partners: Int32Array): void {
+  const taken = new Set(partners);
+  const left = [...a.keys()].filter((at) => (partners[at] ?? -1) < 0 && isThing(a[at]));
+  const right = [...b.keys()].filter((at) => !taken.has(at) && isThing(b[at]));
+  const byKey = new Map(right.map((place) => [b[place]?.key, place]));
+  for (const at of left) {
+    const place = byKey.get(space.renamed.get(a[at]?.key ?? ""));
+    if (place !== undefined) partners[at] = place;
   }
+  if (left.some((at) => (partners[at] ?? -1) >= 0)) return;
+  for (const [one, other] of renamed(contentsAt(space.a, a, left), contentsAt(space.b, b, right))) {
+    const [at, place] = [left[one] ?? 0, right[other] ?? -1];
+    partners[at] = place;
+    space.renamed.set(a[at]?.key ?? "", b[place]?.key ?? "");
+  }
+}
+
+function contentsAt(source: ByteSource, parts: readonly Part[], places: readonly number[]): (() => ByteSource)[] {
+  return places.map((at) => () => contentIn(source, parts[at]));
+}
+
+function isThing(part: Part | undefined): boolean {
+  return part?.kind === "group" || part?.kind === "content";
+}
+
+/** The largest content in a group, as it is stored; of what has none, all its bytes. */
+function contentIn(source: ByteSource, part: Part | undefined): ByteSource {
+  let best: Part | undefined;
+  try {
+    let looked = 0;
+    for (const inner of part?.parts?.() ?? []) {
+      if (inner.kind === "content" && inner.length >= (best?.length ?? 0)) best = inner;
+      if (++looked >= 64) break;
+    }
+  } catch (error) {
+    if (!(error instanceof BitforbitError)) throw error;
+  }
+  const { offset, length } = best ?? part ?? { offset: 0, length: 0 };
+  return partOf(source, offset, length);
+}
+
+/** Names of the pairs as they stand on either side; those of the same name are told apart. */
+function orders(a: readonly Part[], partners: Int32Array): { a: string[]; b: string[] } {
+  const seen = new Map<string, number>();
+  const found: { name: string; place: number }[] = [];
+  for (const [at, part] of a.entries()) {
+    const place = partners[at] ?? -1;
+    if (place < 0 || part.key === "" || !saysOrder(part)) continue;
+    const times = (seen.get(part.key) ?? 0) + 1;
+    seen.set(part.key, times);
+    found.push({ name: times > 1 ? `${part.key} (${times})` : part.key, place });
+  }
+  const placed = found.toSorted((one, other) => one.place - other.place);
+  return { a: found.map(({ name }) => name), b: placed.map(({ name }) => name) };
 }

@@ -1,22 +1,39 @@
 /** A comparison with all that a view has to say of it, whichever view. */
+import type { Incomplete, Proof } from "./comparison.ts";
 import type { Difference } from "./difference.ts";
 import type { Excluded } from "./exclusion.ts";
+import { grouped } from "./findings.ts";
 
-/** That nothing was missed: in every space of bytes the leaves and what is equal cover each byte once. */
+/** What `--prove` shows: in every space of bytes the leaves and what is the same cover each byte once, and applied to A they give B. */
 export interface Certificate {
   /** Spaces of bytes: the inputs' files and every content decoded from them. */
   spaces: number;
   equalBytes: number;
-  leafBytes: number;
+  leafBytesA: number;
+  leafBytesB: number;
   sha256A?: string;
   sha256B?: string;
   complete: boolean;
 }
 
-/** What was not compared, and why: a limit, the time that was given, content that cannot be read. */
-export interface Incomplete {
-  path: string[];
-  why: string;
+export function certificateOf(proof: Proof, incomplete: readonly Incomplete[], a: Input, b: Input): Certificate {
+  return {
+    spaces: proof.spaces,
+    equalBytes: proof.equal,
+    leafBytesA: proof.inLeavesA,
+    leafBytesB: proof.inLeavesB,
+    ...(a.sha256 === undefined ? {} : { sha256A: a.sha256 }),
+    ...(b.sha256 === undefined ? {} : { sha256B: b.sha256 }),
+    complete: incomplete.length === 0,
+  };
+}
+
+/** The certificate in a sentence. */
+export function certificateWords({ spaces, equalBytes, leafBytesA, leafBytesB, complete }: Certificate): string {
+  const where = spaces === 1 ? "in 1 file or content" : `in ${grouped(spaces)} files and contents`;
+  const leaves =
+    leafBytesA === leafBytesB ? grouped(leafBytesA) : `${grouped(leafBytesA)} of A and ${grouped(leafBytesB)} of B`;
+  return `${complete ? "complete" : "complete for what was compared"}: ${where} ${grouped(equalBytes)} bytes are the same and ${leaves} lie in just one leaf each; applied to A the difference gives B`;
 }
 
 export interface Input {
@@ -35,23 +52,26 @@ export interface Reading {
   certificate?: Certificate;
 }
 
-const NOT_COMPARED = /\bnot (?:looked into|compared|read)\b|\bcannot be (?:read|decompressed)\b/;
+const NOT_COMPARED = /\bnot (?:looked into|compared|read)\b/;
 const MAX_INCOMPLETE = 1000;
 
-/** Places that say of themselves that they were not looked into. Their bytes were compared all the same. */
-export function incompleteOf(difference: Difference | undefined): Incomplete[] {
-  const found: Incomplete[] = [];
+/** What the engine did not compare, and places that say of themselves that they were not looked into but compared as bytes. */
+export function incompleteIn(difference: Difference | undefined, known: readonly Incomplete[] = []): Incomplete[] {
+  const found = new Map(known.map((one) => [[...one.path, one.why].join("\0"), one]));
+  const note = (path: string[], why: string | undefined): void => {
+    if (why === undefined || !NOT_COMPARED.test(why) || found.size >= MAX_INCOMPLETE) return;
+    const key = [...path, why].join("\0");
+    if (!found.has(key)) found.set(key, { path, why });
+  };
   const visit = (node: Difference): void => {
-    if (node.note !== undefined && NOT_COMPARED.test(node.note)) found.push({ path: node.path, why: node.note });
+    note(node.path, node.note);
     for (const child of node.children) {
-      if (found.length >= MAX_INCOMPLETE) return;
       if (child.kind === "node") visit(child);
-      else if (child.note !== undefined && NOT_COMPARED.test(child.note))
-        found.push({ path: child.path, why: child.note });
+      else note(child.path, child.note);
     }
   };
   if (difference !== undefined) visit(difference);
-  return found;
+  return [...found.values()];
 }
 
 export type Verdict = "identical" | "different" | "equal but for what was excluded";

@@ -3,7 +3,7 @@ import type { Difference, Leaf } from "./difference.ts";
 import { counted, filesOf, type Finding, findingsOf, grouped, kindWords, RANKS, type Rank } from "./findings.ts";
 import type { Reading } from "./reading.ts";
 import { bodyLines, type Canvas, firstOf, middle, valueLines } from "./render-leaf.ts";
-import { visible } from "./report/visible.ts";
+import { textColumns, visible } from "./report/visible.ts";
 
 export interface RenderOptions {
   /** Columns of the terminal. */
@@ -67,15 +67,19 @@ export function renderText(difference: Difference, options: RenderOptions = {}):
 function summaryLines(page: Page, difference: Difference, findings: readonly Finding[]): string[] {
   const files = filesOf(difference);
   const leaves = findings.reduce((sum, finding) => sum + finding.count, 0);
-  const [a, b] = [
-    findings.reduce((sum, finding) => sum + finding.bytesA, 0),
-    findings.reduce((sum, finding) => sum + finding.bytesB, 0),
-  ];
+  // What only follows, such as a compressed stream, would be counted twice.
+  const told = findings.filter((finding) => finding.rank !== "derived");
+  const a = told.reduce((sum, finding) => sum + finding.bytesA, 0);
+  const b = told.reduce((sum, finding) => sum + finding.bytesB, 0);
   const bytes = a === b ? counted(a, "byte") : `${grouped(a)} against ${counted(b, "byte")}`;
   const first = `${counted(leaves, "difference")} in ${counted(files.length, "file")}`;
   const lines = [`${page.paint("bold", first)}${a + b > 0 ? page.paint("dim", `, ${bytes}`) : ""}`];
   if (findings.length < 2 && files.length < 2) return lines;
-  const names = Math.min(40, Math.max(...files.slice(0, MAX_FILES).map((file) => visible(file.name).length)));
+  const names = Math.min(
+    40,
+    page.width >> 1,
+    Math.max(...files.slice(0, MAX_FILES).map((file) => textColumns(visible(file.name)))),
+  );
   for (const file of files.slice(0, MAX_FILES)) {
     const name = middle(visible(file.name), names);
     const words = RANKS.map((rank) =>
@@ -84,7 +88,9 @@ function summaryLines(page: Page, difference: Difference, findings: readonly Fin
         .map(([kind, { count }]) => visible(kindWords(kind, count)))
         .join(", "),
     ).filter((text) => text !== "");
-    lines.push(`  ${page.paint("bold", name.padEnd(names))}  ${firstOf(words.join(" · "), page.width - names - 4)}`);
+    lines.push(
+      `  ${page.paint("bold", name + " ".repeat(names - textColumns(name)))}  ${firstOf(words.join(" · "), page.width - names - 4)}`,
+    );
   }
   if (files.length > MAX_FILES)
     lines.push(page.paint("dim", `  … and ${counted(files.length - MAX_FILES, "more file")}`));
@@ -212,9 +218,9 @@ function elsewhere(page: Page, finding: Finding, room: number): string[] {
   for (const [at, name] of names.entries()) {
     const left = finding.count - at - 1;
     const end = left > 0 ? `, … and ${grouped(left)} more` : "";
-    if (at > 0 && text.length + name.length + end.length + 2 > room)
+    if (at > 0 && textColumns(text) + textColumns(name) + end.length + 2 > room)
       return [page.paint("dim", `${text}, … and ${grouped(finding.count - at)} more`)];
-    text += at === 0 ? firstOf(name, Math.max(20, room - text.length - 24)) : `, ${name}`;
+    text += at === 0 ? firstOf(name, Math.max(20, room - textColumns(text) - 24)) : `, ${name}`;
   }
   return [
     page.paint(

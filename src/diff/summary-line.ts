@@ -1,8 +1,9 @@
 /** A difference in a line, and as a comment for a pull request. */
 import { counted, filesOf, type FileSummary, findingsOf, grouped, kindWords, RANKS } from "./findings.ts";
 import { type Reading, verdictOf } from "./reading.ts";
-import { firstOf, middle } from "./render-leaf.ts";
+import { firstOf, fitted, middle } from "./render-leaf.ts";
 import { dateOf, distinct, visible } from "./report/visible.ts";
+import { wordPieces } from "./report/words.ts";
 
 const MAX_LINE = 400;
 const MAX_FILES = 3;
@@ -57,15 +58,17 @@ export function summaryMarkdown(reading: Reading): string {
     );
     for (const { leaf, kind, count, mixed } of findings.slice(0, MAX_ROWS)) {
       const shown = distinct(leaf.a ?? "", leaf.b ?? "");
-      const value = (text: string, side: "a" | "b"): string => {
+      const pieces = wordPieces(shown.a, shown.b);
+      const value = (side: "a" | "b"): string => {
         if (mixed) return "";
         const date = dateOf(leaf.field, leaf[side]);
-        return code(middle(date === "" ? text : `${text} (${date})`, MAX_CELL));
+        const text = fitted(pieces[side], MAX_CELL).map((piece) => piece.text);
+        return code(date === "" ? text.join("") : `${text.join("")} (${date})`);
       };
       const where = leaf.path.map(visible).join(" › ");
       const places = count > 1 ? ` and ${counted(count - 1, "more place")}` : "";
       lines.push(
-        `| ${code(middle(where, MAX_CELL))}${places} | ${escaped(visible(kind.replace(/^field:/, "")))} | ${value(shown.a, "a")} | ${value(shown.b, "b")} |`,
+        `| ${code(middle(where, MAX_CELL))}${places} | ${escaped(visible(kind.replace(/^field:/, "")))} | ${value("a")} | ${value("b")} |`,
       );
     }
     if (findings.length > MAX_ROWS) {

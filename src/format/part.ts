@@ -29,6 +29,8 @@ export interface Part {
    */
   key: string;
   kind: PartKind;
+  /** Of what is shown as a field: its name, where several parts tell the same thing together; otherwise the key. */
+  label?: string;
   /** In bytes from the beginning of the source that was handed in; parts follow each other and never overlap. */
   offset: number;
   length: number;
@@ -36,6 +38,8 @@ export interface Part {
   show?: () => string;
   /** Of a group: a finer cut of just these bytes, offsets counted as this part's. May throw as the parser does. */
   parts?: () => Iterable<Part>;
+  /** Of a group: what a field of that label says here, asked for where the field's bytes stand on the other side only. */
+  says?: (label: string) => string | undefined;
   /** Of a content: its plain bytes, and what that way of storing is called ("gunzip", "inflate", "sparse"). */
   decode?: { name: string; run: (sink: Sink, limits: InflationLimits) => Promise<unknown> };
   /** Of a content: its file name, where the format knows one; helps to tell formats that have no magic number. */

@@ -1,11 +1,19 @@
-import { readFile, writeFile } from "node:fs/promises";
 import { statSync } from "node:fs";
-import { diff as compare } from "../../diff/diff.ts";
-import type { Difference } from "../../diff/difference.ts";
+import { readFile, writeFile } from "node:fs/promises";
+import { systemClock } from "../../clock.ts";
+import { type Compared, compare } from "../../diff/diff.ts";
 import { kindRule, pathRule, profileRules, type Rule, withoutExcluded } from "../../diff/exclusion.ts";
 import { differenceText } from "../../diff/json.ts";
-import { type Input, incompleteOf, type Reading, verdictOf } from "../../diff/reading.ts";
+import {
+  certificateOf,
+  certificateWords,
+  type Input,
+  incompleteIn,
+  type Reading,
+  verdictOf,
+} from "../../diff/reading.ts";
 import { renderText, sayings } from "../../diff/render.ts";
+import { digestOfFile, hexOf } from "../../digest.ts";
 import { BitforbitError, type ExitCode, messageOf } from "../../errors.ts";
 import { type Options } from "../program.ts";
 import { texts } from "../project.ts";
@@ -22,21 +30,39 @@ export async function diff(args: readonly string[], options: Options, terminal: 
   const format = terminal.json ? "json" : formatOf(options);
   const maxLines = linesOf(options, terminal);
   const rules = await rulesOf(options);
-  const found = await compare(a, b);
-  const { difference, excluded } = withoutExcluded(found, rules);
-  const reading = readingOf(a, b, difference, excluded);
-  if (typeof options["html"] === "string") await writeReport(options["html"], reading, terminal);
+  const prove = options["prove"] === true;
+  const found = await compare(a, b, { ...until(options["timeout"]), prove });
+  const html = typeof options["html"] === "string" ? options["html"] : undefined;
+  const inputs = await Promise.all([a, b].map((path) => inputOf(path, prove || html !== undefined)));
+  const reading = readingOf(found, rules, inputs[0] ?? { name: a }, inputs[1] ?? { name: b });
+  if (html !== undefined) await writeReport(html, reading, terminal);
   await say(reading, format, maxLines, terminal);
-  return difference === undefined ? 0 : 1;
+  return reading.difference === undefined ? 0 : 1;
 }
 
-function readingOf(a: string, b: string, difference: Difference | undefined, excluded: Reading["excluded"]): Reading {
-  return { a: inputOf(a), b: inputOf(b), difference, excluded, incomplete: incompleteOf(difference) };
+/** Ends the comparison once the time is over that a person gave. */
+function until(seconds: unknown): { expired?: () => boolean; timeLeft?: () => number } {
+  if (seconds === undefined) return {};
+  const limit = typeof seconds === "string" && /^\d+(\.\d+)?$/.test(seconds) ? Number(seconds) : 0;
+  if (!(limit > 0)) {
+    throw new BitforbitError("usage", `--timeout ${String(seconds)}: give seconds, more than 0`);
+  }
+  const end = systemClock.elapsed() + limit * 1000;
+  return { expired: () => systemClock.elapsed() > end, timeLeft: () => end - systemClock.elapsed() };
 }
 
-function inputOf(name: string): Input {
+function readingOf(found: Compared, rules: readonly Rule[], a: Input, b: Input): Reading {
+  const { difference, excluded } = withoutExcluded(found.difference, rules);
+  const incomplete = incompleteIn(found.difference, found.incomplete);
+  const certificate =
+    found.proof === undefined ? {} : { certificate: certificateOf(found.proof, found.incomplete, a, b) };
+  return { a, b, difference, excluded, incomplete, ...certificate };
+}
+
+async function inputOf(name: string, digested: boolean): Promise<Input> {
   const found = statSync(name);
-  return { name, ...(found.isFile() ? { size: found.size } : {}) };
+  if (!found.isFile()) return { name };
+  return { name, size: found.size, ...(digested ? { sha256: hexOf(await digestOfFile(name)) } : {}) };
 }
 
 async function say(reading: Reading, format: string, maxLines: number, terminal: Terminal): Promise<void> {
@@ -55,6 +81,7 @@ async function say(reading: Reading, format: string, maxLines: number, terminal:
   }
   const lines = renderText(difference, { width: terminal.width, color: terminal.colour, maxTotal: maxLines, reading });
   for (const line of lines) terminal.line(line);
+  if (reading.certificate !== undefined) terminal.say(certificateWords(reading.certificate));
 }
 
 function formatOf(options: Options): string {

@@ -1,6 +1,5 @@
-/// <reference lib="dom" />
-/// <reference lib="dom.iterable" />
 /** What a report holds: a head, columns of numbers for every leaf, and the leaves in compressed chunks that are read when they are met. */
+import { document } from "./browser.ts";
 import type { LeafData } from "./leaf-rows.ts";
 
 /** The head of a report: everything that is needed before anything is drawn. */
@@ -21,7 +20,14 @@ export interface ReportHead {
   moreFindings: number;
   excluded: { rule: string; reason?: string; leaves: number; bytes: number }[];
   incomplete: { path: string[]; why: string }[];
-  certificate?: { spaces: number; equalBytes: number; leafBytes: number; sha256A?: string; sha256B?: string; complete: boolean };
+  certificate?: {
+    spaces: number;
+    equalBytes: number;
+    leafBytes: number;
+    sha256A?: string;
+    sha256B?: string;
+    complete: boolean;
+  };
 }
 
 /** The places that differ: a tree in the order in which one walks it, by columns. */

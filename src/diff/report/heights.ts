@@ -26,7 +26,8 @@ export class Heights {
     const change = height - this.height(at);
     if (change === 0) return 0;
     this.#heights[at] = height;
-    for (let index = at + 1; index <= this.length; index += index & -index) this.#sums[index] = (this.#sums[index] ?? 0) + change;
+    for (let index = at + 1; index <= this.length; index += index & -index)
+      this.#sums[index] = (this.#sums[index] ?? 0) + change;
     return change;
   }
 

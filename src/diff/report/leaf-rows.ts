@@ -51,7 +51,8 @@ export function rowsOf(leaf: LeafData, kind: string, measure: Measure): Row[] {
   if (leaf.s === "t") rows.push(...lineRows(leaf, measure.columns));
   else if (leaf.s === "h") rows.push(...byteRows(leaf, measure.perRow));
   else if (leaf.a !== undefined || leaf.b !== undefined) rows.push(...valueRows(leaf, kind, measure.columns));
-  if (rows.length > MAX_ROWS) rows.splice(MAX_ROWS, Infinity, { type: "words", text: `… ${rows.length - MAX_ROWS} more rows` });
+  if (rows.length > MAX_ROWS)
+    rows.splice(MAX_ROWS, Infinity, { type: "words", text: `… ${rows.length - MAX_ROWS} more rows` });
   if (leaf.n !== undefined) rows.push({ type: "words", text: visible(leaf.n) });
   if (leaf.c !== undefined) rows.push({ type: "words", text: `${leaf.c} more bytes of this are not in the report` });
   return rows;
@@ -70,7 +71,12 @@ function lineRows(leaf: LeafData, columns: number): Row[] {
       const pieces = wordPieces(shown.a, shown.b);
       return pairRows(pieces.a, pieces.b, true, columns);
     }
-    return pairRows(a === undefined ? undefined : plain(a), b === undefined ? undefined : plain(b), pair.changed, columns);
+    return pairRows(
+      a === undefined ? undefined : plain(a),
+      b === undefined ? undefined : plain(b),
+      pair.changed,
+      columns,
+    );
   });
   if (ends) rows.push({ type: "words", text: `the last line has no line end in ${leaf.o === 1 ? "A" : "B"}` });
   return rows;
@@ -88,23 +94,31 @@ const plain = (text: string): Piece[] => [{ text: visible(text), marked: false }
 function valueRows(leaf: LeafData, kind: string, columns: number): Row[] {
   const shown = distinct(leaf.a ?? "", leaf.b ?? "");
   const pieces = wordPieces(shown.a, shown.b);
-  const side = (value: string | undefined, own: Piece[]): Piece[] | undefined =>
-    value === undefined ? undefined : value === "" ? [{ text: "(empty)", marked: false }] : own;
-  const rows = pairRows(side(leaf.a, pieces.a), side(leaf.b, pieces.b), true, columns);
+  const rows = pairRows(sideOf(leaf.a, pieces.a), sideOf(leaf.b, pieces.b), true, columns);
   const field = kind.replace(/^field:/, "");
   const [dateA, dateB] = [dateOf(field, leaf.a), dateOf(field, leaf.b)];
   if (dateA !== "" || dateB !== "") {
     const later = dateA !== "" && dateB !== "" ? ` (${elapsedWords(Number(leaf.b) - Number(leaf.a))})` : "";
-    const date = (text: string, more: string): Piece[] | undefined => (text === "" ? undefined : [{ text: text + more, marked: false }]);
-    rows.push(...pairRows(date(dateA, ""), date(dateB, later), false, columns).map((row): Row => (row.type === "pair" ? { ...row, quiet: true } : row)));
+    rows.push(
+      ...pairRows(
+        dateA === "" ? undefined : plain(dateA),
+        dateB === "" ? undefined : plain(dateB + later),
+        false,
+        columns,
+      ).map((row): Row => (row.type === "pair" ? { ...row, quiet: true } : row)),
+    );
   }
   return rows;
 }
 
+const sideOf = (value: string | undefined, pieces: Piece[]): Piece[] | undefined =>
+  value === undefined ? undefined : value === "" ? plain("(empty)") : pieces;
+
 function byteRows(leaf: LeafData, perRow: number): Row[] {
   const ranges: RangeNumbers[] = [];
   const numbers = leaf.r ?? [];
-  for (let at = 0; at + 3 < numbers.length; at += 4) ranges.push([numbers[at] ?? 0, numbers[at + 1] ?? 0, numbers[at + 2] ?? 0, numbers[at + 3] ?? 0]);
+  for (let at = 0; at + 3 < numbers.length; at += 4)
+    ranges.push([numbers[at] ?? 0, numbers[at + 1] ?? 0, numbers[at + 2] ?? 0, numbers[at + 3] ?? 0]);
   const [atA, atB] = leaf.p ?? [-1, -1];
   const a = { bytes: bytesOf(leaf.A), at: atA < 0 ? undefined : atA };
   const b = { bytes: bytesOf(leaf.B), at: atB < 0 ? undefined : atB };
@@ -122,7 +136,12 @@ function bytesOf(text: string | undefined): Uint8Array {
 function pairRows(a: Piece[] | undefined, b: Piece[] | undefined, changed: boolean, columns: number): Row[] {
   const left = a === undefined ? [] : wrappedPieces(a, columns);
   const right = b === undefined ? [] : wrappedPieces(b, columns);
-  return Array.from({ length: Math.max(left.length, right.length) }, (_, at): Row => ({ type: "pair", a: left[at] ?? (a === undefined ? undefined : []), b: right[at] ?? (b === undefined ? undefined : []), changed }));
+  return Array.from({ length: Math.max(left.length, right.length) }, (_, at): Row => ({
+    type: "pair",
+    a: left[at] ?? (a === undefined ? undefined : []),
+    b: right[at] ?? (b === undefined ? undefined : []),
+    changed,
+  }));
 }
 
 /** Pieces broken so that no line is wider than `columns`; at least one line. */

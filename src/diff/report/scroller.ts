@@ -1,11 +1,12 @@
-/// <reference lib="dom" />
-/// <reference lib="dom.iterable" />
 /**
  * Scrolls through a height that no browser has (they end at 17 to 33 million
  * pixels): what is drawn lies in a layer that stays in view, and the place is
  * kept as a number of ours. Where the height is too large the scroll bar stands
  * for it in proportion, while wheel, touch and keys still move pixel by pixel.
  */
+import { document, type PageElement, requestAnimationFrame } from "./browser.ts";
+
+/** Within what every browser can lay out. */
 const MOST_PIXELS = 6_000_000;
 /** A step of the scroll bar is larger than this many views; wheel and keys move less. */
 const NEAR = 3;
@@ -13,16 +14,16 @@ const NEAR = 3;
 export class Scroller {
   /** The first pixel in view. */
   top = 0;
-  readonly element: HTMLElement;
-  readonly layer: HTMLElement;
-  readonly #spacer: HTMLElement;
+  readonly element: PageElement;
+  readonly layer: PageElement;
+  readonly #spacer: PageElement;
   readonly #draw: () => void;
   #total = 0;
   #last = 0;
   #drawing = false;
   #settling: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(element: HTMLElement, layer: HTMLElement, draw: () => void) {
+  constructor(element: PageElement, layer: PageElement, draw: () => void) {
     this.element = element;
     this.layer = layer;
     this.#draw = draw;
@@ -83,7 +84,9 @@ export class Scroller {
       const room = MOST_PIXELS - this.view;
       if (at <= 0) this.top = 0;
       else if (at >= room - 1) this.top = most;
-      else this.top = Math.abs(moved) < NEAR * this.view ? Math.max(0, Math.min(most, this.top + moved)) : (at / room) * most;
+      else
+        this.top =
+          Math.abs(moved) < NEAR * this.view ? Math.max(0, Math.min(most, this.top + moved)) : (at / room) * most;
       clearTimeout(this.#settling);
       // What stands in view stays; only the bar moves to where it belongs.
       this.#settling = setTimeout(() => this.#align(), 200);

@@ -92,7 +92,7 @@ export function wordPieces(a: string, b: string): { a: Piece[]; b: Piece[] } {
   const edits = joined(editsOf(left, right), left);
   const changed = edits.reduce((sum, [fromA, toA]) => sum + left.slice(fromA, toA).join("").length, 0);
   if (a.length > 0 && b.length > 0 && changed > 0.8 * a.length && edits.length > 1) return middlePieces(a, b);
-  return { a: cut(left, edits, 0), b: cut(right, edits, 2) };
+  return cut(left, right, edits);
 }
 
 /** Edits with only a blank or a sign between them are one. */
@@ -108,20 +108,33 @@ function joined(edits: readonly Edit[], words: readonly string[]): Edit[] {
   return result;
 }
 
-function cut(words: readonly string[], edits: readonly Edit[], side: 0 | 2): Piece[] {
-  const pieces: Piece[] = [];
-  let done = 0;
-  const push = (from: number, to: number, marked: boolean): void => {
-    if (to > from) pieces.push({ text: words.slice(from, to).join(""), marked });
+function cut(left: readonly string[], right: readonly string[], edits: readonly Edit[]): { a: Piece[]; b: Piece[] } {
+  const pieces: { a: Piece[]; b: Piece[] } = { a: [], b: [] };
+  let [done, doneB] = [0, 0];
+  const same = (to: number, toB: number): void => {
+    if (to > done) pieces.a.push({ text: left.slice(done, to).join(""), marked: false });
+    if (toB > doneB) pieces.b.push({ text: right.slice(doneB, toB).join(""), marked: false });
   };
-  for (const edit of edits) {
-    push(done, edit[side], false);
-    push(edit[side], edit[side === 0 ? 1 : 3], true);
-    done = edit[side === 0 ? 1 : 3];
+  for (const [fromA, toA, fromB, toB] of edits) {
+    same(fromA, fromB);
+    const changed = narrowed(left.slice(fromA, toA).join(""), right.slice(fromB, toB).join(""));
+    pieces.a.push(...changed.a);
+    pieces.b.push(...changed.b);
+    [done, doneB] = [toA, toB];
   }
-  push(done, words.length, false);
+  same(left.length, right.length);
   return pieces;
 }
+
+/** Of long words that have most in common only what differs is marked. */
+function narrowed(a: string, b: string): { a: Piece[]; b: Piece[] } {
+  const inside = middlePieces(a, b);
+  const changed = Math.max(...[inside.a, inside.b].map((side) => side.find((piece) => piece.marked)?.text.length ?? 0));
+  if (Math.min(a.length, b.length) >= 8 && changed <= Math.max(a.length, b.length) / 2) return inside;
+  return { a: whole(a), b: whole(b) };
+}
+
+const whole = (text: string): Piece[] => (text === "" ? [] : [{ text, marked: true }]);
 
 /** What lies between the common beginning and the common end. */
 function middlePieces(a: string, b: string): { a: Piece[]; b: Piece[] } {

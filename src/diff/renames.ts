@@ -1,0 +1,110 @@
+import { type ByteSource, equalSources } from "../bytesource.ts";
+
+/** Smaller contents say nothing of where they came from. */
+const MIN_BYTES = 32;
+/** Contents beyond this many on a side are matched when they are equal only. */
+const MAX_ALIKE = 1500;
+const MAX_EXACT = 200_000;
+/** Bytes of a content that are looked at. */
+const LOOKED_AT = 128 << 10;
+/** Share of pieces that must be the same. */
+const ALIKE = 0.5;
+/** A piece that so many contents hold tells nothing. */
+const COMMON = 24;
+
+/**
+ * Contents of two sides that have no partner by name, matched by what they
+ * hold: equal ones first, then the most alike of which half the pieces are
+ * the same. Gives pairs of places, each place at most once.
+ */
+export function renamed(a: readonly (() => ByteSource)[], b: readonly (() => ByteSource)[]): [number, number][] {
+  if (a.length === 0 || b.length === 0 || a.length > MAX_EXACT || b.length > MAX_EXACT) return [];
+  const found = equalOnes(a, b);
+  const usedA = new Set(found.map(([one]) => one));
+  const usedB = new Set(found.map(([, other]) => other));
+  const leftA = [...a.keys()].filter((at) => !usedA.has(at));
+  const leftB = [...b.keys()].filter((at) => !usedB.has(at));
+  if (leftA.length > MAX_ALIKE || leftB.length > MAX_ALIKE) return found;
+  return [...found, ...alikeOnes(a, b, leftA, leftB)];
+}
+
+function equalOnes(a: readonly (() => ByteSource)[], b: readonly (() => ByteSource)[]): [number, number][] {
+  const sizes = new Map<number, number[]>();
+  for (const [at, open] of b.entries()) {
+    const { size } = open();
+    if (size >= MIN_BYTES) sizes.set(size, [...(sizes.get(size) ?? []).slice(0, 99), at]);
+  }
+  const found: [number, number][] = [];
+  for (const [at, open] of a.entries()) {
+    const source = open();
+    const candidates = sizes.get(source.size);
+    const hit = candidates?.findIndex((place) => equalSources(source, b[place]?.() ?? source)) ?? -1;
+    if (candidates === undefined || hit < 0) continue;
+    found.push([at, candidates[hit] ?? 0]);
+    candidates.splice(hit, 1);
+  }
+  return found;
+}
+
+function alikeOnes(
+  a: readonly (() => ByteSource)[],
+  b: readonly (() => ByteSource)[],
+  leftA: readonly number[],
+  leftB: readonly number[],
+): [number, number][] {
+  const holders = new Map<number, number[]>();
+  const counts = new Map<number, number>();
+  for (const at of leftB) {
+    const pieces = piecesOf(b[at]);
+    counts.set(at, pieces.size);
+    for (const piece of pieces) {
+      const known = holders.get(piece);
+      if (known === undefined) holders.set(piece, [at]);
+      else if (known.length <= COMMON) known.push(at);
+    }
+  }
+  const scored: { one: number; other: number; score: number }[] = [];
+  for (const at of leftA) {
+    const pieces = piecesOf(a[at]);
+    const shared = new Map<number, number>();
+    for (const piece of pieces) {
+      const known = holders.get(piece) ?? [];
+      if (known.length <= COMMON) for (const place of known) shared.set(place, (shared.get(place) ?? 0) + 1);
+    }
+    for (const [place, count] of shared) {
+      const score = count / Math.max(pieces.size, counts.get(place) ?? 1);
+      if (score >= ALIKE && count >= 2) scored.push({ one: at, other: place, score });
+    }
+  }
+  scored.sort((one, other) => other.score - one.score || one.one - other.one || one.other - other.other);
+  const usedA = new Set<number>();
+  const usedB = new Set<number>();
+  const found: [number, number][] = [];
+  for (const { one, other } of scored) {
+    if (usedA.has(one) || usedB.has(other)) continue;
+    usedA.add(one);
+    usedB.add(other);
+    found.push([one, other]);
+  }
+  return found;
+}
+
+/** Hashes of the pieces of a content, cut at line ends and NULs, or after 64 bytes: the same text gives the same pieces wherever it stands. */
+function piecesOf(open: (() => ByteSource) | undefined): Set<number> {
+  const pieces = new Set<number>();
+  const source = open?.();
+  if (source === undefined || source.size < MIN_BYTES) return pieces;
+  const bytes = source.read(0, Math.min(source.size, LOOKED_AT));
+  let hash = 0x811c9dc5;
+  let length = 0;
+  for (const byte of bytes) {
+    hash = Math.imul(hash ^ byte, 0x01000193);
+    length++;
+    if ((byte !== 0x0a && byte !== 0 && length < 64) || length < 6) continue;
+    pieces.add(hash);
+    hash = 0x811c9dc5;
+    length = 0;
+  }
+  if (length >= 6) pieces.add(hash);
+  return pieces;
+}

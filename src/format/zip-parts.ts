@@ -1,0 +1,168 @@
+import type { ByteSource } from "../bytesource.ts";
+import type { Part } from "./part.ts";
+import { readZip, readZipMember, type ZipEntry, type ZipExtra, type ZipHeader, type ZipSpan } from "./zip.ts";
+
+/**
+ * A zip as parts: a group for each member where its data stand (local header,
+ * content, descriptor), then the directory with a group for each member of the
+ * same name, then the end. What no member claims is left to the comparer.
+ * Throws what `readZip` throws.
+ */
+export function* zipParts(source: ByteSource): Generator<Part> {
+  const { entries, endSpans } = readZip(source);
+  const placed = entries.toSorted((one, other) => one.local.offset - other.local.offset);
+  for (const entry of placed) yield localPart(source, entry);
+  const [first, last] = [entries[0], entries.at(-1)];
+  if (first !== undefined && last !== undefined) {
+    const length = last.offset + last.length - first.offset;
+    yield { key: "", kind: "group", offset: first.offset, length, parts: () => entries.map(centralPart) };
+  }
+  for (const { field, offset, length } of endSpans) {
+    const kind = field === "comment" ? "field" : field === "trailing" ? "padding" : "derived";
+    yield { key: field, kind, offset, length };
+  }
+}
+
+function localPart(source: ByteSource, entry: ZipEntry): Part {
+  const { local, end, name } = entry;
+  return {
+    key: name,
+    kind: "group",
+    offset: local.offset,
+    length: end - local.offset,
+    show: () => `${entry.size} bytes`,
+    says: (label) => valueOf(entry, local, label),
+    parts: () => {
+      const parts = headerParts(entry, local);
+      parts.push(contentPart(source, entry));
+      if (entry.descriptor !== undefined) {
+        const { offset, length } = entry.descriptor;
+        parts.push({ key: "descriptor", kind: "derived", offset, length });
+      }
+      return parts;
+    },
+  };
+}
+
+function contentPart(source: ByteSource, entry: ZipEntry): Part {
+  const { dataOffset: offset, compressedSize: length, name } = entry;
+  const part: Part = { key: "", kind: "content", offset, length, name };
+  if (entry.method === 0 && (entry.flags & 1) === 0) return part;
+  return {
+    ...part,
+    decode: { name: "inflate", run: (sink, limits) => readZipMember(source, entry, sink, limits) },
+  };
+}
+
+function centralPart(entry: ZipEntry): Part {
+  return {
+    key: entry.name,
+    kind: "group",
+    offset: entry.offset,
+    length: entry.length,
+    show: () => `${entry.size} bytes`,
+    says: (label) => valueOf(entry, entry, label),
+    parts: () => headerParts(entry, entry),
+  };
+}
+
+function headerParts(entry: ZipEntry, header: ZipHeader): Part[] {
+  return header.spans.flatMap((span: ZipSpan): Part[] => {
+    if (span.field !== "extra") return [fieldPart(entry, header, span.field, span)];
+    return header.extras.map((extra) => fieldPart(entry, header, extraName(extra), extra));
+  });
+}
+
+function fieldPart(
+  entry: ZipEntry,
+  header: ZipHeader,
+  key: string,
+  { offset, length }: { offset: number; length: number },
+): Part {
+  const label = LABEL[key] ?? key;
+  const said = valueOf(entry, header, label);
+  return {
+    key,
+    label,
+    kind: DERIVED.has(key) ? "derived" : "field",
+    offset,
+    length,
+    ...(said === undefined ? {} : { show: () => said }),
+    ...(label === "mtime" ? { note: "DOS time, in the packer's own time zone, here taken as UTC" } : {}),
+  };
+}
+
+/** Registered in APPNOTE.TXT 4.5.2 and by Info-ZIP. */
+const EXTRAS: Readonly<Record<number, string>> = {
+  0x0001: "zip64",
+  0x000a: "extra-ntfs-times",
+  0x5455: "extra-time",
+  0x5855: "extra-unix-1",
+  0x7855: "extra-unix-2",
+  0x7875: "extra-unix-ids",
+  0xcafe: "extra-jar",
+};
+
+function extraName({ id }: ZipExtra): string {
+  return EXTRAS[id] ?? (id < 0 ? "extra-broken" : `extra-0x${id.toString(16).padStart(4, "0")}`);
+}
+
+const DERIVED: ReadonlySet<string> = new Set(["crc", "compressed-size", "size", "lengths", "local-offset", "zip64"]);
+/** What a span tells, where that is not its own name. */
+const LABEL: Readonly<Record<string, string>> = {
+  time: "mtime",
+  "extra-time": "extended-mtime",
+  "external-attributes": "mode",
+  "extra-unix-ids": "uid",
+};
+
+function valueOf(entry: ZipEntry, header: ZipHeader, label: string): string | undefined {
+  switch (label) {
+    case "mtime":
+      return String(header.dosTime);
+    case "extended-mtime": {
+      const { data } = header.extras.find(({ id }) => id === 0x5455) ?? {};
+      if (data === undefined || data.length < 5) return "";
+      return String(new DataView(data.buffer, data.byteOffset).getInt32(1, true));
+    }
+    case "mode":
+      return entry.versionMadeBy >> 8 === 3
+        ? (entry.externalAttributes >>> 16).toString(8)
+        : `0x${entry.externalAttributes.toString(16)}`;
+    case "uid":
+      return unixIds([...entry.local.extras, ...entry.extras]);
+    case "version":
+      return `${entry.versionMadeBy & 0xff} on system ${entry.versionMadeBy >> 8}`;
+    case "version-needed":
+      return String(entry.versionNeeded);
+    case "method":
+      return String(header.method);
+    case "flags":
+      return `0x${header.flags.toString(16)}`;
+    case "internal-attributes":
+      return `0x${entry.internalAttributes.toString(16)}`;
+    case "name":
+      return entry.name;
+    case "comment":
+      return entry.comment;
+    default:
+      return undefined;
+  }
+}
+
+/** Info-ZIP's 0x7875: version, then uid and gid as little-endian numbers of stated lengths. */
+function unixIds(extras: readonly ZipExtra[]): string {
+  const data = extras.find(({ id }) => id === 0x7875)?.data;
+  if (data === undefined) return "";
+  const numbers: string[] = [];
+  let at = 1;
+  while (at < data.length && numbers.length < 2) {
+    const length = data[at] ?? 0;
+    let value = 0n;
+    for (let index = Math.min(at + length, data.length - 1); index > at; index--)
+      value = value * 256n + BigInt(data[index] ?? 0);
+    numbers.push(String(value));
+    at += 1 + length;
+  }
+  return numbers.join(":");
+}
