@@ -18,7 +18,8 @@ export function sideText(leaf: Leaf, side: "a" | "b"): SideText | undefined {
   return { lines, open };
 }
 
-function fullText(leaf: Leaf, side: "a" | "b"): string | undefined {
+/** The text of one side as it is: of a text leaf all that its bytes hold, else its value. */
+export function fullText(leaf: Leaf, side: "a" | "b"): string | undefined {
   const value = side === "a" ? leaf.a : leaf.b;
   const bytes = side === "a" ? leaf.bytesA : leaf.bytesB;
   const only = leaf.what === "only-a" || leaf.what === "only-b";

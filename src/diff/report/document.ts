@@ -20,14 +20,8 @@ export interface ReportHead {
   moreFindings: number;
   excluded: { rule: string; reason?: string; leaves: number; bytes: number }[];
   incomplete: { path: string[]; why: string }[];
-  certificate?: {
-    spaces: number;
-    equalBytes: number;
-    leafBytes: number;
-    sha256A?: string;
-    sha256B?: string;
-    complete: boolean;
-  };
+  /** In a sentence. */
+  certificate?: string;
 }
 
 /** The places that differ: a tree in the order in which one walks it, by columns. */
