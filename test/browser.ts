@@ -98,11 +98,10 @@ class Browser {
     const { request } = (message["params"] ?? {}) as { request?: { url: string } };
     if (message["method"] === "Network.requestWillBeSent") this.happened.requests.push(request?.url ?? "");
     if (message["method"] === "Page.loadEventFired") this.#loaded?.();
-    if (
-      ["Runtime.exceptionThrown", "Audits.issueAdded", "Page.javascriptDialogOpening"].includes(
-        String(message["method"]),
-      )
-    )
+    if (["Runtime.exceptionThrown", "Page.javascriptDialogOpening"].includes(String(message["method"])))
+      this.happened.complaints.push(told);
+    // What Chromium calls generic are hints to authors: a form without a name, an entry of the history that it skips.
+    if (message["method"] === "Audits.issueAdded" && !told.includes('"code":"GenericIssue"'))
       this.happened.complaints.push(told);
     if (message["method"] === "Log.entryAdded" && /"level":"error"/.test(told)) this.happened.complaints.push(told);
   }

@@ -73,7 +73,7 @@ const hash = (text: string): string => `'sha256-${base64(sha256(text))}'`;
 const block = (id: string, type: string, text: string): string =>
   `<script type="${type}" id="${id}">${text}</script>\n`;
 
-const packed = (bytes: Uint8Array): string => base64(gzipBytes(bytes));
+const packed = (bytes: Uint8Array): string => base64(gzipBytes(bytes, { level: 2 }));
 
 function columnBytes({ node, kind, rows }: { node: Uint32Array; kind: Uint16Array; rows: Uint16Array }): Uint8Array {
   const bytes = new Uint8Array(8 * node.length);
