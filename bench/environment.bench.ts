@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bodyPath } from "../src/environment/bodies.ts";
+import { bodyPath } from "../src/body-path.ts";
 import { openDebian, resolveDebian } from "../src/environment/debian.ts";
 import { probeHost } from "../src/sandbox/host.ts";
 import { median } from "./paired.ts";
@@ -39,7 +39,7 @@ async function benchList(folder: string, packages: readonly string[]): Promise<R
   mkdirSync(archives, { recursive: true });
   for (const { name, version, architecture, sha256 } of locked.packages) {
     const file = `${name}_${version.replaceAll(":", "%3a")}_${architecture}.deb`;
-    symlinkSync(bodyPath(cache, sha256), join(archives, file));
+    symlinkSync(bodyPath(cache, `sha256:${sha256}`), join(archives, file));
   }
   const [ours, theirs]: [number[], number[]] = [[], []];
   const peer = spawnSync("mmdebstrap", ["--version"]).error === undefined && existsSync("/etc/apt/sources.list.d");

@@ -21,6 +21,8 @@ export interface ByteSource {
 
 /** A source that holds a file open until `close`. */
 export interface OpenSource extends ByteSource {
+  /** Throws `input` when the file was written to since it was opened: what was read of it then proves nothing. */
+  assertUnchanged(): void;
   close(): void;
 }
 
@@ -60,7 +62,8 @@ export function partOf(source: ByteSource, offset: number, length: number, name:
  */
 export function openSource(path: string | Buffer, name: string = path.toString()): OpenSource {
   const descriptor = openRegular(path, name);
-  const size = fstatSync(descriptor).size;
+  const opened = fstatSync(descriptor, { bigint: true });
+  const size = Number(opened.size);
   let windowAt = 0;
   let window = new Uint8Array(0);
   return {
@@ -78,6 +81,13 @@ export function openSource(path: string | Buffer, name: string = path.toString()
         windowAt = offset;
       }
       return window.subarray(offset - windowAt, offset - windowAt + length);
+    },
+    assertUnchanged() {
+      const now = fstatSync(descriptor, { bigint: true });
+      if (now.size === opened.size && now.mtimeNs === opened.mtimeNs) return;
+      throw new BitforbitError("input", `${name}: changed while it was read`, {
+        hint: "let nothing write to it, then run again",
+      });
     },
     close: () => closeSync(descriptor),
   };

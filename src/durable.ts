@@ -60,7 +60,7 @@ async function viaTemporary(
     await give(temporary);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw spaceError(error, path);
+    throw spaceError(error, `write ${path}`);
   }
   await syncFolder(folder);
 }
@@ -94,15 +94,13 @@ export async function copyDurable(from: string, path: string, mode = 0o644): Pro
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw spaceError(error, path);
+    throw spaceError(error, `write ${path}`);
   }
   await syncFolder(folder);
 }
 
-function spaceError(error: unknown, path: string): unknown {
-  if (systemCode(error) !== "ENOSPC") return error;
-  return new BitforbitError("outside", `no space left to write ${path}`, {
-    cause: error,
-    hint: "free disk space, then run again",
-  });
+/** What a write to `what` failed with: a full disk or quota as `outside` with its remedy, anything else as it is. */
+export function spaceError(error: unknown, what: string, hint: string = "free disk space, then run again"): unknown {
+  if (systemCode(error) !== "ENOSPC" && systemCode(error) !== "EDQUOT") return error;
+  return new BitforbitError("outside", `no space left to ${what}`, { cause: error, hint });
 }

@@ -5,10 +5,11 @@ import type { Part } from "../format/part.ts";
 import { byteLeaves } from "./bytes.ts";
 import { type Comparison, counted, isFull, onlyLeaf, rangeOf, restLeaf } from "./comparison.ts";
 import { contentsOf, type Stored } from "./contents.ts";
+import type { RangePair } from "./alignment.ts";
 import type { Difference, Leaf, Range } from "./difference.ts";
 import { type Derived, addDerived, derivedLeaf, fieldLeaf, newDerived, orderLeaf } from "./fields.ts";
 import { pairedRest } from "./pairing.ts";
-import { isGap, PartList, rebased } from "./part-list.ts";
+import { isGap, PartList } from "./part-list.ts";
 
 /** A node of the difference while it is made: two spaces of bytes, and what was found in them. */
 export interface Space {
@@ -22,7 +23,7 @@ export interface Space {
   /** Leaves that further parts may join: fields that tell the same, orders of the same names. */
   joined: Map<string, Leaf>;
   /** Ranges that join the leaf of an order once they are all known. */
-  orders: { leaf: Leaf; ranges: { a: Range; b: Range }[] }[];
+  orders: { leaf: Leaf; ranges: RangePair[] }[];
   /** Contents that are decoded already. */
   opened: ReadonlyMap<Part, ByteSource>;
   /** Names on side A whose part has another name on side B. */
@@ -41,6 +42,8 @@ interface Lists {
   suffix: number;
   /** How often a name was met, for those that occur again. */
   seen: Map<string, number>;
+  /** Set inside what was moved: takes the bytes that are the same, for they do not stand in order with what surrounds them. */
+  same: RangePair[] | undefined;
   /** Contents that are stored elsewhere too, and what of their stored form differs. */
   stored: Stored;
 }
@@ -106,10 +109,10 @@ interface Side {
   parts: Iterable<Part>;
 }
 
-async function compareLists(space: Space, sideA: Side, sideB: Side, path: string[]): Promise<void> {
+async function compareLists(space: Space, sideA: Side, sideB: Side, path: string[], same?: RangePair[]): Promise<void> {
   const [a, b] = [rangeIn(sideA.part), rangeIn(sideB.part)];
   const says = { a: sideA.part.says, b: sideB.part.says };
-  const lists: Lists = { path, a, b, says, ...sameEnds(space, a, b), seen: new Map(), stored: contentsOf() };
+  const lists: Lists = { path, a, b, says, same, ...sameEnds(space, a, b), seen: new Map(), stored: contentsOf() };
   const left = new PartList(sideA.parts, a, space.a.name);
   const right = new PartList(sideB.parts, b, space.b.name);
   let one = left.next();
@@ -117,7 +120,7 @@ async function compareLists(space: Space, sideA: Side, sideB: Side, path: string
   // As long as both go on alike, nothing need be kept: a million members cost no memory.
   while (one !== undefined && other !== undefined && one.key === other.key) {
     if (isFull(space.comparison)) return giveUp(space, lists, one.offset, other.offset);
-    await comparePair(space, lists, one, other, false);
+    await comparePair(space, lists, one, other, same);
     one = left.next();
     other = right.next();
   }
@@ -154,17 +157,17 @@ async function compareRest(
     return giveUp(space, lists, one?.offset ?? endOf(lists.a), other?.offset ?? endOf(lists.b));
   }
   const { partners, moved, order } = pairedRest(space, a, b);
-  const orderRanges: { a: Range; b: Range }[] = [];
+  const orderRanges: RangePair[] = [];
   pushOrder(space, lists.path, order, orderRanges);
   for (const [at, part] of a.entries()) {
-    const place = partners[at] ?? -1;
-    const partner = b[place];
+    const partner = b[partners[at] ?? -1];
     if (isFull(space.comparison)) return restOfPairs(space, lists, a, b, at, partners);
     if (partner === undefined) onlyHere(space, lists, "a", part, other?.offset ?? endOf(lists.b));
-    else if (moved[at] !== 1) await comparePair(space, lists, part, partner, false);
-    else if (!sameBytes(space, lists, part, partner)) await comparePair(space, lists, part, partner, true);
-    else if (order !== undefined && saysOrder(part)) orderRanges.push({ a: rangeIn(part), b: rangeIn(partner) });
-    else addDerived(space.derived, [{ a: rangeIn(part), b: rangeIn(partner) }]);
+    else if (moved[at] !== 1) await comparePair(space, lists, part, partner, lists.same);
+    else {
+      const same = order !== undefined && saysOrder(part) ? orderRanges : space.derived.ranges;
+      await comparePair(space, lists, part, partner, same);
+    }
   }
   const taken = new Set(partners);
   for (const [at, part] of b.entries()) {
@@ -207,7 +210,7 @@ function pushOrder(
   space: Space,
   path: string[],
   order: { a: string[]; b: string[] } | undefined,
-  ranges: { a: Range; b: Range }[],
+  ranges: RangePair[],
 ): void {
   const leaf = order === undefined ? undefined : orderLeaf(path, order.a, order.b);
   if (leaf === undefined) return;
@@ -239,11 +242,17 @@ function sameBytes(space: Space, lists: Lists, one: Part, other: Part): boolean 
   return equalSources(partOf(space.a, one.offset, one.length), partOf(space.b, other.offset, other.length));
 }
 
-/** `moved`: the pair stands in another order than its neighbours, so nothing within may count as the same in place. */
-async function comparePair(space: Space, lists: Lists, one: Part, other: Part, moved: boolean): Promise<void> {
+/** `same`: set for a pair that stands in another order than its neighbours; takes what of it is the same. */
+async function comparePair(
+  space: Space,
+  lists: Lists,
+  one: Part,
+  other: Part,
+  same: RangePair[] | undefined,
+): Promise<void> {
   const path = pathOf(lists, one, other);
   lists.stored.meet(one, other);
-  if (sameBytes(space, lists, one, other)) return;
+  if (sameBytes(space, lists, one, other)) return addRange(same, rangeIn(one), rangeIn(other));
   if (one.kind !== other.kind) return void anotherKind(space, path, one, other);
   switch (one.kind) {
     case "field":
@@ -256,9 +265,32 @@ async function comparePair(space: Space, lists: Lists, one: Part, other: Part, m
       return await lists.stored.content(space, path, one, other);
     default:
   }
-  if (moved) return await inWindow(space, path, one, other);
-  if (one.kind === "group") return await compareGroups(space, one, other, path);
-  await bytesOrPadding(space, lists.path, path, one, other);
+  if (one.kind === "group") return await compareGroups(space, one, other, path, same);
+  const from = space.children.length;
+  bytesOrPadding(space, lists.path, path, one, other);
+  if (same !== undefined) addSame(same, one, other, space.children.slice(from));
+}
+
+/** Adds what is the same, as one range with the last where it goes on from there. */
+function addRange(same: RangePair[] | undefined, a: Range, b: Range): void {
+  const last = same?.at(-1);
+  if (last !== undefined && endOf(last.a) === a.offset && endOf(last.b) === b.offset) {
+    last.a.length += a.length;
+    last.b.length += b.length;
+  } else same?.push({ a: { ...a }, b: { ...b } });
+}
+
+/** What lies between the ranges of some leaves of a part is the same. */
+function addSame(same: RangePair[], one: Part, other: Part, leaves: readonly (Difference | Leaf)[]): void {
+  let [atA, atB] = [one.offset, other.offset];
+  const ranges = leaves.flatMap((leaf) => (leaf.kind === "leaf" ? leaf.ranges : []));
+  // Nothing was told: what differs was taken as derived, whole.
+  if (ranges.length === 0) return;
+  ranges.push({ a: rangeOf(endOf(one), 0), b: rangeOf(endOf(other), 0) });
+  for (const { a, b } of ranges) {
+    if (a.offset > atA) addRange(same, rangeOf(atA, a.offset - atA), rangeOf(atB, b.offset - atB));
+    [atA, atB] = [endOf(a), endOf(b)];
+  }
 }
 
 function pathOf(lists: Lists, one: Part, other: Part): string[] {
@@ -286,16 +318,24 @@ function anotherKind(space: Space, path: string[], one: Part, other: Part): void
   space.children.push(counted(space.comparison, leaf));
 }
 
-async function compareGroups(space: Space, one: Part, other: Part, path: string[]): Promise<void> {
+async function compareGroups(
+  space: Space,
+  one: Part,
+  other: Part,
+  path: string[],
+  same: RangePair[] | undefined,
+): Promise<void> {
   const from = space.children.length;
   let inside: { a: Iterable<Part>; b: Iterable<Part> };
   try {
     inside = { a: ahead(one.parts?.() ?? []), b: ahead(other.parts?.() ?? []) };
   } catch (error) {
     if (!(error instanceof BitforbitError)) throw error;
-    return bytesIn(space, path, one, other, `not looked into: ${messageOf(error)}`);
+    bytesIn(space, path, one, other, `not looked into: ${messageOf(error)}`);
+    if (same !== undefined) addSame(same, one, other, space.children.slice(from));
+    return;
   }
-  await compareLists(space, { part: one, parts: inside.a }, { part: other, parts: inside.b }, path);
+  await compareLists(space, { part: one, parts: inside.a }, { part: other, parts: inside.b }, path, same);
   const note = one.compare?.(other, space.a, space.b) ?? one.note;
   const found = space.children[from];
   if (note !== undefined && found !== undefined && found.note === undefined) found.note = note;
@@ -331,7 +371,7 @@ function bytesIn(space: Space, path: string[], one: Part, other: Part, note: str
   );
 }
 
-async function bytesOrPadding(space: Space, above: string[], path: string[], one: Part, other: Part): Promise<void> {
+function bytesOrPadding(space: Space, above: string[], path: string[], one: Part, other: Part): void {
   const note = one.compare?.(other, space.a, space.b) ?? one.note;
   if (one.kind === "bytes") {
     if (one.show !== undefined && other.show !== undefined) return void listing(space, path, one, other, note);
@@ -374,21 +414,6 @@ const HEX_SHOWN = 32;
 
 function hexOf(source: ByteSource, { offset, length }: Part): string {
   return `${hex(source.read(offset, Math.min(length, HEX_SHOWN)))}${length > HEX_SHOWN ? "…" : ""}`;
-}
-
-/** Compares a pair in a space of its own, where its bytes stand in order. */
-async function inWindow(space: Space, path: string[], one: Part, other: Part): Promise<void> {
-  const { comparison, format, depth } = space;
-  const a = partOf(space.a, one.offset, one.length);
-  const b = partOf(space.b, other.offset, other.length);
-  const window = newSpace(comparison, one.kind === "group" ? format : "bytes", a, b, depth);
-  const [left, right] = [rebased(one, one.offset), rebased(other, other.offset)];
-  if (one.kind === "group") await compareGroups(window, left, right, path);
-  else await bytesOrPadding(window, path, path, left, right);
-  const node = nodeOf(window, path);
-  node.place = { a: rangeIn(one), b: rangeIn(other) };
-  comparison.finished(node, a, b);
-  space.children.push(node);
 }
 
 /** `at`: where it would stand on the other side. */

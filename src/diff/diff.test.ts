@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { execFileSync, spawnSync } from "node:child_process";
 import {
+  appendFileSync,
   chmodSync,
   mkdirSync,
   mkdtempSync,
@@ -360,6 +361,19 @@ test("a FIFO, a missing file, or a file against a folder: an answer or an error,
   if (!has("mkfifo")) return;
   execFileSync("mkfifo", [join(root, "pipe")]);
   await assert.rejects(diff(join(root, "pipe"), join(root, "file")), failing(/pipe: not a regular file/));
+});
+
+test("a file that is written to while it is read: an error that says so, in a folder a leaf", async () => {
+  const [a, b] = [fresh(), fresh()];
+  for (const root of [a, b]) mkdirSync(root);
+  const inTar = (): DiffOptions => {
+    writeFileSync(join(a, "f"), tarOf("one\n"));
+    writeFileSync(join(b, "f"), tarOf("two\n"));
+    return { expired: () => (appendFileSync(join(b, "f"), "x"), false) };
+  };
+  await assert.rejects(diff(join(a, "f"), join(b, "f"), inTar()), failing(/f: changed while it was read/));
+  const [leaf] = [...leavesOf((await diff(a, b, inTar())) ?? assert.fail())];
+  assert.match(leaf?.note ?? "", /cannot be read, so it counts as different: f: changed while it was read/);
 });
 
 test("what cannot be looked into is compared as bytes, and says why", async () => {

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, resolve } from "node:path";
-import { type ByteSource, equalSources, openSource } from "../bytesource.ts";
+import { type ByteSource, equalSources } from "../bytesource.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
 import { gunzip, looksLikeGzip } from "../format/gzip.ts";
 import { INFLATION_LIMITS } from "../format/inflation.ts";
@@ -11,6 +11,7 @@ import type { Bounds, Comparison, Incomplete, Proof } from "./comparison.ts";
 import { diffAcross, diffGzip, type Wrapped } from "./compressed.ts";
 import type { Difference, Leaf } from "./difference.ts";
 import { diffDirectories } from "./directory.ts";
+import { betweenFiles } from "./files.ts";
 import { FORMATS } from "./formats.ts";
 import { proveNode } from "./prove.ts";
 import { areTexts, textLeaves } from "./text.ts";
@@ -76,17 +77,7 @@ async function compared(comparison: Comparison, a: string, b: string): Promise<D
     };
     return { kind: "node", path, format: "directory", children: [leaf] };
   }
-  const sourceA = openSource(a);
-  try {
-    const sourceB = openSource(b);
-    try {
-      return await comparison.descend(sourceA, sourceB, path, 0);
-    } finally {
-      sourceB.close();
-    }
-  } finally {
-    sourceA.close();
-  }
+  return await betweenFiles(a, b, undefined, async (left, right) => await comparison.descend(left, right, path, 0));
 }
 
 /** Compares two files of a folder as a part of a larger comparison; `leaves`: how many were found. */
@@ -98,19 +89,11 @@ export async function diffFilePair(
   options: DiffOptions,
 ): Promise<Compared & { leaves: number }> {
   const comparison = newComparison(options);
-  const left = openSource(a, shown);
-  try {
-    const right = openSource(b, shown);
-    try {
-      const difference = await comparison.descend(left, right, path, 0);
-      const { incomplete, proof, leaves } = comparison;
-      return { difference, incomplete, proof, leaves };
-    } finally {
-      right.close();
-    }
-  } finally {
-    left.close();
-  }
+  return await betweenFiles(a, b, shown, async (left, right) => {
+    const difference = await comparison.descend(left, right, path, 0);
+    const { incomplete, proof, leaves } = comparison;
+    return { difference, incomplete, proof, leaves };
+  });
 }
 
 /** Compares two contents that are at hand already. See `diff`. */

@@ -7,6 +7,7 @@ import { nameBytesIn } from "../tree.ts";
 import { type Comparison, counted, isFull, onlyLeaf, shortened, whyFull } from "./comparison.ts";
 import type { Difference, Leaf } from "./difference.ts";
 import { type FileAnswer, type FilePair, inThreads, threadsFor } from "./pool.ts";
+import { betweenFiles } from "./files.ts";
 import { renamed } from "./renames.ts";
 
 const MAX_DEPTH = 1000;
@@ -149,14 +150,14 @@ async function listed(walk: Walk, place: Place, side: "a" | "b"): Promise<Buffer
     return await nameBytesIn(place[side]);
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
-    walk.children.push(unreadable(walk, place.shown, side, error));
+    walk.children.push(unreadable(walk, place.shown, error, side));
     return undefined;
   }
 }
 
 /** Equal or not cannot be known: that is said, never guessed. */
-function unreadable(walk: Walk, shown: string, side: "a" | "b", error: unknown): Leaf {
-  const note = `cannot be read in ${side}, so it counts as different: ${messageOf(error)}`;
+function unreadable(walk: Walk, shown: string, error: unknown, side?: "a" | "b"): Leaf {
+  const note = `cannot be read${side === undefined ? "" : ` in ${side}`}, so it counts as different: ${messageOf(error)}`;
   const path = shown === "" ? walk.path : [...walk.path, shown];
   return counted(walk.comparison, { kind: "leaf", path, what: "bytes", ranges: [], note });
 }
@@ -195,7 +196,7 @@ async function diffPlace(walk: Walk, place: Place, depth: number): Promise<void>
     statsA = lstatSync(place.a);
     statsB = lstatSync(place.b);
   } catch (error) {
-    walk.children.push(unreadable(walk, place.shown, "a", error));
+    walk.children.push(unreadable(walk, place.shown, error));
     return;
   }
   if (statsA.ino !== 0 && statsA.dev === statsB.dev && statsA.ino === statsB.ino) return;
@@ -248,29 +249,28 @@ function diffLinks(walk: Walk, place: Place, path: string[]): void {
 }
 
 async function diffFiles(walk: Walk, place: Place, path: string[]): Promise<void> {
-  const opened: OpenSource[] = [];
-  const open = (at: Buffer): ByteSource => {
-    const source = openSource(at, place.shown);
-    opened.push(source);
-    return source;
-  };
-  let side: "a" | "b" = "a";
-  try {
-    const a = open(place.a);
-    side = "b";
-    const b = open(place.b);
-    if (a.size + b.size >= WORTH_A_THREAD) {
+  await reading(walk, place.shown, async () => {
+    await betweenFiles(place.a, place.b, place.shown, async (a, b) => {
+      if (a.size + b.size < WORTH_A_THREAD) return tell(walk, await walk.comparison.descend(a, b, path, 0));
       // Others may share the work: what is large is left until all is known.
       if (!equalSources(a, b)) walk.large.push({ ...place, path, size: a.size + b.size });
-      return;
-    }
-    const difference = await walk.comparison.descend(a, b, path, 0);
-    if (difference !== undefined) walk.children.push(difference);
+    });
+  });
+}
+
+function tell(walk: Walk, difference: Difference | undefined): void {
+  if (difference !== undefined) walk.children.push(difference);
+}
+
+/** What cannot be read is a leaf that says so, and not the end of everything. */
+async function reading(walk: Walk, shown: string, work: () => Promise<void>): Promise<void> {
+  const before = walk.children.length;
+  try {
+    await work();
   } catch (error) {
     if (!(error instanceof BitforbitError) && systemCode(error) === undefined) throw error;
-    walk.children.push(unreadable(walk, place.shown, side, error));
-  } finally {
-    for (const source of opened) source.close();
+    walk.children.length = before;
+    walk.children.push(unreadable(walk, shown, error));
   }
 }
 
@@ -289,23 +289,11 @@ async function diffLarge(walk: Walk): Promise<void> {
 }
 
 async function diffFilePlace(walk: Walk, { a, b, shown, path }: FilePair): Promise<void> {
-  try {
-    const left = openSource(a, shown);
-    try {
-      const right = openSource(b, shown);
-      try {
-        const difference = await walk.comparison.descend(left, right, path, 0);
-        if (difference !== undefined) walk.children.push(difference);
-      } finally {
-        right.close();
-      }
-    } finally {
-      left.close();
-    }
-  } catch (error) {
-    if (!(error instanceof BitforbitError) && systemCode(error) === undefined) throw error;
-    walk.children.push(unreadable(walk, shown, "a", error));
-  }
+  await reading(walk, shown, async () => {
+    await betweenFiles(a, b, shown, async (left, right) => {
+      tell(walk, await walk.comparison.descend(left, right, path, 0));
+    });
+  });
 }
 
 /** What a thread found counts as if it had been found here. */
@@ -313,7 +301,7 @@ function take(walk: Walk, { shown }: FilePair, answer: FileAnswer | undefined): 
   const { comparison } = walk;
   if (answer?.found === undefined) {
     const { code = "input", message = "not compared" } = answer?.error ?? {};
-    walk.children.push(unreadable(walk, shown, "a", new BitforbitError(code, message)));
+    walk.children.push(unreadable(walk, shown, new BitforbitError(code, message)));
     return;
   }
   const { difference, incomplete, proof, leaves } = answer.found;

@@ -1,6 +1,6 @@
 import type { Part } from "../format/part.ts";
 import type { Space } from "./compare.ts";
-import { type Comparison, counted, fieldText, isFull, MAX_EXCERPT } from "./comparison.ts";
+import { type Comparison, counted, fieldText, isFull, MAX_EXCERPT, shortened } from "./comparison.ts";
 import type { Leaf, Range } from "./difference.ts";
 
 /** What only follows from other differences of a space, gathered. */
@@ -38,6 +38,7 @@ export function fieldLeaf(space: Space, path: string[], one: Part, other: Part):
   const key = `${path.join("\0")}\0\0${label}`;
   const value = (part: Part, side: "a" | "b"): string => part.show?.() ?? fieldText(bytesOf(space, part, side));
   const [a, b] = [value(one, "a"), value(other, "b")];
+  if (a === b && !(one.note ?? other.note)) return notation(space, path, label, one, other);
   const half = one.length === 0 || other.length === 0;
   const known = space.joined.get(key);
   const [bytesA, bytesB] = [bytesOf(space, one, "a"), bytesOf(space, other, "b")];
@@ -49,7 +50,7 @@ export function fieldLeaf(space: Space, path: string[], one: Part, other: Part):
     return;
   }
   const said = one.compare?.(other, space.a, space.b) ?? one.note ?? other.note;
-  const note = said ?? (a === b ? "the same value, written differently" : undefined);
+  const note = said ?? (a === b ? "the same value, written in another way" : undefined);
   const leaf: Leaf = {
     kind: "leaf",
     path,
@@ -61,6 +62,32 @@ export function fieldLeaf(space: Space, path: string[], one: Part, other: Part):
     bytesA,
     bytesB,
     ...(note === undefined ? {} : { note }),
+  };
+  space.joined.set(key, leaf);
+  space.children.push(counted(space.comparison, leaf));
+}
+
+/** Values that are the same and only written in another way are told together. */
+function notation(space: Space, path: string[], label: string, one: Part, other: Part): void {
+  const range = { a: { offset: one.offset, length: one.length }, b: { offset: other.offset, length: other.length } };
+  const key = `${path.join("\0")}\0notation`;
+  const known = space.joined.get(key);
+  if (known !== undefined) {
+    known.ranges.push(range);
+    if (!(known.a ?? "").split(", ").includes(label)) known.b = known.a = shortened(`${known.a}, ${label}`);
+    return;
+  }
+  const leaf: Leaf = {
+    kind: "leaf",
+    path,
+    what: "field",
+    field: "notation",
+    a: label,
+    b: label,
+    ranges: [range],
+    bytesA: bytesOf(space, one, "a"),
+    bytesB: bytesOf(space, other, "b"),
+    note: "the same values, written in another way",
   };
   space.joined.set(key, leaf);
   space.children.push(counted(space.comparison, leaf));

@@ -71,15 +71,3 @@ export class PartList {
     return part;
   }
 }
-
-/** A part whose offsets, and those of its parts, count from `base` on. */
-export function rebased(part: Part, base: number): Part {
-  const { parts } = part;
-  const moved: Part = { ...part, offset: part.offset - base };
-  if (parts !== undefined) {
-    moved.parts = function* () {
-      for (const inner of parts()) yield rebased(inner, base);
-    };
-  }
-  return moved;
-}

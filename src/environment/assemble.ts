@@ -17,7 +17,7 @@ import type { EnvironmentPackage } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
 import { freshBuildUid } from "../sandbox/host.ts";
 import { walkTree } from "../tree.ts";
-import { bodyPath } from "./bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { type InsideContext, runInside, type ShiftedClock } from "./configure.ts";
 import type { EnvironmentContext } from "./context.ts";
 import { type ControlFiles, type UnpackedPackage, writeDatabase, writeInfo } from "./dpkg-database.ts";
@@ -108,7 +108,7 @@ async function controlsOf(
       late(a) - late(b) || b.size - a.size || byteOrder(a.name, b.name) || byteOrder(a.architecture, b.architecture),
   );
   return await pooled(ordered, async (locked) => {
-    const path = bodyPath(cache, locked.sha256);
+    const path = bodyPath(cache, `sha256:${locked.sha256}`);
     return { locked, path, control: await readControl(path, locked, temporary) };
   });
 }

@@ -3,15 +3,11 @@
  * written durably, never replaced while they are right, and digested again at every use.
  */
 import { link, mkdir, open, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { bodyPath } from "../body-path.ts";
 import { digestOfFile } from "../digest.ts";
 import { syncFolder } from "../durable.ts";
 import { systemCode } from "../errors.ts";
-
-/** Where the file with this SHA-256 (64 hexadecimal digits) lies, whether it is there or not. */
-export function bodyPath(cache: string, sha256: string): string {
-  return join(cache, "bodies", "sha256", sha256.slice(0, 2), sha256);
-}
 
 /**
  * Whether the body is there and is what its name says. A poisoned one is
@@ -23,7 +19,7 @@ export async function checkBody(
   what: string,
   say: (line: string) => void,
 ): Promise<boolean> {
-  const path = bodyPath(cache, sha256);
+  const path = bodyPath(cache, `sha256:${sha256}`);
   try {
     if ((await digestOfFile(path)) === `sha256:${sha256}`) return true;
   } catch (error) {
@@ -41,7 +37,7 @@ export async function checkBody(
  * wins, with the same content.
  */
 export async function keepBody(cache: string, from: string, sha256: string): Promise<void> {
-  const path = bodyPath(cache, sha256);
+  const path = bodyPath(cache, `sha256:${sha256}`);
   const file = await open(from, "r");
   try {
     await file.chmod(0o644);

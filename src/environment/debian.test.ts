@@ -11,7 +11,7 @@ import { type HostAbilities, probeHost } from "../sandbox/host.ts";
 import { namesIn, removeTree } from "../tree.ts";
 import { lackingForArchive, smallArchive, type SmallArchive } from "./archive-for-tests.ts";
 import { assemble } from "./assemble.ts";
-import { bodyPath } from "./bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { type DebianContext, openDebian, ownArchitecture, resolveDebian } from "./debian.ts";
 import { rootDigest } from "../root-digest.ts";
 
@@ -221,7 +221,7 @@ describe("a Debian environment", { skip, concurrency: false }, () => {
   test("refuses a poisoned package in the cache, names it and fetches it anew", async () => {
     const cache = join(folder, "two");
     const greet = locked.packages.find(({ name }) => name === "greet");
-    writeFileSync(bodyPath(cache, greet?.sha256 ?? ""), "poison");
+    writeFileSync(bodyPath(cache, `sha256:${greet?.sha256 ?? ""}`), "poison");
     await removeTree(join(cache, "roots"));
     said = [];
     assert.equal((await openDebian(locked, contextIn("two"))).digest, locked.root);

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import test, { after } from "node:test";
 import { systemClock } from "../clock.ts";
 import { credentialsOfClients } from "../oci/credentials.ts";
-import { bodyPath } from "../oci/bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { file, folder, imageOf, indexOf, plainLayer, whiteout } from "../oci/test-images.ts";
 import { pushed, startRegistry, type TestRegistry, WITHOUT_REGISTRY } from "../oci/test-registry.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
@@ -102,7 +102,7 @@ test("what is in the cache needs no registry, and what is not is named", options
   await removeTree(join(context.cache, "roots"));
   assert.equal((await openOci(locked, context)).digest, root.digest);
   await removeTree(join(context.cache, "roots"));
-  rmSync(bodyPath(join(context.cache, "bodies"), locked.layers[1] ?? locked.root));
+  rmSync(bodyPath(context.cache, locked.layers[1] ?? locked.root));
   await assert.rejects(openOci(locked, context), /cannot talk to 127\.0\.0\.1:\d+: .*ECONNREFUSED/);
 });
 

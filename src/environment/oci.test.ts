@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { BitforbitError } from "../errors.ts";
-import { bodyPath } from "../oci/bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import {
   file,
   folder,
@@ -101,7 +101,7 @@ test("what was changed in the cache is named and made anew", async () => {
     assert.match(context.said.join("\n"), /was changed \((?:usr\/bin|etc\/extra|etc)/);
     assert.equal(readFileSync(tool, "utf8"), "#!/bin/sh\n");
   }
-  const body = bodyPath(join(context.cache, "bodies"), locked.layers[0] ?? locked.root);
+  const body = bodyPath(context.cache, locked.layers[0] ?? locked.root);
   writeFileSync(body, "poison");
   await removeTree(join(context.cache, "roots"));
   assert.equal((await openOci(locked, context)).digest, root.digest);

@@ -12,7 +12,7 @@ import { lstatSync } from "node:fs";
 import { chmod, mkdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, hexOf, isDigest } from "../digest.ts";
-import { syncFolder, writeDurable } from "../durable.ts";
+import { spaceError, syncFolder, writeDurable } from "../durable.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
@@ -106,7 +106,7 @@ export async function keepRoot(
         await writeDurable(join(base, `${key}.digest`), `${root.digest}\n`);
         return root;
       } catch (error) {
-        throw spaceError(error);
+        throw spaceError(error, "assemble the environment", MORE_SPACE);
       } finally {
         await removeTree(temporary);
       }
@@ -142,13 +142,7 @@ async function published(
   return { folder: join(entry, "root"), digest };
 }
 
-function spaceError(error: unknown): unknown {
-  if (systemCode(error) !== "ENOSPC" && systemCode(error) !== "EDQUOT") return error;
-  return new BitforbitError("outside", "no space left to assemble the environment", {
-    cause: error,
-    hint: "free disk space, or set BITFORBIT_HOME to where there is more, then run again",
-  });
-}
+const MORE_SPACE = "free disk space, or set BITFORBIT_HOME to where there is more, then run again";
 
 /** The last line: without it the listing is a part of one. */
 const END = "end\n";

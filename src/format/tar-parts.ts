@@ -2,7 +2,7 @@ import { showable } from "../bytes.ts";
 import type { ByteSource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Part } from "./part.ts";
-import { tarSpans } from "./tar-spans.ts";
+import { type TarSpan, tarSpans } from "./tar-spans.ts";
 import { NO_GLOBALS, type PaxGlobals, TAR_LIMITS, type TarEntry, tarEntryAt } from "./tar.ts";
 
 /**
@@ -54,11 +54,14 @@ function memberPart(source: ByteSource, { name, type, size, start, end }: TarEnt
 }
 
 function* partsOf(source: ByteSource, entry: TarEntry): Generator<Part> {
-  for (const { field, offset, length } of tarSpans(source, entry)) {
-    const label = LABEL[field] ?? field;
-    const said = valueOf(entry, label);
-    const show = said === undefined ? {} : { show: () => said };
-    yield { key: field, kind: DERIVED.has(field) ? "derived" : "field", label, offset, length, ...show };
+  const spans = tarSpans(source, entry);
+  for (let at = 0; at < spans.length;) {
+    // The header block of an extension is one thing: on one side only it is one difference, not twelve.
+    const block = spans.slice(at).findIndex(({ field }) => !field.startsWith(EXTENSION));
+    const inside = spans.slice(at, block < 0 ? spans.length : at + block);
+    if (inside.length > 1) yield extensionPart(source, inside);
+    else for (const span of spans.slice(at, at + 1)) yield fieldPart(entry, span);
+    at += Math.max(1, inside.length);
   }
   const { dataOffset, size, end } = entry;
   yield { key: "", kind: "content", offset: dataOffset, length: size, name: entry.name };
@@ -69,6 +72,36 @@ function* partsOf(source: ByteSource, entry: TarEntry): Generator<Part> {
     length: end - dataOffset - size,
     note: "bytes between a member and the next, which should be zeros",
   };
+}
+
+const EXTENSION = "extension.";
+
+function extensionPart(source: ByteSource, spans: readonly TarSpan[]): Part {
+  const [first, last] = [spans[0], spans.at(-1)];
+  const offset = first?.offset ?? 0;
+  return {
+    key: "extension header",
+    kind: "group",
+    offset,
+    length: (last?.offset ?? 0) + (last?.length ?? 0) - offset,
+    show: () => "a header of its own for long or precise values (PAX or GNU)",
+    parts: () =>
+      spans.map(({ field, offset: at, length }): Part => {
+        const key = field.slice(EXTENSION.length);
+        const kind = DERIVED.has(field) ? "derived" : key === "padding" ? "padding" : "field";
+        const text = (): string => showable(source.read(at, length)).replace(/[\0 ]+$/, "");
+        const octal = (): string => String(Number.parseInt(text(), 8));
+        return { key, kind, offset: at, length, show: key === "mtime" ? octal : text };
+      }),
+  };
+}
+
+function fieldPart(entry: TarEntry, { field, offset, length }: TarSpan): Part {
+  if (field === "extension.padding") return { key: field, kind: "padding", label: "padding", offset, length };
+  const label = LABEL[field] ?? field;
+  const said = valueOf(entry, label);
+  const show = said === undefined ? {} : { show: () => said };
+  return { key: field, kind: DERIVED.has(field) ? "derived" : "field", label, offset, length, ...show };
 }
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -15,7 +15,7 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { canonicalJson, type JsonObject } from "../json.ts";
 import type { Recipe } from "../recipe/recipe.ts";
-import { bodyPath } from "../record/bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { readRecording, type Recording, saveRecording } from "../record/recording.ts";
 import { removeTree } from "../tree.ts";
 import { contentOf, type DepsFile, depsFiles } from "./deps-content.ts";

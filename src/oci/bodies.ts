@@ -7,9 +7,10 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { bodyIn } from "../body-path.ts";
 import { systemClock } from "../clock.ts";
-import { type Digest, digestOfFile, hexOf } from "../digest.ts";
-import { syncFolder } from "../durable.ts";
+import { type Digest, digestOfFile } from "../digest.ts";
+import { spaceError, syncFolder } from "../durable.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { namesIn } from "../tree.ts";
@@ -17,18 +18,12 @@ import type { BlobDescriptor } from "./manifest.ts";
 
 type Pieces = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
-/** Where the bytes of a digest lie. */
-export function bodyPath(folder: string, digest: Digest): string {
-  const hex = hexOf(digest);
-  return join(folder, "sha256", hex.slice(0, 2), hex);
-}
-
 /** What is known of a body: "poisoned" when other bytes lie in its place. */
 export async function bodyState(
   folder: string,
   blob: Pick<BlobDescriptor, "digest" | "size">,
 ): Promise<"whole" | "missing" | "poisoned"> {
-  const path = bodyPath(folder, blob.digest);
+  const path = bodyIn(folder, blob.digest);
   try {
     const stats = await stat(path);
     if (!stats.isFile() || stats.size !== blob.size) return "poisoned";
@@ -50,7 +45,7 @@ export async function writeBody(
   pieces: Pieces,
   what: string,
 ): Promise<string> {
-  const path = bodyPath(folder, blob.digest);
+  const path = bodyIn(folder, blob.digest);
   const home = dirname(path);
   await mkdir(home, { recursive: true });
   const temporary = join(folder, `.tmp-${uniqueName(systemEntropy)}`);
@@ -59,11 +54,7 @@ export async function writeBody(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    if (systemCode(error) !== "ENOSPC" && systemCode(error) !== "EDQUOT") throw error;
-    throw new BitforbitError("outside", `no space left to write ${path}`, {
-      cause: error,
-      hint: "free disk space, then run again",
-    });
+    throw spaceError(error, `write ${path}`);
   }
   await syncFolder(home);
   return path;

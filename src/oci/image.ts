@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { readFile } from "node:fs/promises";
 import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
-import { bodyPath, bodyState, writeBody } from "./bodies.ts";
+import { bodyIn } from "../body-path.ts";
+import { bodyState, writeBody } from "./bodies.ts";
 import { openLayout } from "./layout.ts";
 import {
   type BlobDescriptor,
@@ -113,7 +114,7 @@ async function keep(document: Pick<Document, "bytes" | "digest">, bodies: string
 }
 
 async function keptDocument(digest: Digest, options: ImageOptions): Promise<Uint8Array | undefined> {
-  const path = bodyPath(options.bodies, digest);
+  const path = bodyIn(options.bodies, digest);
   const bytes = await readFile(path).catch(() => undefined);
   if (bytes === undefined || bytes.length > MAX_MANIFEST_BYTES) return undefined;
   if (digestOf(bytes) === digest) return new Uint8Array(bytes);
@@ -172,7 +173,7 @@ async function fetched(
   what: string,
   options: ImageOptions,
 ): Promise<string> {
-  const path = bodyPath(options.bodies, blob.digest);
+  const path = bodyIn(options.bodies, blob.digest);
   const state = await bodyState(options.bodies, blob);
   if (state === "whole") return path;
   if (state === "poisoned") options.say?.(`${path} does not hold what its name says: fetching it anew`);

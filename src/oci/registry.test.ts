@@ -11,7 +11,8 @@ import { utf8 } from "../bytes.ts";
 import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { namesIn, removeTree } from "../tree.ts";
-import { bodyPath, writeBody } from "./bodies.ts";
+import { bodyIn } from "../body-path.ts";
+import { writeBody } from "./bodies.ts";
 import { retryAfter } from "./http.ts";
 import { OCI_MANIFEST } from "./manifest.ts";
 import { openRegistry, type Registry, type RegistryOptions } from "./registry.ts";
@@ -96,7 +97,7 @@ test("a server that always breaks is given up, and nothing is kept", async () =>
   const registry = await faulty((_request, response) => response.destroy());
   const blob = { digest: digestOf("never"), size: 5 };
   await assert.rejects(pull(registry, blob), /cannot talk to 127/);
-  assert.equal(existsSync(bodyPath(bodies, blob.digest)), false);
+  assert.equal(existsSync(bodyIn(bodies, blob.digest)), false);
   assert.deepEqual(registry.waits.slice(0, 4), [250, 500, 1000, 2000]);
   assert.deepEqual(
     (await namesIn(bodies)).filter((name) => name.startsWith(".tmp-")),
@@ -119,7 +120,7 @@ test("wrong bytes, too few and too many are named and not kept", async () => {
     const folder = join(home, "wrong");
     const registry = await faulty((_request, response) => response.end(bytes));
     await assert.rejects(writeBody(folder, BLOB, registry.blob("a/b", BLOB), "the blob"), said);
-    assert.equal(existsSync(bodyPath(folder, BLOB.digest)), false);
+    assert.equal(existsSync(bodyIn(folder, BLOB.digest)), false);
   }
 });
 

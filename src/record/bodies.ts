@@ -3,17 +3,11 @@ import { createHash, type Hash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Digest, digestOfFile, hexOf } from "../digest.ts";
-import { syncFolder } from "../durable.ts";
+import { bodyPath } from "../body-path.ts";
+import { type Digest, digestOfFile } from "../digest.ts";
+import { spaceError, syncFolder } from "../durable.ts";
 import { systemEntropy, uniqueName } from "../entropy.ts";
-import { BitforbitError, systemCode } from "../errors.ts";
 import type { Checksums } from "../material.ts";
-
-/** The place of a body in the cache. */
-export function bodyPath(cache: string, digest: Digest): string {
-  const hex = hexOf(digest);
-  return join(cache, "bodies", "sha256", hex.slice(0, 2), hex);
-}
 
 /** A body that is being written; `checksums` has sha1, sha256 and sha512 once it is kept. */
 export interface BodyWriter {
@@ -68,7 +62,7 @@ export class BodyStore {
     // Clients need not wait for the disk: `settle` does.
     const syncing = file
       .sync()
-      .catch((error: unknown) => void (this.#failure ??= diskError(error, place)))
+      .catch((error: unknown) => void (this.#failure ??= spaceError(error, `write ${place}`)))
       .finally(() => file.close());
     this.#syncing.add(syncing);
     void syncing.finally(() => this.#syncing.delete(syncing));
@@ -95,7 +89,7 @@ class Writer implements BodyWriter {
     try {
       for (let at = 0; at < chunk.length;) at += (await this.#file.write(chunk, at)).bytesWritten;
     } catch (error) {
-      throw diskError(error, this.path);
+      throw spaceError(error, `write ${this.path}`);
     }
   }
 
@@ -111,12 +105,4 @@ class Writer implements BodyWriter {
     await this.#file.close().catch(() => undefined);
     await rm(this.path, { force: true });
   }
-}
-
-function diskError(error: unknown, path: string): unknown {
-  if (systemCode(error) !== "ENOSPC" && systemCode(error) !== "EDQUOT") return error;
-  return new BitforbitError("outside", `no space left to write ${path}`, {
-    cause: error,
-    hint: "free disk space, then run again",
-  });
 }

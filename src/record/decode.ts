@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { pipeline, type Readable, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import { BitforbitError } from "../errors.ts";
-import { bodyPath } from "./bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { headerOf } from "./headers.ts";
 import type { Exchange } from "./recording.ts";
 

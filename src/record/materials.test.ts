@@ -10,7 +10,7 @@ import { type Digest, digestOf } from "../digest.ts";
 import { gzipBytes } from "../format/gzip.ts";
 import { tarBytes } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
-import { bodyPath } from "./bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { withMaterials } from "./materials.ts";
 import { type Exchange, recordingOf } from "./recording.ts";
 

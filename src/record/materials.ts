@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openSource } from "../bytesource.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import type { Checksums } from "../material.ts";
-import { bodyPath } from "./bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { debPurl, fileName, type FileKind, goModule, kindOfFile, tarballPurl } from "./contents.ts";
 import { codingOf, decodedBody } from "./decode.ts";
 import { headerOf } from "./headers.ts";

@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { digestOf } from "../digest.ts";
 import { makeAuthority } from "./authority.ts";
-import { bodyPath } from "./bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { type Note, type RecorderOptions, startRecorder } from "./recorder.ts";
 import { type Recording, readRecording, saveRecording } from "./recording.ts";
 import { startReplayer, type Unanswered } from "./replayer.ts";

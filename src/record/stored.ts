@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { BitforbitError, systemCode } from "../errors.ts";
-import { bodyPath } from "./bodies.ts";
+import { bodyPath } from "../body-path.ts";
 import { codingOf, decoded, takesCoding } from "./decode.ts";
 import { ended, refuse } from "./proxy.ts";
 import type { Exchange } from "./recording.ts";
