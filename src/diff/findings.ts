@@ -17,7 +17,7 @@ export const RANKS = ["content", "order", "metadata", "storage", "derived"] as c
 export type Rank = (typeof RANKS)[number];
 
 const METADATA =
-  /(?:^|[ ._-])(?:[mac]?time|date|timestamp|mode|permissions|[ug]id|[ug]name|owner|user|group|dev(?:major|minor|ice)?|inode|nlink|links|flags|version made by|made by|host|os|level|xattrs?|acl|attributes|comment)$/i;
+  /(?:^|[ ._-])(?:[mac]?time|date|timestamp|mode|permissions|[ug]id|[ug]name|owner|user|group|dev(?:major|minor|ice)?|inode|nlink|links|flags|version made by|made by|host|os|level|xattrs?|acl|attributes|comment|format|notation|xfl)$/i;
 
 /** How much a leaf of this kind matters. */
 export function rankOf(leaf: Leaf): Rank {

@@ -156,7 +156,7 @@ test("a screen has no more lines than it was given, and says what it does not sh
   for (const maxTotal of [10, 24, 50]) {
     const lines = renderText(many, { width: 80, maxTotal });
     assert.ok(lines.length <= maxTotal, `${lines.length} lines of ${maxTotal}`);
-    assert.match(lines.at(-1) ?? "", /… and \d+ more differences/);
+    assert.match(lines.at(-1) ?? "", /… and \d+ more differences: --full/);
   }
   const all = renderText(many, { width: 80 });
   assert.ok(all.some((line) => line.includes("mtime  1 (1970-01-01T00:00:01Z) → 2 (1970-01-01T00:00:02Z)")));

@@ -101,8 +101,9 @@ const tail = (characters: readonly string[], columns: number): string =>
 /** What a leaf says beyond its title, at most `most` lines. */
 export function bodyLines(canvas: Canvas, leaf: Leaf, room: number, most: number): string[] {
   if (isLines(leaf)) return textLines(canvas, leaf, room, most);
-  if (isHex(leaf)) return hexLines(canvas, leaf, room, most);
-  if (leaf.what === "only-a" || leaf.what === "only-b") return onlyLines(canvas, leaf, room, Math.min(most, 6));
+  const only = leaf.what === "only-a" || leaf.what === "only-b";
+  if (isHex(leaf)) return hexLines(canvas, leaf, room, only ? Math.min(most, 4) : most);
+  if (only) return onlyLines(canvas, leaf, room, Math.min(most, 6));
   return [];
 }
 
@@ -184,10 +185,13 @@ function halved(canvas: Canvas, lines: string[], most: number): string[] {
 // oxlint-disable-next-line no-control-regex -- our own colours
 const plainStart = (line: string): string => line.replace(/^(?:\u001b\[\d+m)+/, "").slice(0, 1);
 
-const WIDE_ROW = 12 + 16 * 3 + 2 + 16;
+/** Columns of a row besides its offset: sign, blanks, bytes with their brackets, characters. */
+const rowColumns = (perRow: number): number => 2 + 1 + perRow * 3 + 2 + 1 + perRow;
 
 function hexLines(canvas: Canvas, leaf: Leaf, room: number, most: number): string[] {
-  const perRow = room >= WIDE_ROW ? 16 : room >= 12 + 8 * 3 + 2 + 8 ? 8 : 4;
+  const end = Math.max(0, ...leaf.ranges.slice(-1).flatMap(({ a, b }) => [a.offset + a.length, b.offset + b.length]));
+  const digits = Math.max(6, end.toString(16).length);
+  const perRow = [16, 8].find((count) => room >= digits + rowColumns(count)) ?? 4;
   const ranges = leaf.ranges.map(({ a, b }) => [a.offset, a.length, b.offset, b.length] as const);
   const none = new Uint8Array(0);
   const rows = hexRows(
@@ -204,21 +208,22 @@ function hexLines(canvas: Canvas, leaf: Leaf, room: number, most: number): strin
     const [hasA, hasB] = [row.a.some((byte) => byte >= 0), row.b.some((byte) => byte >= 0)];
     return [
       ...(row.skipped > 0 ? [canvas.paint("dim", "…")] : []),
-      ...(hasA ? [hexLine(canvas, row, "a", perRow)] : []),
-      ...(hasB ? [hexLine(canvas, row, "b", perRow)] : []),
+      ...(hasA ? [hexLine(canvas, row, "a", { perRow, digits })] : []),
+      ...(hasB ? [hexLine(canvas, row, "b", { perRow, digits })] : []),
     ];
   });
   const last = leaf.ranges.at(-1);
-  const end = rows.at(-1);
+  const lastRow = rows.at(-1);
   const rest =
-    last === undefined || end === undefined
+    last === undefined || lastRow === undefined
       ? 0
-      : Math.max(last.a.offset + last.a.length - end.atA, last.b.offset + last.b.length - end.atB) - perRow;
+      : Math.max(last.a.offset + last.a.length - lastRow.atA, last.b.offset + last.b.length - lastRow.atB) - perRow;
   return rest > 0 ? [...lines, canvas.paint("dim", "…")] : lines;
 }
 
-/** `- 00000080  31 36[30]30 …  16·0`: differing bytes in colour, or in brackets. */
-function hexLine(canvas: Canvas, row: HexRow, side: "a" | "b", perRow: number): string {
+/** `- 000080  31 36[30]30 …  16·0`: differing bytes in colour, or in brackets. */
+function hexLine(canvas: Canvas, row: HexRow, side: "a" | "b", shape: { perRow: number; digits: number }): string {
+  const { perRow, digits } = shape;
   const bytes = side === "a" ? row.a : row.b;
   const style: Style = side === "a" ? "red" : "green";
   const strong: Style = [style, "inverse"].flat() as Style;
@@ -237,6 +242,6 @@ function hexLine(canvas: Canvas, row: HexRow, side: "a" | "b", perRow: number): 
     ascii += differs ? canvas.paint(strong, character) : character;
   }
   text += marked ? to : " ";
-  const offset = (side === "a" ? row.atA : row.atB).toString(16).padStart(8, "0");
+  const offset = (side === "a" ? row.atA : row.atB).toString(16).padStart(digits, "0");
   return `${canvas.paint(style, side === "a" ? "-" : "+")} ${canvas.paint("dim", offset)} ${text} ${ascii}`.trimEnd();
 }

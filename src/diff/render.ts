@@ -60,7 +60,12 @@ export function renderText(difference: Difference, options: RenderOptions = {}):
   const { lines, shown } = bodyOf(page, findings, bodies.at(-1) ?? 2, room - 1);
   if (shown === findings.length) return [...head, "", ...lines];
   const hidden = findings.slice(shown).reduce((sum, finding) => sum + finding.count, 0);
-  return [...head, "", ...lines, page.paint("dim", `… and ${counted(hidden, "more difference")}`)];
+  return [
+    ...head,
+    "",
+    ...lines,
+    page.paint("dim", `… and ${counted(hidden, "more difference")}: --full shows more, --html FILE all`),
+  ];
 }
 
 /** How much differs, and what in which file. */
@@ -204,6 +209,10 @@ function titleAndBody(page: Page, { leaf }: Finding, label: string, most: number
     ];
   }
   const values = leaf.a !== undefined || leaf.b !== undefined;
+  if (leaf.what === "field" && values && leaf.a === leaf.b) {
+    const shown = middle(visible(leaf.a ?? ""), Math.max(10, room - label.length - place.length - 6));
+    return [`${label}  ${shown}  ${page.paint("dim", place)}`, ...body.slice(0, 2)];
+  }
   if (body.length === 0 && values) return valueLines(page, leaf, label, room);
   return [`${label}${place === "" ? "" : `  ${page.paint("dim", place)}`}`, ...body];
 }
