@@ -122,7 +122,9 @@ class Page {
     const width = this.#probe.getBoundingClientRect().width / 100 || 8;
     const cell = (this.#feed.clientWidth - 44) / 2 - 20;
     const columns = Math.max(12, Math.floor(cell / width));
-    return { columns, perRow: columns >= 10 + 16 * 4 + 2 ? 16 : columns >= 10 + 8 * 4 + 2 ? 8 : 4 };
+    // Bytes are set smaller: 11.5 against 12.5 pixels.
+    const narrow = (cell / width) * (12.5 / 11.5);
+    return { columns, perRow: [16, 8].find((count) => narrow >= 8 + 2 + count * 4 + 2) ?? 4 };
   }
 
   #resized(): void {
