@@ -6,7 +6,7 @@
 import { BitforbitError } from "../errors.ts";
 import { isObject } from "../json.ts";
 import type { Difference, Leaf } from "./difference.ts";
-import { kindOf, leafBytes } from "./findings.ts";
+import { isNotCompared, kindOf, leafBytes } from "./findings.ts";
 
 export interface Rule {
   /** As it was given: `path *.pyc`, `kind field:mtime`. */
@@ -120,6 +120,8 @@ function matcherOf({ path, kind }: Rule): Matcher {
 }
 
 function kindMatches(kind: string, leaf: Leaf, formats: readonly string[]): boolean {
+  // What was not compared is of no kind yet: only its place can be left out.
+  if (isNotCompared(leaf.note)) return false;
   if (kind.startsWith("format:")) return formats.includes(kind.slice("format:".length));
   return kindOf(leaf) === kind || (leaf.what === "field" && kind === `field:${leaf.field}`);
 }

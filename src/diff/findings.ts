@@ -12,6 +12,11 @@ export function kindOf(leaf: Leaf): string {
   return field === "derived" || field === "padding" || field === "compressed" ? field : `field:${field}`;
 }
 
+/** Whether a note says that something was not compared, or not looked into. */
+export function isNotCompared(note: string | undefined): boolean {
+  return note !== undefined && /\bnot (?:looked into|compared|read)\b/.test(note);
+}
+
 /** What matters more comes first. */
 export const RANKS = ["content", "order", "metadata", "storage", "derived"] as const;
 export type Rank = (typeof RANKS)[number];

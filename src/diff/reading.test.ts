@@ -233,6 +233,12 @@ test("what is excluded is counted, never silent, and nothing is then called iden
   assert.equal(verdictOf(readingOf(undefined)), "identical");
 });
 
+test("what was not compared cannot be left out by its kind: nobody knows what it is", () => {
+  const rest = { ...text(["x"], "1", "2"), note: "over 50000 differences: the rest was not looked into" };
+  assert.equal(withoutExcluded(folder(rest), [kindRule("text")]).difference?.children.length, 1);
+  assert.equal(withoutExcluded(folder(rest), [pathRule("x")]).difference, undefined);
+});
+
 test("format:NAME takes out what was found inside of it; profiles say why, and nothing unknown", () => {
   const inside = folder(
     { kind: "node", path: ["x"], format: "ELF", children: [text(["x", "s"], "1", "2")] },

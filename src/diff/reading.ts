@@ -2,7 +2,7 @@
 import type { Incomplete, Proof } from "./comparison.ts";
 import type { Difference } from "./difference.ts";
 import type { Excluded } from "./exclusion.ts";
-import { grouped } from "./findings.ts";
+import { grouped, isNotCompared } from "./findings.ts";
 
 /** What `--prove` shows: in every space of bytes the leaves and what is the same cover each byte once, and applied to A they give B. */
 export interface Certificate {
@@ -52,14 +52,13 @@ export interface Reading {
   certificate?: Certificate;
 }
 
-const NOT_COMPARED = /\bnot (?:looked into|compared|read)\b/;
 const MAX_INCOMPLETE = 1000;
 
 /** What the engine did not compare, and places that say of themselves that they were not looked into but compared as bytes. */
 export function incompleteIn(difference: Difference | undefined, known: readonly Incomplete[] = []): Incomplete[] {
   const found = new Map(known.map((one) => [[...one.path, one.why].join("\0"), one]));
   const note = (path: string[], why: string | undefined): void => {
-    if (why === undefined || !NOT_COMPARED.test(why) || found.size >= MAX_INCOMPLETE) return;
+    if (why === undefined || !isNotCompared(why) || found.size >= MAX_INCOMPLETE) return;
     const key = [...path, why].join("\0");
     if (!found.has(key)) found.set(key, { path, why });
   };
