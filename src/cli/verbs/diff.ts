@@ -13,10 +13,8 @@ import {
   verdictOf,
 } from "../../diff/reading.ts";
 import { renderText, sayings } from "../../diff/render.ts";
-import { digestOfFile, hexOf } from "../../digest.ts";
 import { BitforbitError, type ExitCode, messageOf } from "../../errors.ts";
-import { type Options } from "../program.ts";
-import { texts } from "../project.ts";
+import { type Options, texts } from "../program.ts";
 import type { Terminal } from "../terminal.ts";
 
 const FORMATS = ["text", "line", "markdown"];
@@ -62,7 +60,9 @@ function readingOf(found: Compared, rules: readonly Rule[], a: Input, b: Input):
 async function inputOf(name: string, digested: boolean): Promise<Input> {
   const found = statSync(name);
   if (!found.isFile()) return { name };
-  return { name, size: found.size, ...(digested ? { sha256: hexOf(await digestOfFile(name)) } : {}) };
+  if (!digested) return { name, size: found.size };
+  const { digestOfFile, hexOf } = await import("../../digest.ts");
+  return { name, size: found.size, sha256: hexOf(await digestOfFile(name)) };
 }
 
 async function say(reading: Reading, format: string, maxLines: number, terminal: Terminal): Promise<void> {
