@@ -82,7 +82,7 @@ function inPlace(a: readonly Part[], b: readonly Part[], partners: Int32Array, k
     const right = places(fromB, toB).filter((place) => !taken.has(place));
     const alike = left.every((place, index) => {
       const [one, other] = [a[place], b[right[index] ?? -1]];
-      return one !== undefined && other !== undefined && akin(one, other);
+      return one !== undefined && other !== undefined && akin(one, other, left.length === 1);
     });
     if (left.length > 0 && left.length === right.length && alike) {
       for (const [index, place] of left.entries()) {
@@ -96,8 +96,10 @@ function inPlace(a: readonly Part[], b: readonly Part[], partners: Int32Array, k
 }
 
 /** Both are known by what stands there, or their names begin with the same word: "constant 1", "constant 2". */
-function akin(one: Part, other: Part): boolean {
-  if (one.kind !== other.kind || isThing(one) || one.kind === "stored") return false;
+function akin(one: Part, other: Part, alone: boolean): boolean {
+  if (one.kind !== other.kind || one.kind === "content" || one.kind === "stored") return false;
+  // Groups are matched by what they hold; one alone between the same neighbours hardly is another thing.
+  if (one.kind === "group" && !alone) return false;
   if (one.kind === "padding" || one.kind === "derived") return true;
   const [word = "", ...more] = one.key.split(" ");
   if (more.length > 0 && other.key.startsWith(`${word} `)) return true;
