@@ -331,6 +331,15 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/pem.ts")).pemParts,
     guess: true,
   },
+  {
+    name: "OpenPGP",
+    // A key, a signature or a signed message as they begin; or told by its name.
+    looksLike: (start, name) =>
+      /^(?:9[4589]..04|99.{4}04|c[56]..04|8[89]..04|89.{4}04|900d03|c40d03|a30[0-3])/.test(hex(start.subarray(0, 6))) ||
+      /\.(?:pgp|gpg|sig)$/i.test(name),
+    load: async () => (await import("../format/pgp.ts")).pgpParts,
+    guess: true,
+  },
   { name: "DER", looksLike: looksLikeDer, load: async () => (await import("../format/der-parts.ts")).derParts },
 
   // Models and arrays.
