@@ -71,6 +71,6 @@ export function derived(key: string, offset: number, length: number): Part {
 }
 
 /** A part of kind `group`. */
-export function group(key: string, offset: number, length: number, parts: () => Iterable<Part>): Part {
+export function group(key: string, offset: number, length: number, parts: (from?: number) => Iterable<Part>): Part {
   return { key, kind: "group", offset, length, parts };
 }
