@@ -78,13 +78,18 @@ const VERBS: readonly VerbEntry[] = [
   },
   {
     usage: "diff <a> <b>",
-    summary: "the difference of two files, folders or archives, to the last byte",
+    summary: "the difference of two files, folders, archives or container images, to the last byte",
     options: [
+      ["--platform <os/arch>", "of images for several platforms, compare the one for this"],
       ["--exclude <glob...>", "leave out these paths; the result says so"],
       ["--timeout <seconds>", "tell after this time what was found so far, and what was not compared"],
       ["--prove", "show of each file and each decoded content that the difference is complete"],
     ],
-    examples: ["bitforbit diff old.tar.gz new.tar.gz", "bitforbit diff --json a/ b/"],
+    examples: [
+      "bitforbit diff old.tar.gz new.tar.gz",
+      "bitforbit diff --json a/ b/",
+      "bitforbit diff registry.example/base:1 oci:layout",
+    ],
     load: async () => (await import("./verbs/diff.ts")).diff,
   },
   {

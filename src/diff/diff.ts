@@ -13,6 +13,7 @@ import type { Difference, Leaf } from "./difference.ts";
 import { diffDirectories } from "./directory.ts";
 import { betweenFiles } from "./files.ts";
 import { FORMATS } from "./formats.ts";
+import { imageInput } from "./image-named.ts";
 import { proveNode } from "./prove.ts";
 import { areTexts, textLeaves } from "./text.ts";
 
@@ -29,6 +30,7 @@ const BOUNDS: Bounds = {
   temporary: tmpdir(),
   excluded: () => false,
   expired: () => false,
+  images: {},
   prove: false,
 };
 
@@ -62,6 +64,12 @@ export async function diff(a: string, b: string, options: DiffOptions = {}): Pro
 }
 
 async function compared(comparison: Comparison, a: string, b: string): Promise<Difference | undefined> {
+  const [imageA, imageB] = [imageInput(a), imageInput(b)];
+  if (imageA !== undefined || imageB !== undefined) {
+    const { diffImageInputs } = await import("./image-inputs.ts");
+    const done = await diffImageInputs(comparison, [a, imageA], [b, imageB]);
+    if (done !== undefined) return done.difference;
+  }
   const folderA = isFolder(a);
   const folderB = isFolder(b);
   if (folderA && folderB) return await diffDirectories(comparison, Buffer.from(a), Buffer.from(b), []);

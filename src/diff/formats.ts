@@ -4,6 +4,7 @@ import {
   looksLikeDisk,
   looksLikeExt4,
   looksLikeFat,
+  looksLikeImageTar,
   looksLikeIso,
   looksLikeSquashfs,
   looksLikeTables,
@@ -51,6 +52,12 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: (start) => compressionOf(start) === "zstd",
     load: () => Promise.resolve(zstdParts),
     wraps: true,
+  },
+  {
+    name: "container image",
+    looksLike: looksLikeImageTar,
+    load: async () => (await import("../format/image-tar.ts")).imageTarParts,
+    guess: true,
   },
   {
     name: "tar",

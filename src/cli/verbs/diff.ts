@@ -6,6 +6,7 @@ import { systemClock } from "../../clock.ts";
 import { renderText } from "../../diff/render.ts";
 import type { ExitCode } from "../../errors.ts";
 import { BitforbitError } from "../../errors.ts";
+import { parsePlatform } from "../../oci/platform.ts";
 import { type Options } from "../program.ts";
 import { texts } from "../project.ts";
 import type { Terminal } from "../terminal.ts";
@@ -31,11 +32,13 @@ function provenLine({ spaces, equal, inLeavesA, inLeavesB }: Proof): string {
 /** `bitforbit diff A B`: 0 the same, 1 different, 2 not comparable. */
 export async function diff(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
   const [a, b] = args;
-  if (a === undefined || b === undefined) throw new BitforbitError("usage", "diff takes two paths");
+  if (a === undefined || b === undefined) throw new BitforbitError("usage", "diff takes two paths or images");
   const exclude = texts(options, "exclude");
   const excluded = (path: string): boolean => exclude.some((pattern) => matchesGlob(path, pattern));
+  const platform = typeof options["platform"] === "string" ? parsePlatform(options["platform"]) : undefined;
   const { difference, incomplete, proof } = await compare(a, b, {
     excluded,
+    images: { platform },
     ...until(options["timeout"]),
     prove: options["prove"] === true,
   });
