@@ -1,11 +1,13 @@
 import { type ByteSource, memorySource } from "../bytesource.ts";
-import { type Compression, compressionOf, type Spooled, unzstd } from "../format/archive.ts";
+import { unzstd } from "../format/archive.ts";
+import { type Compression, compressionOf } from "../format/magic.ts";
+import type { Spooled } from "../format/spool.ts";
 import { gunzip } from "../format/gzip.ts";
 import type { InflationLimits, Sink } from "../format/inflation.ts";
 import { unxz } from "../format/xz.ts";
 import { LayerTree } from "../oci/layers.ts";
 import { type Comparison, counted, isFull, onlyLeaf } from "./comparison.ts";
-import { inflated, withBoth } from "./compressed.ts";
+import { inflated, withBoth } from "./inflated.ts";
 import type { Difference, Leaf } from "./difference.ts";
 import { orderLeaf } from "./fields.ts";
 import type { Layer, OpenedImage, PlatformImage } from "./image.ts";

@@ -2,8 +2,8 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { openSource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
-import { looksLikeTar, tarEntries } from "../format/tar.ts";
-import { parseReference, type Reference } from "../oci/reference.ts";
+import { looksLikeImageTar } from "../format/image-magic.ts";
+import type { Reference } from "../oci/reference.ts";
 
 const MAX_MEMBERS = 10_000;
 
@@ -17,14 +17,17 @@ export type ImageInput =
  * The image that `text` names; undefined when it is a file or folder of
  * another kind, or no reference. A file of that name is always the file.
  */
-export function imageInput(text: string): ImageInput | undefined {
+export async function imageInput(text: string): Promise<ImageInput | undefined> {
   const there = statSync(text, { throwIfNoEntry: false });
   if (there?.isDirectory() === true) {
     return existsSync(join(text, "oci-layout")) ? { type: "layout", path: text, reference: undefined } : undefined;
   }
-  if (there !== undefined) return there.isFile() && isImageArchive(text) ? { type: "archive", path: text } : undefined;
+  if (there !== undefined)
+    return there.isFile() && (await isImageArchive(text)) ? { type: "archive", path: text } : undefined;
   const archive = /^(?:docker-archive|oci-archive):(.+)$/s.exec(text)?.[1];
   if (archive !== undefined) return { type: "archive", path: archive };
+  // Loaded only when nothing of that name is there: files must be compared without delay.
+  const { parseReference } = await import("../oci/reference.ts");
   const layout = /^(?:oci|layout):(.+)$/s.exec(text)?.[1];
   if (layout !== undefined) {
     const reference = parseReference(`layout:${layout}`);
@@ -47,10 +50,11 @@ const MEMBER =
   /^(?:\.\/)?(?:blobs\/?|blobs\/sha256\/?|blobs\/sha256\/[0-9a-f]{64}|oci-layout|index\.json|manifest\.json|repositories|[0-9a-f]{64}\.(?:json|tar)|[0-9a-f]{64}(?:\/(?:layer\.tar|json|VERSION)?)?)?$/;
 
 /** A plain tar with nothing but an image's members. */
-export function isImageArchive(path: string): boolean {
+async function isImageArchive(path: string): Promise<boolean> {
   const source = openSource(path);
   try {
-    if (!looksLikeTar(source.read(0, Math.min(source.size, 512)))) return false;
+    if (!looksLikeImageTar(source.read(0, Math.min(source.size, 512)))) return false;
+    const { tarEntries } = await import("../format/tar.ts");
     let count = 0;
     let told = false;
     for (const { name } of tarEntries(source)) {

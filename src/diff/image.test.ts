@@ -171,23 +171,23 @@ test("references to a registry", { skip: WITHOUT_REGISTRY }, async () => {
   }
 });
 
-function type(text: string): string | undefined {
-  return imageInput(text)?.type;
+async function type(text: string): Promise<string | undefined> {
+  return (await imageInput(text))?.type;
 }
 
-test("what a name means: a file that is there is the file", () => {
-  assert.equal(type("registry.example/base:1"), "registry");
-  assert.equal(type("registry.example:5000/team/base"), undefined);
-  assert.equal(type("docker:registry.example:5000/team/base"), "registry");
-  assert.equal(type(`localhost/base@sha256:${"0".repeat(64)}`), "registry");
-  assert.equal(type("./registry.example/base:1"), undefined);
-  assert.equal(type("dist/app.tar.gz"), undefined);
-  assert.equal(type("docker-archive:x.tar"), "archive");
-  assert.equal(type("oci:some/folder:tag"), "layout");
+test("what a name means: a file that is there is the file", async () => {
+  assert.equal(await type("registry.example/base:1"), "registry");
+  assert.equal(await type("registry.example:5000/team/base"), undefined);
+  assert.equal(await type("docker:registry.example:5000/team/base"), "registry");
+  assert.equal(await type(`localhost/base@sha256:${"0".repeat(64)}`), "registry");
+  assert.equal(await type("./registry.example/base:1"), undefined);
+  assert.equal(await type("dist/app.tar.gz"), undefined);
+  assert.equal(await type("docker-archive:x.tar"), "archive");
+  assert.equal(await type("oci:some/folder:tag"), "layout");
   const there = join(home, "registry.example");
   mkdirSync(there, { recursive: true });
   writeFileSync(join(there, "base:1"), "a file");
-  assert.equal(type(join(there, "base:1")), undefined);
+  assert.equal(await type(join(there, "base:1")), undefined);
 });
 
 test("a blob that is not what its name says is an error", async () => {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { openSource, partOf } from "../bytesource.ts";
 import { type Digest, digestOf, hexOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
-import { type Spooled, spool } from "../format/archive.ts";
+import { type Spooled, spool } from "../format/spool.ts";
 import { type TarEntry, tarEntries } from "../format/tar.ts";
 import { isObject, type Json, parseJson } from "../json.ts";
 import { openLayout } from "../oci/layout.ts";
