@@ -20,6 +20,7 @@ import {
 } from "../format/archive-magic.ts";
 import { compressionOf, looksLikeZip } from "../format/magic.ts";
 import {
+  looksLikeDeviceTree,
   looksLikeDisk,
   looksLikeExt4,
   looksLikeFat,
@@ -28,6 +29,7 @@ import {
   looksLikeSquashfs,
   looksLikeTables,
   looksLikeTails,
+  looksLikeUimage,
 } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
 import { looksLikeClass, looksLikePyc, looksLikeSqlite } from "../format/runtime-magic.ts";
@@ -212,6 +214,16 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/partition-table.ts")).diskParts,
   },
 
+  {
+    name: "device tree",
+    looksLike: looksLikeDeviceTree,
+    load: async () => (await import("../format/device-tree.ts")).deviceTreeParts,
+  },
+  {
+    name: "U-Boot image",
+    looksLike: looksLikeUimage,
+    load: async () => (await import("../format/uimage.ts")).uimageParts,
+  },
   // Programs and libraries.
   {
     name: "ELF",

@@ -62,3 +62,12 @@ const IMAGE_MEMBER = /^(?:\.\/)?(?:blobs\/|oci-layout|index\.json|manifest\.json
 export function looksLikeImageTar(start: Uint8Array): boolean {
   return begins(start, "ustar", 257) && IMAGE_MEMBER.test(String.fromCharCode(...start.subarray(0, 100)));
 }
+
+export function looksLikeDeviceTree(start: Uint8Array): boolean {
+  return begins(start, "\u00d0\u000d\u00fe\u00ed");
+}
+
+/** U-Boot's legacy images. */
+export function looksLikeUimage(start: Uint8Array): boolean {
+  return begins(start, "\u0027\u0005\u0019\u0056");
+}
