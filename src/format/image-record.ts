@@ -84,9 +84,13 @@ function rank({ length }: Part): number {
  */
 export function* placed(parts: Part[], size: number, from = 0): Generator<Part> {
   parts.sort((a, b) => a.offset - b.offset || (rank(a) < rank(b) ? 1 : -1));
+  const contents = new Set<string>();
   let end = from;
   for (const part of parts) {
     if (!Number.isSafeInteger(part.offset) || part.offset < end || part.offset + part.length > size) continue;
+    // What is left of a content that was left out belongs to nothing.
+    if (part.kind === "stored" && !contents.has(part.key)) continue;
+    if (part.decode !== undefined) contents.add(part.key);
     end = part.offset + part.length;
     yield part;
   }
