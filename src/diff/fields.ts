@@ -34,7 +34,7 @@ export function derivedLeaf(comparison: Comparison, path: string[], derived: Der
  * time in two. Where one side has no bytes of it, the other places' values count.
  */
 export function fieldLeaf(space: Space, path: string[], one: Part, other: Part): void {
-  const label = one.label ?? one.key;
+  const label = labelOf(one, other);
   const key = `${path.join("\0")}\0\0${label}`;
   const value = (part: Part, side: "a" | "b"): string => part.show?.() ?? fieldText(bytesOf(space, part, side));
   const [a, b] = [value(one, "a"), value(other, "b")];
@@ -67,6 +67,14 @@ export function fieldLeaf(space: Space, path: string[], one: Part, other: Part):
   space.children.push(counted(space.comparison, leaf));
 }
 
+/** Of what changed in place: both names, where they are names and not what stands there. */
+function labelOf(one: Part, other: Part): string {
+  const label = one.label ?? one.key;
+  if (one.key === other.key || one.length === 0 || other.length === 0) return label;
+  if (one.label !== undefined && one.label === other.label) return label;
+  return one.key === one.show?.() && other.key === other.show?.() ? "text" : `${label} → ${other.label ?? other.key}`;
+}
+
 /** Values that are the same and only written in another way are told together. */
 function notation(space: Space, path: string[], label: string, one: Part, other: Part): void {
   const range = { a: { offset: one.offset, length: one.length }, b: { offset: other.offset, length: other.length } };
@@ -93,9 +101,11 @@ function notation(space: Space, path: string[], label: string, one: Part, other:
   space.children.push(counted(space.comparison, leaf));
 }
 
-function bytesOf(space: Space, { offset, length }: Part, side: "a" | "b"): Uint8Array {
+function bytesOf(space: Space, { offset, length, secret }: Part, side: "a" | "b"): Uint8Array {
   const source = side === "a" ? space.a : space.b;
-  return length === 0 ? new Uint8Array(0) : source.read(offset, Math.min(length, MAX_EXCERPT)).slice();
+  return length === 0 || secret === true
+    ? new Uint8Array(0)
+    : source.read(offset, Math.min(length, MAX_EXCERPT)).slice();
 }
 
 function joinedBytes(before: Uint8Array | undefined, more: Uint8Array): Uint8Array {

@@ -13,11 +13,15 @@ export function* objectParts(
   length: number,
   address: number,
   map: SymbolMap,
-  options: { after?: string; toNext?: boolean } = {},
+  options: { after?: string; toNext?: boolean; since?: number } = {},
 ): Generator<Part> {
-  let done = 0;
+  const { since } = options;
+  // From the place before the one in which it stands, since places may reach over one another.
+  const first = since === undefined ? 0 : Math.max(map.first(address), map.first(address + since - offset) - 2);
+  let done = since === undefined || first >= map.size ? 0 : Math.max(0, map.address(first) - address);
+  if (since !== undefined && offset + done > since) done = 0;
   let before = options.after;
-  for (let index = map.first(address); index < map.size; index++) {
+  for (let index = done === 0 ? map.first(address) : first; index < map.size; index++) {
     const start = map.address(index) - address;
     if (start >= length) break;
     const stated = map.sizeOf(index);
@@ -25,10 +29,10 @@ export function* objectParts(
     const end = Math.min(length, start + size, map.address(index + 1) - address);
     const name = map.name(index);
     if (start < done || end <= start || name === undefined) continue;
-    if (start > done) yield* mixedParts(source, offset + done, start - done, before);
+    if (start > done) yield* mixedParts(source, offset + done, start - done, before, since);
     yield { key: `object ${name}`, kind: "bytes", offset: offset + start, length: end - start };
     done = end;
     before = `object ${name}`;
   }
-  if (done < length) yield* mixedParts(source, offset + done, length - done, before);
+  if (done < length) yield* mixedParts(source, offset + done, length - done, before, since);
 }

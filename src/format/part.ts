@@ -36,8 +36,13 @@ export interface Part {
   length: number;
   /** The value for people, at most some hundred characters; called only where the two sides differ. */
   show?: () => string;
-  /** Of a group: a finer cut of just these bytes, offsets counted as this part's. May throw as the parser does. */
-  parts?: () => Iterable<Part>;
+  /**
+   * Of a group: a finer cut of just these bytes, offsets counted as this
+   * part's. May throw as the parser does. Where cutting takes long it may begin
+   * with the part that holds the byte at `from`: what stands before is the same
+   * on both sides.
+   */
+  parts?: (from?: number) => Iterable<Part>;
   /** Of a group: what a field of that label says here, asked for where the field's bytes stand on the other side only. */
   says?: (label: string) => string | undefined;
   /** Of a content: its plain bytes, and what that way of storing is called ("gunzip", "inflate", "sparse"). */
@@ -46,6 +51,8 @@ export interface Part {
   name?: string;
   /** Where the two sides differ in this part: what is worth saying of the two together ("largest difference 1e-7"). */
   compare?: (other: Part, a: ByteSource, b: ByteSource) => string | undefined;
+  /** A key or a password: that it differs is told, its bytes never are. */
+  secret?: true;
   /** Said with the difference, whatever it is. */
   note?: string;
 }
@@ -64,6 +71,6 @@ export function derived(key: string, offset: number, length: number): Part {
 }
 
 /** A part of kind `group`. */
-export function group(key: string, offset: number, length: number, parts: () => Iterable<Part>): Part {
+export function group(key: string, offset: number, length: number, parts: (from?: number) => Iterable<Part>): Part {
   return { key, kind: "group", offset, length, parts };
 }

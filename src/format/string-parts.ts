@@ -12,10 +12,16 @@ const LEAST = 5;
 /** What the string at an offset is for, where something says so: "SONAME", "producer". */
 export type Roles = ReadonlyMap<number, string>;
 
-/** Each string by its text; offsets of `roles` are counted from `offset`. */
-export function* stringParts(source: ByteSource, offset: number, length: number, roles?: Roles): Generator<Part> {
+/** Each string by its text; offsets of `roles` are counted from `offset`. `since`: what ends well before need not be told. */
+export function* stringParts(
+  source: ByteSource,
+  offset: number,
+  length: number,
+  roles?: Roles,
+  since?: number,
+): Generator<Part> {
   const end = offset + length;
-  for (let at = offset; at < end;) {
+  for (let at = beginning(source, offset, since, (byte) => byte !== 0); at < end;) {
     const window = source.read(at, Math.min(WINDOW, end - at)).slice();
     const whole = at + window.length === end;
     let from = 0;
@@ -37,6 +43,23 @@ export function* stringParts(source: ByteSource, offset: number, length: number,
   }
 }
 
+/**
+ * Where to begin so as not to miss what holds the byte at `since`, some
+ * windows before it and behind a byte that ends a string; both sides, the same
+ * up to `since`, begin at the same place.
+ */
+function beginning(
+  source: ByteSource,
+  offset: number,
+  since: number | undefined,
+  within: (byte: number) => boolean,
+): number {
+  if (since === undefined || since - offset < 4 * WINDOW) return offset;
+  const from = since - 2 * WINDOW;
+  const stop = source.read(from, WINDOW).findIndex((byte) => !within(byte));
+  return stop < 0 ? offset : from + stop + 1;
+}
+
 function clipped(bytes: Uint8Array): string {
   const text = showable(bytes.subarray(0, MAX_KEY * 4));
   return text.length > MAX_KEY ? `${text.slice(0, MAX_KEY)}…` : text;
@@ -46,15 +69,26 @@ function clipped(bytes: Uint8Array): string {
  * Text where there is text, and between it bytes, which are known by what they
  * follow: `after` for the first of them.
  */
-export function* mixedParts(source: ByteSource, offset: number, length: number, after?: string): Generator<Part> {
+export function* mixedParts(
+  source: ByteSource,
+  offset: number,
+  length: number,
+  after?: string,
+  since?: number,
+): Generator<Part> {
   const end = offset + length;
-  let before = after;
+  const start = beginning(source, offset, since, isText);
+  let before = start === offset ? after : undefined;
   const between = (from: number, to: number): Part => {
+    const length = to - from;
+    // Up to the next alignment.
+    const filled = length < 64 && source.read(from, length).every((byte) => byte === 0);
+    if (filled) return { key: "padding", kind: "padding", offset: from, length };
     const key = before === undefined ? "" : `after ${before.slice(0, 60)}`;
-    return { key, kind: "bytes", offset: from, length: to - from };
+    return { key, kind: "bytes", offset: from, length };
   };
-  let raw = offset;
-  for (let at = offset; at < end;) {
+  let raw = start;
+  for (let at = start; at < end;) {
     const window = source.read(at, Math.min(WINDOW, end - at)).slice();
     const whole = at + window.length === end;
     let from = 0;
