@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { systemClock } from "../../clock.ts";
 import { type Compared, compare } from "../../diff/diff.ts";
 import { kindRule, pathRule, profileRules, type Rule, withoutExcluded } from "../../diff/exclusion.ts";
@@ -148,6 +148,6 @@ function textOf(file: string): string {
 
 async function writeReport(file: string, reading: Reading, terminal: Terminal): Promise<void> {
   const { reportHtml } = await import("../../diff/html.ts");
-  writeFileSync(file, reportHtml(reading));
+  await (await import("node:fs/promises")).writeFile(file, reportHtml(reading));
   terminal.say(`report: ${file}`);
 }
