@@ -1,6 +1,7 @@
 import { BitforbitError } from "../errors.ts";
-import { callSite, codeItem } from "./dex-code.ts";
+import { codeItem } from "./dex-code.ts";
 import { type Dex, DexReader } from "./dex-file.ts";
+import { encodedArray } from "./dex-values.ts";
 
 /**
  * What lies in the data of a DEX file, found from the classes on: each item by
@@ -142,7 +143,10 @@ export class DexItems {
 
   #callSite(index: number): void {
     const at = this.dex.callSiteAt(index);
-    if (at !== undefined) claim(this.values, at, callSite(this.dex, index));
+    if (at === undefined) return;
+    // Linker, name, type, and more.
+    const [, name = "?"] = encodedArray(this.dex, new DexReader(this.dex.file, at));
+    claim(this.values, at, `call site ${name.length > 200 ? `${name.slice(0, 200)}…` : name}`);
   }
 }
 

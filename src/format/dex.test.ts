@@ -63,7 +63,7 @@ test("call sites and method handles by what they lead to", async () => {
 });
 
 test("all bytes but fillers are claimed, in all sections", async () => {
-  for (const name of ["sample/a", "sample/b", "lambdas/a", "lambdas/b"]) {
+  for (const name of ["sample/a", "sample/b", "lambdas/a", "opcodes/a", "container/b"]) {
     const bytes = golden(name);
     const claimed = new Uint8Array(bytes.length);
     for (const part of await expanded(bytes, dexParts)) {
@@ -73,6 +73,26 @@ test("all bytes but fillers are claimed, in all sections", async () => {
     assert.equal(left, -1, `${name}: nothing claims byte ${left}`);
     await decodeAll(partsOf(name));
   }
+});
+
+test("a container's headers have their own tables", async () => {
+  const parts = partsOf("container/a");
+  assert.equal(parts.filter((part) => part.key === "header").length, 2);
+  assert.match(await listed(parts, "classes", "LOne;"), /^access flags: public interface abstract$/m);
+  const second = parts.slice(parts.findLastIndex((part) => part.key === "header"));
+  assert.match(await listed(second, "classes", "LTwo;"), /^implements LOne;$/m);
+  assert.equal(await listed(second, "values", "LTwo;"), "B:J = 8l\n");
+});
+
+test("each opcode in the listing of a method that has all", async () => {
+  const all = await listed(partsOf("opcodes/a"), "code", "LAll;->all()V", "instructions");
+  for (const { name } of OPCODES) {
+    if (/^(?:unused|return-void-no|.*-quick)/.test(name)) continue;
+    assert.ok(all.includes(`  ${name}`), name);
+  }
+  assert.match(all, /^ {2}const-wide v2, -1311768467463790321$/m);
+  assert.match(all, /^ {2}invoke-polymorphic \{v1, v2\}, .*, \(I\)V$/m);
+  assert.match(all, /^ {2}const-method-handle v1, invoke-static LAll;->none\(\)V$/m);
 });
 
 test("each opcode has its name", () => {
@@ -89,4 +109,5 @@ test("hostile DEX files", async () => {
   assert.throws(() => dexParts(memorySource(bytes.subarray(0, 100)), "x"), BitforbitError);
   await survives(bytes, dexParts, 300);
   await survives(golden("lambdas/a"), dexParts, 150);
+  await survives(golden("container/a"), dexParts, 150);
 });
