@@ -293,6 +293,21 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/dex.ts")).dexParts,
   },
   {
+    name: "optimised DEX",
+    looksLike: begins("6465790a"),
+    load: async () => (await import("../format/android-runtime.ts")).odexParts,
+  },
+  {
+    name: "vdex",
+    looksLike: begins("76646578"),
+    load: async () => (await import("../format/android-runtime.ts")).vdexParts,
+  },
+  {
+    name: "oat",
+    looksLike: begins("6f61740a"),
+    load: async () => (await import("../format/android-runtime.ts")).oatParts,
+  },
+  {
     name: "compiled Python",
     looksLike: looksLikePyc,
     load: async () => (await import("../format/pyc.ts")).pycParts,
