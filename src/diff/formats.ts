@@ -38,6 +38,7 @@ import {
   looksLikeGguf,
   looksLikeNpy,
   looksLikeOnnx,
+  looksLikePickle,
   looksLikePyc,
   looksLikeSafetensors,
   looksLikeSqlite,
@@ -312,6 +313,7 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: looksLikePyc,
     load: async () => (await import("../format/pyc.ts")).pycParts,
   },
+  { name: "pickle", looksLike: looksLikePickle, load: async () => (await import("../format/pickle.ts")).pickleParts },
   {
     name: "SQLite",
     looksLike: looksLikeSqlite,

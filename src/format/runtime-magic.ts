@@ -19,6 +19,13 @@ export function looksLikePyc(start: Uint8Array): boolean {
   return start[2] === 0x0d && start[3] === 0x0a && ((magic >= 3000 && magic < 3650) || magic === 62_211);
 }
 
+/** Protocol 4 or 5 and a frame; of the older ones, which begin like much else, also the name. */
+export function looksLikePickle(start: Uint8Array, name: string): boolean {
+  const protocol = start[1] ?? 0;
+  if (start[0] !== 0x80 || protocol < 2 || protocol > 5) return false;
+  return (protocol >= 4 && start[2] === 0x95) || /\.(?:pkl|pickle|p|doctree)$/.test(name);
+}
+
 export function looksLikeSqlite(start: Uint8Array): boolean {
   return latin(start.subarray(0, 16)) === "SQLite format 3\0";
 }
