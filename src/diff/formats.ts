@@ -313,6 +313,11 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: looksLikePyc,
     load: async () => (await import("../format/pyc.ts")).pycParts,
   },
+  {
+    name: "coverage of GCC",
+    looksLike: (start) => /^(?:gcno|gcda|oncg|adcg)/.test(latin1(start, 4)),
+    load: async () => (await import("../format/gcov.ts")).gcovParts,
+  },
   { name: "pickle", looksLike: looksLikePickle, load: async () => (await import("../format/pickle.ts")).pickleParts },
   {
     name: "SQLite",
