@@ -57,11 +57,11 @@ function sectionOf(path: string, section: string): { offset: number; size: numbe
 }
 
 /** A section with other contents of another length: everything behind it moves. */
-function updateSection(path: string, section: string, content: string): void {
+function updateSection(path: string, section: string, content: string, how = "--update-section"): void {
   inScratch((folder) => {
     write(join(folder, "content"), content);
     edit(path, () => {
-      run("objcopy", ["--update-section", `${section}=${join(folder, "content")}`, path, join(folder, "out")]);
+      run("objcopy", [how, `${section}=${join(folder, "content")}`, path, join(folder, "out")]);
       return readFileSync(join(folder, "out"));
     });
   });
@@ -122,9 +122,9 @@ const PLANTS: readonly Plant[] = [
   },
   {
     package: "gzip",
-    what: "a longer build path in .comment: everything behind moves",
+    what: "a longer name of the debug file: sections behind it move",
     change: (root) =>
-      updateSection(join(root, "bin/gzip"), ".comment", `GCC: 12.2.0 /build/${"long/".repeat(30)}gzip\0`),
+      updateSection(join(root, "bin/gzip"), ".gnu_debuglink", `${"a".repeat(200)}.debug\0\0\x01\x02\x03\x04`),
   },
   {
     package: "sensible-utils",
@@ -178,7 +178,7 @@ const PLANTS: readonly Plant[] = [
     change: (root) => editText(found(root, /jquery\.min\.js$/), (text) => text.replace("function", "function zz")),
   },
   {
-    package: "fonts-dejavu-mono",
+    package: "fonts-dejavu-core",
     what: "a font with another time of modification, its checksums following",
     change: (root) => {
       const font = found(root, /DejaVuSansMono\.ttf$/);
@@ -204,7 +204,12 @@ const PLANTS: readonly Plant[] = [
           write(join(folder, "libz.a"), bytes);
           run("ar", ["x", "libz.a"], { cwd: folder });
           const names = run("ar", ["t", "libz.a"], { cwd: folder }).toString().trim().split("\n");
-          updateSection(join(folder, "adler32.o"), ".comment", "GCC: (Debian 12.2.0) /build/zlib-elsewhere\0");
+          updateSection(
+            join(folder, "adler32.o"),
+            ".comment",
+            "GCC: (Debian 12.2.0) /build/zlib-elsewhere\0",
+            "--add-section",
+          );
           for (const name of names) utimesSync(join(folder, name), 1_234_567_890, 1_234_567_890);
           rmSync(join(folder, "libz.a"));
           run("ar", ["rcsU", "libz.a", ...names], { cwd: folder });
