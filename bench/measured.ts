@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Command, median } from "./paired.ts";
+import type { Command } from "./paired.ts";
 
 export interface Figure {
   seconds: number;
@@ -48,15 +48,4 @@ export function measure(command: Command, { accept, seconds, into }: MeasureOpti
     if (typeof output === "number") closeSync(output);
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** Medians of several runs; of one, when that is longer than `longEnough` seconds. */
-export function measured(command: Command, runs: number, longEnough: number, options: MeasureOptions): Figure {
-  const figures = [measure(command, options)];
-  while (figures.length < runs && (figures[0]?.seconds ?? 0) < longEnough) figures.push(measure(command, options));
-  return {
-    seconds: median(figures.map(({ seconds }) => seconds)),
-    mebibytes: median(figures.map(({ mebibytes }) => mebibytes)),
-    ended: figures.every(({ ended }) => ended),
-  };
 }

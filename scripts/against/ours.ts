@@ -69,13 +69,11 @@ function readings(field: string, value: string): string[] {
   const found: string[] = [];
   for (const [digits] of value.matchAll(/(?<![\w.])-?\d{1,20}(?![\w])/g)) {
     const number = Number(digits);
-    found.push(`0x${BigInt(digits).toString(16)}`);
+    found.push(`0x${(number < 0 ? -BigInt(digits) : BigInt(digits)).toString(16)}`);
     if (number > 1e6 && number < 1e11) found.push(...datesOf(number));
   }
-  if (/mode|perm|attributes/.test(field) || /^0?[0-7]{3,6}$/.test(value)) {
-    const mode = parseInt(value.replace(/^0o?/, ""), 8);
-    if (Number.isFinite(mode)) found.push(letters(mode));
-  }
+  for (const [digits] of value.matchAll(/\b[0-7]{3,6}\b/g)) found.push(...lettersOf(parseInt(digits, 8)));
+  if (/mode/.test(field) && value.startsWith("0x")) found.push(...lettersOf(Number(value) >>> 16));
   return found;
 }
 
@@ -97,7 +95,8 @@ function datesOf(seconds: number): string[] {
   ];
 }
 
-function letters(mode: number): string {
+function lettersOf(mode: number): string[] {
   const bits = [0o400, 0o200, 0o100, 0o40, 0o20, 0o10, 0o4, 0o2, 0o1];
-  return bits.map((bit, at) => ((mode & bit) === 0 ? "-" : ("rwx"[at % 3] ?? ""))).join("");
+  const letters = bits.map((bit, at) => ((mode & bit) === 0 ? "-" : ("rwx"[at % 3] ?? ""))).join("");
+  return ["-", "d", "l", "?"].map((kind) => `${kind}${letters}`);
 }

@@ -23,8 +23,18 @@ export interface Told {
 const SEEN_BY =
   /\{\}|^(?:file list|stat|metadata|symlink|filetype from file|zipinfo|zipnote|error|Pretty-printed|js-beautify)/;
 
+/** `document`: as parsed. Members of folders are told by their place below the root, not by whole paths. */
 export function toldBy(document: unknown): Told[] {
-  return nodesIn(document as PeerNode, [], true);
+  const root = document as PeerNode;
+  const within = (name: string): string =>
+    [root.source1, root.source2].reduce(
+      (path, top) => (path.startsWith(`${top}/`) ? path.slice(top.length + 1) : path),
+      name,
+    );
+  return nodesIn(root, [], true).map((told) => ({
+    ...told,
+    members: told.members.map(({ a, b }) => ({ a: within(a), b: within(b) })),
+  }));
 }
 
 function nodesIn(node: PeerNode, above: Told["members"], root = false): Told[] {

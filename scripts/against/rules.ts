@@ -6,71 +6,87 @@
  */
 import type { Told } from "./peer.ts";
 
-interface Rule {
-  /** Of which programs. */
+export interface Rule {
+  /** Of which programs; "" stands for the bytes or lines of the content itself. */
   by: RegExp;
   why: string;
-  /** Leaves out whole lines. */
-  without?: RegExp;
-  /** Replaced by "#" in every line. */
+  /** Whole lines that are left out. */
+  without?: readonly RegExp[];
+  /** What is replaced by "#" in every line. */
   blank?: RegExp;
 }
-
-const HEX = /\b(?:0x)?[0-9a-f]{2,16}\b/gi;
 
 export const RULES: readonly Rule[] = [
   {
     by: /^(?:readelf|objdump|nm|llvm-|otool|objcopy|strip)/,
     why: "addresses, offsets, sizes and indexes, which move with what stands before them",
-    blank: HEX,
-  },
-  {
-    by: /^(?:readelf|objdump|nm)/,
-    why: "sizes and indexes in base 10, and distances from a symbol",
-    blank: /(?<![\w.])\d+(?![\w.])|\+0x[0-9a-f]+/g,
+    blank: /\b(?:0x)?[0-9a-f]{2,16}\b|(?<![\w.])\d+(?![\w.])|\+0x[0-9a-f]+/gi,
   },
   {
     by: /^javap/,
     why: "indexes of the constant pool, offsets of instructions, and the checksum of the file",
     blank: /#\d+|^\s*\d+:|\b\d+$/g,
-    without: /^\s*(?:Classfile|Last modified|SHA-256 checksum|MD5 checksum|Compiled from)/,
+    without: [/^\s*(?:Classfile|Last modified|SHA-256 checksum|MD5 checksum|Compiled from)/],
   },
   {
-    by: /^(?:zipinfo|zipdetails|zipnote)/,
-    why: "offsets, sizes and checksums of members and of the directory; entries are numbered",
-    without:
-      /offset of local header|Zip archive file size|end-cent-dir|central directory|is \d+ \([0-9A-F]+h\)|compressed size|32-bit CRC|^\s*\([0-9A-F]+h\) bytes|files?, \d+ bytes|bytes? compressed|Zip file size|length of (?:extra|filename)/i,
+    by: /^zipinfo -v/,
+    why: "the words before a value",
+    blank: /^\s*[^:]+:\s+|\(UT extra field modtime\)|\b(?:local|UTC)$|\bnone(?= \(stored)/g,
+  },
+  {
+    by: /^zip/,
+    why: "offsets, sizes and checksums of members and of the directory, counts of entries",
+    without: [
+      /offset of local header|Zip archive file size|Zip file size|end-cent-dir|central directory|Central directory entry/,
+      /is \d+ \([0-9A-F]+h\)|^\s*\([0-9A-F]+h\) bytes|compressed size|32-bit CRC|length of (?:extra|filename)/,
+      /files?, \d+ bytes|bytes? compressed/,
+    ],
+  },
+  {
+    by: /^zip/,
+    why: "what it says of every member, in words of its own",
+    without: [
+      /A subfield with ID|The (?:local|central-directory) extra field|There is no file comment|^\s*---|security status/,
+      /MS-DOS file attributes|disk number|apparent file type|minimum (?:file|software)|extended local header/,
+      /length of file comment|compression sub-type/,
+    ],
+  },
+  {
+    by: /^zipnote/,
+    why: "the words before a value",
+    blank: /^(?:Filename|Comment): */g,
+  },
+  {
+    by: /^stat/,
+    why: "the mode twice, blocks of the file system",
+    blank: /\b0[0-7]{3}\/|Blocks: \d+|Links: \d+/g,
+    without: [/^\s*(?:Access|Change|Birth): \d{4}-|^\s*Device: /],
   },
   {
     by: /^(?:xxd|hexdump)|^$/,
-    why: "lines of a hex dump: where bytes stand, sixteen to a line",
-    without: /^[0-9a-f]{8}: (?:[0-9a-f]{2,4} ?)+/,
+    why: "lines of a hex dump: every differing byte lies in a leaf, which --prove shows",
+    without: [/^[0-9a-f]{8}: (?:[0-9a-f]{2,4} ?)+/],
   },
 ];
 
 /** The same changes without what the rules take out. */
 export function withoutArtefacts({ by, changes }: Told): Told["changes"] {
   const rules = RULES.filter((rule) => rule.by.test(by));
-  const kept = (line: string): boolean => !rules.some(({ without }) => without?.test(line) === true);
+  const kept = (line: string): boolean => !rules.some(({ without = [] }) => without.some((word) => word.test(line)));
   const normal = (line: string): string =>
     rules
-      .reduce((text, { blank }) => (blank === undefined ? text : text.replace(blank, "#")), line)
+      .reduce((text, { blank }) => (blank === undefined ? text : text.replace(blank, " # ")), line)
       .replace(/\s+/g, " ")
       .trim();
-  const [gone, came] = [new Map<string, number>(), new Map<string, number>()];
-  const side = (lines: string[], counts: Map<string, number>): void => {
-    for (const line of lines.filter(kept)) counts.set(normal(line), (counts.get(normal(line)) ?? 0) + 1);
-  };
-  for (const change of changes) {
-    side(change.gone, gone);
-    side(change.came, came);
-  }
+  const all = (side: "gone" | "came"): Set<string> =>
+    new Set(changes.flatMap((change) => change[side].filter(kept).map(normal)));
+  const [gone, came] = [all("gone"), all("came")];
   // the same line on both sides of the whole listing has only moved
-  const left = (lines: string[], others: Map<string, number>): string[] =>
+  const left = (lines: string[], others: Set<string>): string[] =>
     lines
       .filter(kept)
       .map(normal)
-      .filter((line) => line !== "" && !others.has(line));
+      .filter((line) => /[^#\s]/.test(line) && !others.has(line));
   return changes
     .map((change) => ({ gone: left(change.gone, came), came: left(change.came, gone) }))
     .filter((change) => change.gone.length + change.came.length > 0);

@@ -103,7 +103,11 @@ test("tar: links, kinds, order, members on one side, contents", async () => {
   );
   assert.deepEqual(
     await toldOf(tarBytes([fileOf("1", "a"), fileOf("2", "b")]), tarBytes([fileOf("1", "c"), fileOf("3", "b")])),
-    ["x > 1: text a | c", "x > 2: only-a file, 1 bytes | ", "x > 3: only-b  | file, 1 bytes"],
+    [
+      "x > 1: text a | c",
+      "x > 2: only-a file, 1 bytes, mode 0644, owner 0:0, mtime 0 | ",
+      "x > 3: only-b  | file, 1 bytes, mode 0644, owner 0:0, mtime 0",
+    ],
   );
   const dup = [fileOf("same", "1\n"), fileOf("same", "2\n")];
   assert.deepEqual(await toldOf(tarBytes(dup), tarBytes([fileOf("same", "1\n"), fileOf("same", "3\n")])), [

@@ -23,6 +23,12 @@ export function* zipParts(source: ByteSource): Generator<Part> {
   }
 }
 
+/** What a listing of the archive would say of a member, for one that stands on one side only. */
+function listed(entry: ZipEntry): string {
+  const said = ["method", "mode", "mtime", "version"].map((label) => `${label} ${valueOf(entry, entry, label)}`);
+  return [`${entry.size} bytes`, ...said, ...(entry.comment === "" ? [] : [`comment ${entry.comment}`])].join(", ");
+}
+
 function localPart(source: ByteSource, entry: ZipEntry): Part {
   const { local, end, name } = entry;
   return {
@@ -30,7 +36,7 @@ function localPart(source: ByteSource, entry: ZipEntry): Part {
     kind: "group",
     offset: local.offset,
     length: end - local.offset,
-    show: () => `${entry.size} bytes`,
+    show: () => listed(entry),
     says: (label) => valueOf(entry, local, label),
     parts: () => {
       const parts = headerParts(entry, local);
@@ -60,7 +66,7 @@ function centralPart(entry: ZipEntry): Part {
     kind: "group",
     offset: entry.offset,
     length: entry.length,
-    show: () => `${entry.size} bytes`,
+    show: () => listed(entry),
     says: (label) => valueOf(entry, entry, label),
     parts: () => headerParts(entry, entry),
   };
