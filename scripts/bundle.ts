@@ -47,7 +47,13 @@ await program.write({
   codeSplitting: {
     groups: [
       { name: "version", test: /src\/version\.ts$/, priority: 4 },
-      { name: "program", test: /src\/cli\/program\.ts$/, priority: 3 },
+      // With the leaves that verbs share, or whoever needs one of them would load all of "deciding".
+      {
+        name: "program",
+        test: /src\/(cli\/program|bytes|bytesource|clock|errors|json|order|format\/(magic|inflation|text|tar))\.ts$/,
+        priority: 3,
+      },
+      { name: "comparing", test: /src\/cli\/verbs\/diff\.ts$/, priority: 1 },
       { name: "deciding", test: /src\/cli\/verbs\/verify\.ts$/, priority: 2 },
     ],
   },

@@ -5,6 +5,13 @@ import { openTerminal, reportError, type Terminal } from "./terminal.ts";
 
 /** What a verb gets: options by their long names, and the terminal. */
 export type Options = Readonly<Record<string, unknown>>;
+
+/** The values of an option that may be given several. */
+export function texts(options: Options, name: string): string[] {
+  const value = options[name];
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
 type Verb = (args: readonly string[], options: Options, terminal: Terminal) => Promise<ExitCode>;
 
 interface VerbEntry {

@@ -75,11 +75,6 @@ export function text(options: Options, name: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-export function texts(options: Options, name: string): string[] {
-  const value = options[name];
-  return Array.isArray(value) ? value.map(String) : [];
-}
-
 /** The passphrase of the signing keys, from $BITFORBIT_PASSPHRASE; never from the command line, where others could see it. */
 export function passphrase(): string | undefined {
   const value = process.env["BITFORBIT_PASSPHRASE"];

@@ -1,11 +1,11 @@
 import { type ByteSource, equalSources, partOf } from "../bytesource.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
-import type { Spooled } from "../format/archive.ts";
+import type { Spooled } from "../format/spool.ts";
 import type { Part } from "../format/part.ts";
 import { byteLeaves, differingRanges } from "./bytes.ts";
 import { counted, rangeOf } from "./comparison.ts";
 import type { Space } from "./compare.ts";
-import { inflated, withBoth } from "./compressed.ts";
+import { inflated, withBoth } from "./inflated.ts";
 import type { Difference, Leaf, Range } from "./difference.ts";
 import { addDerived } from "./fields.ts";
 

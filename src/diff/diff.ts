@@ -3,17 +3,15 @@ import { tmpdir } from "node:os";
 import { basename, resolve } from "node:path";
 import { type ByteSource, equalSources } from "../bytesource.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
-import { gunzip, looksLikeGzip } from "../format/gzip.ts";
-import { INFLATION_LIMITS } from "../format/inflation.ts";
+import { looksLikeGzip } from "../format/magic.ts";
+import { INFLATION_LIMITS, type InflationLimits, type Sink } from "../format/inflation.ts";
 import { byteLeaves } from "./bytes.ts";
-import { diffParts, type DiffSide } from "./compare.ts";
+import type { DiffSide } from "./compare.ts";
 import type { Bounds, Comparison, Incomplete, Proof } from "./comparison.ts";
-import { diffAcross, diffGzip, type Wrapped } from "./compressed.ts";
+import type { Wrapped } from "./compressed.ts";
 import type { Difference, Leaf } from "./difference.ts";
-import { diffDirectories } from "./directory.ts";
 import { betweenFiles } from "./files.ts";
 import { FORMATS } from "./formats.ts";
-import { proveNode } from "./prove.ts";
 import { areTexts, textLeaves } from "./text.ts";
 
 export type DiffOptions = Partial<Bounds>;
@@ -51,7 +49,7 @@ export interface Compared {
  * is neither file nor folder.
  */
 export async function compare(a: string, b: string, options: DiffOptions = {}): Promise<Compared> {
-  const comparison = newComparison(options);
+  const comparison = await newComparison(options);
   const difference = await compared(comparison, a, b);
   return { difference, incomplete: comparison.incomplete, proof: comparison.proof };
 }
@@ -64,7 +62,10 @@ export async function diff(a: string, b: string, options: DiffOptions = {}): Pro
 async function compared(comparison: Comparison, a: string, b: string): Promise<Difference | undefined> {
   const folderA = isFolder(a);
   const folderB = isFolder(b);
-  if (folderA && folderB) return await diffDirectories(comparison, Buffer.from(a), Buffer.from(b), []);
+  if (folderA && folderB) {
+    const { diffDirectories } = await import("./directory.ts");
+    return await diffDirectories(comparison, Buffer.from(a), Buffer.from(b), []);
+  }
   const path = [basename(resolve(a))];
   if (folderA !== folderB) {
     const leaf: Leaf = {
@@ -88,7 +89,7 @@ export async function diffFilePair(
   path: string[],
   options: DiffOptions,
 ): Promise<Compared & { leaves: number }> {
-  const comparison = newComparison(options);
+  const comparison = await newComparison(options);
   return await betweenFiles(a, b, shown, async (left, right) => {
     const difference = await comparison.descend(left, right, path, 0);
     const { incomplete, proof, leaves } = comparison;
@@ -103,12 +104,13 @@ export async function diffSources(
   path: string[],
   options: DiffOptions = {},
 ): Promise<Difference | undefined> {
-  return await newComparison(options).descend(a, b, path, 0);
+  return await (await newComparison(options)).descend(a, b, path, 0);
 }
 
-function newComparison(options: DiffOptions): Comparison {
+async function newComparison(options: DiffOptions): Promise<Comparison> {
   const bounds = { ...BOUNDS, ...options };
   const proof: Proof | undefined = bounds.prove ? { spaces: 0, equal: 0, inLeavesA: 0, inLeavesB: 0 } : undefined;
+  const prover = bounds.prove ? await import("./prove.ts") : undefined;
   const comparison: Comparison = {
     bounds,
     leaves: 0,
@@ -117,7 +119,7 @@ function newComparison(options: DiffOptions): Comparison {
     incomplete: [],
     proof,
     finished: (node, a, b) => {
-      if (proof !== undefined) proveNode(node, a, b, proof);
+      if (proof !== undefined) prover?.proveNode(node, a, b, proof);
     },
     descend: (a, b, path, depth) => diffContents(comparison, a, b, path, depth),
   };
@@ -186,8 +188,10 @@ async function acrossFormats(
   depth: number,
 ): Promise<Difference | undefined> {
   try {
-    const [left, right] = [await wrappedIn(a), await wrappedIn(b)];
+    const left = await wrappedIn(a);
+    const right = left === undefined ? undefined : await wrappedIn(b);
     if (left === undefined || right === undefined || left.format === right.format) return undefined;
+    const { diffAcross } = await import("./compressed.ts");
     return await diffAcross(comparison, left, right, path, depth);
   } catch (error) {
     if (error instanceof BitforbitError) return undefined;
@@ -207,16 +211,21 @@ function startOf(source: ByteSource): Uint8Array {
   return source.read(0, Math.min(source.size, START));
 }
 
+async function gzipCompare(...args: Parameters<Comparer["compare"]>): Promise<Difference> {
+  const { diffGzip } = await import("./compressed.ts");
+  return await diffGzip(...args);
+}
+
 function* formatsOf(a: ByteSource, b: ByteSource): Generator<Comparer> {
   const [startA, startB] = [startOf(a), startOf(b)];
-  if (looksLikeGzip(startA) && looksLikeGzip(startB)) yield { name: "gzip", guess: false, compare: diffGzip };
+  if (looksLikeGzip(startA) && looksLikeGzip(startB)) yield { name: "gzip", guess: false, compare: gzipCompare };
   for (const { name, looksLike, load, guess = false } of FORMATS) {
     if (!looksLike(startA, a.name, a) || !looksLike(startB, b.name, b)) continue;
     yield {
       name,
       guess,
       compare: async (comparison, left, right, path, depth) => {
-        const parse = await load();
+        const [parse, { diffParts }] = await Promise.all([load(), import("./compare.ts")]);
         const sideOf = async (source: ByteSource): Promise<DiffSide> => ({
           source,
           parts: await parse(source, source.name),
@@ -227,10 +236,15 @@ function* formatsOf(a: ByteSource, b: ByteSource): Generator<Comparer> {
   }
 }
 
+async function gunzipped(source: ByteSource, sink: Sink, limits: InflationLimits): Promise<unknown> {
+  const { gunzip } = await import("../format/gzip.ts");
+  return await gunzip(source, sink, limits);
+}
+
 /** Two compressed files of different formats; undefined when one of them is none. */
 async function wrappedIn(source: ByteSource): Promise<Wrapped | undefined> {
   const start = startOf(source);
-  if (looksLikeGzip(start)) return { format: "gzip", source, run: (sink, limits) => gunzip(source, sink, limits) };
+  if (looksLikeGzip(start)) return { format: "gzip", source, run: (sink, limits) => gunzipped(source, sink, limits) };
   const format = FORMATS.find(({ wraps, looksLike }) => wraps === true && looksLike(start, source.name, source));
   if (format === undefined) return undefined;
   const parse = await format.load();

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import type { ByteSource } from "../bytesource.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
-import { spool, type Spooled, unzstd } from "../format/archive.ts";
+import { unzstd } from "../format/archive.ts";
+import { spool, type Spooled } from "../format/spool.ts";
 import type { DebPart } from "../format/deb.ts";
 import { gunzip } from "../format/gzip.ts";
 import { INFLATION_LIMITS, InflationGuard, type InflationLimits, type Sink } from "../format/inflation.ts";

@@ -1,17 +1,13 @@
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
-import { join } from "node:path";
 import { createZstdDecompress } from "node:zlib";
 import { Readable } from "node:stream";
-import { type ByteSource, memorySource, openSource } from "../bytesource.ts";
-import { systemEntropy, uniqueName } from "../entropy.ts";
+import { type ByteSource, openSource } from "../bytesource.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
-import { gunzip, looksLikeGzip } from "./gzip.ts";
+import { gunzip } from "./gzip.ts";
 import { INFLATION_LIMITS, InflationGuard, type InflationLimits, type Sink } from "./inflation.ts";
+import { type Compression, compressionOf, looksLikeZip } from "./magic.ts";
+import { spool, type Spooled } from "./spool.ts";
 import { BLOCK, looksLikeTar } from "./tar.ts";
-import { looksLikeXz, unxz } from "./xz.ts";
-import { looksLikeZip } from "./zip.ts";
-
-export type Compression = "gzip" | "xz" | "zstd";
+import { unxz } from "./xz.ts";
 
 export interface OpenedArchive {
   kind: "tar" | "zip";
@@ -20,14 +16,6 @@ export interface OpenedArchive {
   source: ByteSource;
   /** Closes the files; what was decompressed is then gone. */
   close(): void;
-}
-
-/** What a file is compressed with, by its first bytes. */
-export function compressionOf(start: Uint8Array): Compression | undefined {
-  if (looksLikeGzip(start)) return "gzip";
-  if (looksLikeXz(start)) return "xz";
-  if (start[0] === 0x28 && start[1] === 0xb5 && start[2] === 0x2f && start[3] === 0xfd) return "zstd";
-  return undefined;
 }
 
 /**
@@ -115,54 +103,4 @@ export async function unzstd(
 function* chunksOf(source: ByteSource): Generator<Uint8Array> {
   const length = 128 << 10;
   for (let at = 0; at < source.size; at += length) yield source.read(at, Math.min(length, source.size - at));
-}
-
-export interface Spooled {
-  source: ByteSource;
-  close(): void;
-}
-
-/**
- * Keeps what `produce` gives: in memory up to `inMemory` bytes, beyond that in
- * a file of its own in `folder`, mode 0600, that is gone after `close`.
- */
-export async function spool(
-  folder: string,
-  name: string,
-  produce: (sink: Sink) => Promise<unknown>,
-  inMemory: number = 16 << 20,
-): Promise<Spooled> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  let path: string | undefined;
-  let descriptor = -1;
-  const write = (bytes: Uint8Array): void => {
-    for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
-  };
-  const discard = (): void => {
-    if (descriptor >= 0) closeSync(descriptor);
-    if (path !== undefined) rmSync(path, { force: true });
-  };
-  try {
-    await produce((chunk) => {
-      size += chunk.length;
-      if (descriptor >= 0) return write(chunk);
-      parts.push(chunk);
-      if (size <= inMemory) return;
-      mkdirSync(folder, { recursive: true });
-      path = join(folder, `.tmp-${uniqueName(systemEntropy)}`);
-      descriptor = openSync(path, "wx", 0o600);
-      for (const part of parts.splice(0)) write(part);
-    });
-  } catch (error) {
-    discard();
-    throw error;
-  }
-  if (path === undefined) return { source: memorySource(new Uint8Array(Buffer.concat(parts)), name), close: () => {} };
-  closeSync(descriptor);
-  descriptor = -1;
-  const file = openSource(path, name);
-  // Unlinked while open: nothing is left behind, however the process ends.
-  rmSync(path, { force: true });
-  return { source: file, close: () => file.close() };
 }

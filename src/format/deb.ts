@@ -2,7 +2,7 @@ import { showable } from "../bytes.ts";
 import { type ByteSource, partOf } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import { arMembers } from "./ar.ts";
-import type { Compression } from "./archive.ts";
+import type { Compression } from "./magic.ts";
 
 /**
  * Reads deb(5), format 2.0: an ar archive of `debian-binary`, a control.tar and

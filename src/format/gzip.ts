@@ -5,6 +5,7 @@ import type { ByteSource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import { inflateAt } from "./deflate.ts";
 import { INFLATION_LIMITS, InflationGuard, type InflationLimits, type Sink } from "./inflation.ts";
+import { looksLikeGzip } from "./magic.ts";
 
 /**
  * gzip (RFC 1952). A file is one member or several, whose contents follow each
@@ -50,10 +51,6 @@ export interface Gunzipped {
 
 const MAX_MEMBERS = 100_000;
 const MAX_TEXT = 64 << 10;
-
-export function looksLikeGzip(start: Uint8Array): boolean {
-  return start.length >= 3 && start[0] === 0x1f && start[1] === 0x8b && start[2] === 8;
-}
 
 /**
  * Inflates every member into `sink`, checking CRC and size. Stops at bytes that

@@ -29,13 +29,38 @@ export function lineStarts(bytes: Uint8Array): number[] {
   return starts;
 }
 
-/** A number for each line, the same for the same line; `known` is shared by the sides that are compared. */
-export function lineNumbers(bytes: Uint8Array, starts: readonly number[], known: Map<string, number>): Int32Array {
+/**
+ * A number for each line, the same for the same line; `known` is shared by the
+ * sides that are compared. `anyEnding`: a carriage return before the end does not count.
+ */
+export function lineNumbers(
+  bytes: Uint8Array,
+  starts: readonly number[],
+  known: Map<string, number>,
+  anyEnding = false,
+): Int32Array {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   return Int32Array.from(starts, (start, index) => {
-    const line = buffer.toString("latin1", start, starts[index + 1] ?? bytes.length);
+    const text = buffer.toString("latin1", start, starts[index + 1] ?? bytes.length);
+    const line = anyEnding && text.endsWith("\r\n") ? `${text.slice(0, -2)}\n` : text;
     const number = known.get(line) ?? known.size;
     known.set(line, number);
     return number;
   });
+}
+
+/** How the lines of a text end: each kind of end by how often it occurs, the most frequent first. */
+export function lineEndings(bytes: Uint8Array): { end: "LF" | "CRLF" | "CR"; count: number }[] {
+  const counts = { LF: 0, CRLF: 0, CR: 0 };
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] === 0x0a) counts.LF++;
+    else if (bytes[at] === 0x0d && bytes[at + 1] === 0x0a) {
+      counts.CRLF++;
+      at++;
+    } else if (bytes[at] === 0x0d) counts.CR++;
+  }
+  return (["LF", "CRLF", "CR"] as const)
+    .map((end) => ({ end, count: counts[end] }))
+    .filter(({ count }) => count > 0)
+    .toSorted((one, other) => other.count - one.count);
 }

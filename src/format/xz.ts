@@ -2,22 +2,18 @@ import { crc32 } from "node:zlib";
 import type { ByteSource } from "../bytesource.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import { INFLATION_LIMITS, InflationGuard, type InflationLimits, type Sink } from "./inflation.ts";
+import { looksLikeXz } from "./magic.ts";
 
 /**
  * xz (The .xz File Format 1.2.1), for reading. The indexes at the end of each
  * stream say where streams begin and how large they become, so bombs are
  * refused before any work, and again while decompressing, since an index can lie.
  */
-const MAGIC: readonly number[] = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 /** The check that the decoder does not know. */
 const SHA256 = 10;
 const MAX_STREAMS = 1000;
 const MAX_INDEX = 16 << 20;
 const INPUT_CHUNK = 64 << 10;
-
-export function looksLikeXz(start: Uint8Array): boolean {
-  return MAGIC.every((byte, at) => start[at] === byte);
-}
 
 interface XzStream {
   offset: number;

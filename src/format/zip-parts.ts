@@ -1,4 +1,5 @@
 import type { ByteSource } from "../bytesource.ts";
+import { apkSigningPart } from "./apk-signing.ts";
 import type { Part } from "./part.ts";
 import { readZip, readZipMember, type ZipEntry, type ZipExtra, type ZipHeader, type ZipSpan } from "./zip.ts";
 
@@ -14,6 +15,8 @@ export function* zipParts(source: ByteSource): Generator<Part> {
   for (const entry of placed) yield localPart(source, entry);
   const [first, last] = [entries[0], entries.at(-1)];
   if (first !== undefined && last !== undefined) {
+    const signing = apkSigningPart(source, placed.at(-1)?.end ?? 0, first.offset);
+    if (signing !== undefined) yield signing;
     const length = last.offset + last.length - first.offset;
     yield { key: "", kind: "group", offset: first.offset, length, parts: () => entries.map(centralPart) };
   }

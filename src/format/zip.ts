@@ -83,11 +83,6 @@ const DESCRIPTOR = 0x08074b50;
 const ZIP64_END = 0x06064b50;
 const ZIP64_LOCATOR = 0x07064b50;
 
-export function looksLikeZip(start: Uint8Array): boolean {
-  if (start.length < 4 || start[0] !== 0x50 || start[1] !== 0x4b) return false;
-  return (start[2] === 3 && start[3] === 4) || (start[2] === 5 && start[3] === 6);
-}
-
 /** Reads the directory and every local header. Throws `input` with the offset, or `limit`. */
 export function readZip(source: ByteSource, limits: ZipLimits = ZIP_LIMITS): Zip {
   const end = endOfDirectory(source, limits);

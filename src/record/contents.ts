@@ -2,13 +2,14 @@
 import { createHash } from "node:crypto";
 import { parse as parseToml } from "smol-toml";
 import { type ByteSource, memorySource, openSource } from "../bytesource.ts";
-import { type Compression, compressionOf, openArchive, unzstd } from "../format/archive.ts";
+import { openArchive, unzstd } from "../format/archive.ts";
 import { parseDeb822 } from "../format/deb822.ts";
 import { gunzip } from "../format/gzip.ts";
 import type { Sink } from "../format/inflation.ts";
 import { type TarEntry, tarEntries } from "../format/tar.ts";
 import { unxz } from "../format/xz.ts";
-import { looksLikeZip, readZip, readZipMember, type Zip } from "../format/zip.ts";
+import { type Compression, compressionOf, looksLikeZip } from "../format/magic.ts";
+import { readZip, readZipMember, type Zip } from "../format/zip.ts";
 import { isObject } from "../json.ts";
 import { byteOrder } from "../order.ts";
 import { purl } from "../purl.ts";

@@ -6,8 +6,7 @@ import { systemClock } from "../../clock.ts";
 import { renderText } from "../../diff/render.ts";
 import type { ExitCode } from "../../errors.ts";
 import { BitforbitError } from "../../errors.ts";
-import { type Options } from "../program.ts";
-import { texts } from "../project.ts";
+import { type Options, texts } from "../program.ts";
 import type { Terminal } from "../terminal.ts";
 
 const MAX_SAID = 5;

@@ -7,8 +7,8 @@ import { type Rules, rulesFor, rulesForKeys } from "../../flow/trust.ts";
 import { spool } from "../../ledger/spool.ts";
 import type { Decision } from "../../policy/decision.ts";
 import { verify as decide } from "../../policy/verify.ts";
-import type { Options } from "../program.ts";
-import { nearestHome, text, texts } from "../project.ts";
+import { type Options, texts } from "../program.ts";
+import { nearestHome, text } from "../project.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** `bitforbit verify ARTIFACT`: the decision with its reasons; offline. */

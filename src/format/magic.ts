@@ -1,0 +1,27 @@
+/** What a file is by its first bytes, for the formats that others are found in. Costs nothing to load. */
+export type Compression = "gzip" | "xz" | "zstd";
+
+export function beginsWith(start: Uint8Array, ...magic: readonly number[]): boolean {
+  return start.length >= magic.length && magic.every((byte, at) => start[at] === byte);
+}
+
+/** RFC 1952, with deflate, the only method there is. */
+export function looksLikeGzip(start: Uint8Array): boolean {
+  return beginsWith(start, 0x1f, 0x8b, 8);
+}
+
+export function looksLikeXz(start: Uint8Array): boolean {
+  return beginsWith(start, 0xfd, 0x37, 0x7a, 0x58, 0x5a, 0);
+}
+
+/** With a member, or empty. */
+export function looksLikeZip(start: Uint8Array): boolean {
+  return beginsWith(start, 0x50, 0x4b, 3, 4) || beginsWith(start, 0x50, 0x4b, 5, 6);
+}
+
+/** What a file is compressed with. */
+export function compressionOf(start: Uint8Array): Compression | undefined {
+  if (looksLikeGzip(start)) return "gzip";
+  if (looksLikeXz(start)) return "xz";
+  return beginsWith(start, 0x28, 0xb5, 0x2f, 0xfd) ? "zstd" : undefined;
+}
