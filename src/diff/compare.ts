@@ -1,7 +1,7 @@
 import { type ByteSource, commonSuffix, equalSources, firstDifference, partOf } from "../bytesource.ts";
 import { hex } from "../bytes.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
-import type { Part } from "../format/part.ts";
+import type { Needed, Part } from "../format/part.ts";
 import { byteLeaves } from "./bytes.ts";
 import { type Comparison, counted, isFull, onlyLeaf, rangeOf, restLeaf } from "./comparison.ts";
 import { contentsOf, type Stored } from "./contents.ts";
@@ -109,10 +109,18 @@ interface Side {
   parts: Iterable<Part>;
 }
 
-async function compareLists(space: Space, sideA: Side, sideB: Side, path: string[], same?: RangePair[]): Promise<void> {
+async function compareLists(
+  space: Space,
+  sideA: Side,
+  sideB: Side,
+  path: string[],
+  same?: RangePair[],
+  ends?: Ends,
+): Promise<void> {
   const [a, b] = [rangeIn(sideA.part), rangeIn(sideB.part)];
   const says = { a: sideA.part.says, b: sideB.part.says };
-  const lists: Lists = { path, a, b, says, same, ...sameEnds(space, a, b), seen: new Map(), stored: contentsOf() };
+  const { prefix, suffix } = ends ?? sameEnds(space, a, b);
+  const lists: Lists = { path, a, b, says, same, prefix, suffix, seen: new Map(), stored: contentsOf() };
   const left = new PartList(sideA.parts, a, space.a.name);
   const right = new PartList(sideB.parts, b, space.b.name);
   let one = left.next();
@@ -128,7 +136,26 @@ async function compareLists(space: Space, sideA: Side, sideB: Side, path: string
   await lists.stored.finish(space, path);
 }
 
-function sameEnds(space: Space, a: Range, b: Range): { prefix: number; suffix: number } {
+/** Bytes at the beginning and at the end that are the same on both sides. */
+interface Ends {
+  prefix: number;
+  suffix: number;
+}
+
+/** Of two groups in lists of which this is known already. */
+function endsWithin(space: Space, lists: Lists, one: Part, other: Part): Ends {
+  const { a, b, prefix, suffix } = lists;
+  const [atA, atB] = [one.offset - a.offset, other.offset - b.offset];
+  const [leftA, leftB] = [endOf(a) - endOf(one), endOf(b) - endOf(other)];
+  const shorter = Math.min(one.length, other.length);
+  if (atA !== atB || leftA !== leftB || prefix < atA || suffix < leftA) {
+    return sameEnds(space, rangeIn(one), rangeIn(other));
+  }
+  const begin = Math.min(shorter, prefix - atA);
+  return { prefix: begin, suffix: Math.min(shorter - begin, suffix - leftA) };
+}
+
+function sameEnds(space: Space, a: Range, b: Range): Ends {
   const shorter = Math.min(a.length, b.length);
   if (shorter < WORTH_A_LOOK) return { prefix: 0, suffix: 0 };
   const left = partOf(space.a, a.offset, a.length);
@@ -265,7 +292,7 @@ async function comparePair(
       return await lists.stored.content(space, path, one, other);
     default:
   }
-  if (one.kind === "group") return await compareGroups(space, one, other, path, same);
+  if (one.kind === "group") return await compareGroups(space, lists, one, other, path, same);
   const from = space.children.length;
   bytesOrPadding(space, lists.path, path, one, other);
   if (same !== undefined) addSame(same, one, other, space.children.slice(from));
@@ -320,6 +347,7 @@ function anotherKind(space: Space, path: string[], one: Part, other: Part): void
 
 async function compareGroups(
   space: Space,
+  lists: Lists,
   one: Part,
   other: Part,
   path: string[],
@@ -327,15 +355,19 @@ async function compareGroups(
 ): Promise<void> {
   const from = space.children.length;
   let inside: { a: Iterable<Part>; b: Iterable<Part> };
+  const ends = endsWithin(space, lists, one, other);
+  // what was moved tells each piece that is the same
+  const needed = (part: Part): Needed | undefined =>
+    same === undefined ? { from: part.offset + ends.prefix, to: endOf(part) - ends.suffix } : undefined;
   try {
-    inside = { a: ahead(one.parts?.() ?? []), b: ahead(other.parts?.() ?? []) };
+    inside = { a: ahead(one.parts?.(needed(one)) ?? []), b: ahead(other.parts?.(needed(other)) ?? []) };
   } catch (error) {
     if (!(error instanceof BitforbitError)) throw error;
     bytesIn(space, path, one, other, `not looked into: ${messageOf(error)}`);
     if (same !== undefined) addSame(same, one, other, space.children.slice(from));
     return;
   }
-  await compareLists(space, { part: one, parts: inside.a }, { part: other, parts: inside.b }, path, same);
+  await compareLists(space, { part: one, parts: inside.a }, { part: other, parts: inside.b }, path, same, ends);
   const note = one.compare?.(other, space.a, space.b) ?? one.note;
   const found = space.children[from];
   if (note !== undefined && found !== undefined && found.note === undefined) found.note = note;

@@ -59,11 +59,13 @@ export function sectionPart(view: ElfView, section: ElfSection): Part {
   return inside === undefined ? { key, kind: "bytes", offset, length } : group(key, offset, length, inside);
 }
 
-function insideOf(view: ElfView, section: ElfSection): (() => Iterable<Part>) | undefined {
+type Inside = NonNullable<Part["parts"]>;
+
+function insideOf(view: ElfView, section: ElfSection): Inside | undefined {
   return byType(view, section) ?? byName(view, section) ?? byFlags(view, section);
 }
 
-function byType(view: ElfView, section: ElfSection): (() => Iterable<Part>) | undefined {
+function byType(view: ElfView, section: ElfSection): Inside | undefined {
   const { elf } = view;
   const text = (at: number): string => view.text(section.link, at);
   const { offset } = section;
@@ -73,7 +75,7 @@ function byType(view: ElfView, section: ElfSection): (() => Iterable<Part>) | un
     case SHT.DYNSYM:
       return () => symbolParts(elf, section, view.symbolName);
     case SHT.STRTAB:
-      return () => stringParts(elf.source, offset, length, rolesIn(elf, section));
+      return (needed) => stringParts(elf.source, offset, length, rolesIn(elf, section), needed);
     case SHT.RELA:
     case SHT.REL:
       return () => relocationParts(elf, section, (index) => view.nameOfSymbol(section.link, index));
@@ -101,7 +103,7 @@ function rolesIn(elf: Elf, section: ElfSection): ReadonlyMap<number, string> | u
   return dynamic === undefined ? undefined : dynamicRoles(elf, dynamic);
 }
 
-function byName(view: ElfView, section: ElfSection): (() => Iterable<Part>) | undefined {
+function byName(view: ElfView, section: ElfSection): Inside | undefined {
   const { elf } = view;
   const { source, little } = elf;
   const { offset, name } = section;
@@ -130,15 +132,16 @@ function byName(view: ElfView, section: ElfSection): (() => Iterable<Part>) | un
   }
 }
 
-function byFlags(view: ElfView, section: ElfSection): (() => Iterable<Part>) | undefined {
+function byFlags(view: ElfView, section: ElfSection): Inside | undefined {
   const { source } = view.elf;
   const { offset, flags, address } = section;
   const length = storedSize(view.elf, section);
-  if ((flags & SHF.EXECINSTR) !== 0) return () => codeParts(source, offset, length, address, view.code(section));
+  if ((flags & SHF.EXECINSTR) !== 0)
+    return (needed) => codeParts(source, offset, length, address, view.code(section), needed);
   if ((flags & SHF.STRINGS) !== 0 && section.entrySize <= 1)
-    return () => stringParts(source, offset, length, debugRoles(view.elf, section));
+    return (needed) => stringParts(source, offset, length, debugRoles(view.elf, section), needed);
   if ((flags & SHF.ALLOC) !== 0 && section.type === SHT.PROGBITS) {
-    return () => objectParts(source, offset, length, address, view.map());
+    return (needed) => objectParts(source, offset, length, address, view.map(), { needed });
   }
   return undefined;
 }

@@ -36,8 +36,12 @@ export interface Part {
   length: number;
   /** The value for people, at most some hundred characters; called only where the two sides differ. */
   show?: () => string;
-  /** Of a group: a finer cut of just these bytes, offsets counted as this part's. May throw as the parser does. */
-  parts?: () => Iterable<Part>;
+  /**
+   * Of a group: a finer cut of just these bytes, offsets counted as this
+   * part's. May throw as the parser does. Given `needed`, a large group may
+   * tell what lies outside of it in one part at each end: see `apart`.
+   */
+  parts?: (needed?: Needed) => Iterable<Part>;
   /** Of a group: what a field of that label says here, asked for where the field's bytes stand on the other side only. */
   says?: (label: string) => string | undefined;
   /** Of a content: its plain bytes, and what that way of storing is called ("gunzip", "inflate", "sparse"). */
@@ -48,6 +52,17 @@ export interface Part {
   compare?: (other: Part, a: ByteSource, b: ByteSource) => string | undefined;
   /** Said with the difference, whatever it is. */
   note?: string;
+}
+
+/** From and to which byte two groups differ: what lies before and after is the same on both sides. */
+export interface Needed {
+  from: number;
+  to: number;
+}
+
+/** Bytes of a group that are the same on both sides and were not cut, for there would be millions of parts. */
+export function apart(offset: number, length: number): Part {
+  return { key: "", kind: "bytes", offset, length };
 }
 
 /** A format's way to cut a source into parts. Pure. Throws `input` with the offset for what is not of the format, `limit` beyond bounds. */

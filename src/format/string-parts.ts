@@ -1,6 +1,6 @@
 import { showable } from "../bytes.ts";
 import type { ByteSource } from "../bytesource.ts";
-import { field, type Part } from "./part.ts";
+import { apart, field, type Needed, type Part } from "./part.ts";
 
 /** Strings that end with NUL, as linkers gather them, and strings among other data; read through a window. */
 const WINDOW = 64 << 10;
@@ -9,13 +9,44 @@ const MAX_KEY = 160;
 /** Fewer printable characters than this are as likely to be a number. */
 const LEAST = 5;
 
+/** Smaller lists are cut whole, whatever is needed of them. */
+const LARGE = 1 << 20;
+/** Before what is needed, so that it is known what stands before it. */
+const CONTEXT = 4096;
+
+/**
+ * Where to begin so that what is needed is cut as it would be from the start:
+ * behind a NUL, where every string ends. It lies in what is the same on both
+ * sides, so that it is the same place on both.
+ */
+function beginning(source: ByteSource, offset: number, length: number, needed: Needed | undefined): number {
+  if (needed === undefined || length < LARGE) return offset;
+  const last = needed.from - CONTEXT;
+  const first = Math.max(offset, last - WINDOW);
+  if (last <= first) return offset;
+  const nul = source.read(first, last - first).lastIndexOf(0);
+  return nul < 0 ? offset : first + nul + 1;
+}
+
+function ending(offset: number, length: number, needed: Needed | undefined): number {
+  return needed === undefined || length < LARGE ? offset + length : needed.to;
+}
+
 /** What the string at an offset is for, where something says so: "SONAME", "producer". */
 export type Roles = ReadonlyMap<number, string>;
 
 /** Each string by its text; offsets of `roles` are counted from `offset`. */
-export function* stringParts(source: ByteSource, offset: number, length: number, roles?: Roles): Generator<Part> {
+export function* stringParts(
+  source: ByteSource,
+  offset: number,
+  length: number,
+  roles?: Roles,
+  needed?: Needed,
+): Generator<Part> {
   const end = offset + length;
-  for (let at = offset; at < end;) {
+  const [begin, enough] = [beginning(source, offset, length, needed), ending(offset, length, needed)];
+  if (begin > offset) yield apart(offset, begin - offset);
+  for (let at = begin; at < end;) {
     const window = source.read(at, Math.min(WINDOW, end - at)).slice();
     const whole = at + window.length === end;
     let from = 0;
@@ -27,6 +58,7 @@ export function* stringParts(source: ByteSource, offset: number, length: number,
         stop = window.length - 1;
       }
       const place = at + from;
+      if (place > enough) return void (yield apart(place, end - place));
       const size = stop + 1 - from;
       const text = clipped(window.subarray(from, window[stop] === 0 ? stop : stop + 1));
       if (size === 1) yield { key: "empty", kind: "padding", offset: place, length: 1 };
@@ -46,15 +78,23 @@ function clipped(bytes: Uint8Array): string {
  * Text where there is text, and between it bytes, which are known by what they
  * follow: `after` for the first of them.
  */
-export function* mixedParts(source: ByteSource, offset: number, length: number, after?: string): Generator<Part> {
+export function* mixedParts(
+  source: ByteSource,
+  offset: number,
+  length: number,
+  after?: string,
+  needed?: Needed,
+): Generator<Part> {
   const end = offset + length;
+  const [begin, enough] = [beginning(source, offset, length, needed), ending(offset, length, needed)];
+  if (begin > offset) yield apart(offset, begin - offset);
   let before = after;
   const between = (from: number, to: number): Part => {
     const key = before === undefined ? "" : `after ${before.slice(0, 60)}`;
     return { key, kind: "bytes", offset: from, length: to - from };
   };
-  let raw = offset;
-  for (let at = offset; at < end;) {
+  let raw = begin;
+  for (let at = begin; at < end;) {
     const window = source.read(at, Math.min(WINDOW, end - at)).slice();
     const whole = at + window.length === end;
     let from = 0;
@@ -67,6 +107,7 @@ export function* mixedParts(source: ByteSource, offset: number, length: number, 
         const text = clipped(window.subarray(from, stop));
         yield field(JSON.stringify(text), at + from, stop + 1 - from, () => JSON.stringify(text));
         raw = at + stop + 1;
+        if (at + from > enough && raw < end) return void (yield apart(raw, end - raw));
         before = JSON.stringify(text);
       }
       from = stop + 1;
