@@ -28,8 +28,8 @@ export async function bench(): Promise<Row[]> {
   const host = await probeHost();
   const ours: number[] = [];
   const bare: number[] = [];
-  const plain = { ...host, disorderfs: false };
-  const withoutFuse: number[] = [];
+  const plain = { ...host, ordering: undefined };
+  const unordered: number[] = [];
   const once = async (abilities: typeof host, run: string): Promise<number> => {
     const tree = join(folder, run);
     mkdirSync(tree);
@@ -55,8 +55,10 @@ export async function bench(): Promise<Row[]> {
     const start = process.hrtime.bigint();
     spawnSync("bwrap", BARE);
     bare.push(Number(process.hrtime.bigint() - start) / 1e6);
-    ours.push(await once(host, `full-${run}`));
-    withoutFuse.push(await once(plain, `plain-${run}`));
+    // In turn: whoever comes after bubblewrap waits while the kernel still takes its namespaces down.
+    const both = [async () => ours.push(await once(host, `full-${run}`))];
+    both.push(async () => unordered.push(await once(plain, `plain-${run}`)));
+    for (const one of run % 2 === 0 ? both : both.toReversed()) await one();
   }
   rmSync(folder, { recursive: true, force: true });
   const row = (what: string, times: number[]): Row => ({
@@ -68,5 +70,5 @@ export async function bench(): Promise<Row[]> {
     goal: "at most 1.5",
     met: median(times) / median(bare) <= 1.5,
   });
-  return [row("sandbox start, all variations", ours), row("sandbox start, without disorderfs", withoutFuse)];
+  return [row("sandbox start, all variations", ours), row("sandbox start, directories not ordered", unordered)];
 }

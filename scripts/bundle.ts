@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { type Plugin, rolldown } from "rolldown";
+import { reportAssets } from "../src/diff/report/assets.ts";
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { dependencies?: Record<string, string> };
 rmSync("dist", { recursive: true, force: true });
@@ -21,10 +22,21 @@ const withoutPrograms: Plugin = {
   load: (id) => (id === "\0no-programs" ? "export const spawn = undefined;\nexport default { spawn };" : undefined),
 };
 
+/** The report's page is made of source files, which the bundle carries as what they came to. */
+const reportPage: Plugin = {
+  name: "report-page",
+  load: async (id) => {
+    if (!id.endsWith("/src/diff/report/assets.ts")) return undefined;
+    const assets = JSON.stringify(await reportAssets());
+    return { code: `const assets = ${assets};\nexport const reportAssets = async () => assets;`, moduleType: "js" };
+  },
+};
+
 const library = await rolldown({
   input: { index: "src/index.ts", verify: "src/policy/verify.ts", "diff-worker": "src/diff/worker.ts" },
   platform: "node",
   external,
+  plugins: [reportPage],
   logLevel: "warn",
 });
 await library.write({ dir: "dist", format: "esm", chunkFileNames: "chunks/[name]-[hash].js" });
@@ -35,7 +47,7 @@ const program = await rolldown({
   input: { bitforbit: "src/cli/main.ts", "diff-worker": "src/diff/worker.ts" },
   platform: "node",
   external,
-  plugins: [withoutPrograms],
+  plugins: [withoutPrograms, reportPage],
   logLevel: "warn",
 });
 await program.write({

@@ -82,7 +82,7 @@ describe("documents", { concurrency: 3 }, () => {
     refuses("error", { error: { code: "input", message: "x" } });
     refuses("init", { version: 1, written: "/x", project: "x", assumed: [], ecosystem: "perl" });
     refuses("store", { version: 1, artifacts: [{ digest: "sha256:1" }] });
-    refuses("diff", { version: 1, equal: true, difference: {} });
+    refuses("diff", { version: 2, equal: true, verdict: "identical", excluded: [], incomplete: [], difference: {} });
     refuses("verify", { version: 1, allowed: true });
   });
 
@@ -221,13 +221,21 @@ describe("documents", { concurrency: 3 }, () => {
     const folder = scratchFolder(t);
     writeFiles(folder, { "a/x": "1\n", "a/y": "1\n", "b/x": "2\n", "b/y": "1\n" });
     assert.deepEqual(document("diff", await json(folder, "diff", "a", "a"), 0), {
-      version: 1,
+      version: 2,
       equal: true,
+      verdict: "identical",
       excluded: [],
+      incomplete: [],
     });
     assert.equal(document("diff", await json(folder, "diff", "a", "b"), 1)["equal"], false);
     const without = document("diff", await json(folder, "diff", "a", "b", "--exclude", "x"), 0);
-    assert.deepEqual(without["excluded"], ["x"]);
+    assert.deepEqual(without["excluded"], [{ rule: "path x", leaves: 1, bytes: 2 }]);
+    assert.equal(without["verdict"], "equal but for what was excluded");
+    const kinds = document("diff", await json(folder, "diff", "a", "b", "--exclude-kind", "order", "text"), 0);
+    assert.deepEqual(kinds["excluded"], [
+      { rule: "kind order", leaves: 0, bytes: 0 },
+      { rule: "kind text", leaves: 1, bytes: 2 },
+    ]);
     document("error", await json(folder, "diff", "a", "nothing"), 2);
   });
 

@@ -49,6 +49,12 @@ test("npm pack of bitforbit reproduces, at another path and time, and the result
   const entry = join(folder, "package", (manifest["bin"] as Record<string, string>)["bitforbit"] ?? "");
   assert.equal(run(process.execPath, [entry, "--version"], folder).trim(), String(manifest["version"]));
   assert.equal(spawnSync(process.execPath, [entry, "diff", "a", "b"], { cwd: folder }).status, 1);
+  run(process.execPath, [entry, "diff", "a", "a", "--html", "report.html"], folder);
+  assert.match(
+    readFileSync(join(folder, "report.html"), "utf8"),
+    /<script>\(\(\) => \{\n"use strict"/,
+    "the report's page is in the bundle",
+  );
   const library = `import { verify } from ${JSON.stringify(join(folder, "package/dist/verify.js"))}; process.exit(typeof verify === "function" ? 0 : 1)`;
   run(process.execPath, ["--input-type=module", "-e", library], folder);
 });

@@ -13,6 +13,8 @@ export interface Terminal {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly width: number;
+  /** Rows of the screen that the answer goes to; undefined when it goes into a file or a pipe. */
+  readonly height: number | undefined;
   readonly colour: boolean;
   /** Part of the answer. */
   line(text?: string): void;
@@ -24,6 +26,8 @@ export interface Terminal {
   warn(text: string, remedy?: string): void;
   /** The one JSON document of this run, printed when `--json` was given; its form has version 1: schemas/. */
   document(value: object): void;
+  /** The same from the pieces of its text, for documents too large to be one string. */
+  pieces(text: Iterable<string>): void;
   /** Shows a line that is replaced by the next one, on terminals only; undefined clears it. */
   progress(text: string | undefined): void;
   good(text: string): string;
@@ -44,7 +48,8 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
   const forced = (environment["FORCE_COLOR"] ?? "") !== "" && environment["FORCE_COLOR"] !== "0";
   const colour = !noColour && (forced || isatty(1)) && !options.json;
   const live = isatty(2) && !options.quiet && environment["CI"] === undefined && environment["TERM"] !== "dumb";
-  const width = Math.max(60, Math.min(process.stdout.columns ?? 100, 140));
+  const columns = Number(environment["COLUMNS"] ?? "") || (process.stdout.columns ?? 100);
+  const width = Math.max(60, Math.min(columns, 140));
   const paint = (style: Style) => (text: string) => (colour ? styleText(style, text, { validateStream: false }) : text);
   let shown = false;
   let lastProgress = 0;
@@ -62,6 +67,7 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
     json: options.json,
     quiet: options.quiet,
     width,
+    height: isatty(1) ? process.stdout.rows : undefined,
     colour,
     line: (text = "") => people(text),
     step: (label, text) => {
@@ -81,6 +87,10 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
     document: (value) => {
       clear();
       if (options.json) process.stdout.write(`${JSON.stringify({ version: DOCUMENT_VERSION, ...value }, null, 2)}\n`);
+    },
+    pieces: (text) => {
+      clear();
+      if (options.json) for (const piece of text) process.stdout.write(piece);
     },
     progress: (text) => {
       if (!live) return;

@@ -1,7 +1,7 @@
 import { type ByteSource, commonSuffix, equalSources, firstDifference, partOf } from "../bytesource.ts";
 import { hex } from "../bytes.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
-import type { Needed, Part } from "../format/part.ts";
+import type { Part } from "../format/part.ts";
 import { byteLeaves } from "./bytes.ts";
 import { type Comparison, counted, isFull, onlyLeaf, rangeOf, restLeaf } from "./comparison.ts";
 import { contentsOf, type Stored } from "./contents.ts";
@@ -126,14 +126,38 @@ async function compareLists(
   let one = left.next();
   let other = right.next();
   // As long as both go on alike, nothing need be kept: a million members cost no memory.
-  while (one !== undefined && other !== undefined && one.key === other.key) {
-    if (isFull(space.comparison)) return giveUp(space, lists, one.offset, other.offset);
-    await comparePair(space, lists, one, other, same);
+  while (one !== undefined && other !== undefined && !inSuffix(lists, one, other)) {
+    if (plainlySame(lists, one, other)) addRange(same, rangeIn(one), rangeIn(other));
+    else if (one.key !== other.key) break;
+    else if (isFull(space.comparison)) return giveUp(space, lists, one.offset, other.offset);
+    else await comparePair(space, lists, one, other, same);
     one = left.next();
     other = right.next();
   }
-  if (one !== undefined || other !== undefined) await compareRest(space, lists, left, right, one, other);
+  if (one !== undefined && other !== undefined && inSuffix(lists, one, other)) addRest(same, lists, one, other);
+  else if (one !== undefined || other !== undefined) await compareRest(space, lists, left, right, one, other);
   await lists.stored.finish(space, path);
+}
+
+function isSmall({ kind }: Part): boolean {
+  return kind !== "group" && kind !== "content" && kind !== "stored";
+}
+
+/** Small things that lie in what both sides begin with need no look at their names. */
+function plainlySame({ a, b, prefix }: Lists, one: Part, other: Part): boolean {
+  const at = one.offset - a.offset;
+  if (!isSmall(one)) return false;
+  return at === other.offset - b.offset && one.length === other.length && at + one.length <= prefix;
+}
+
+/** From here on both sides are the same to their ends, and cut alike. */
+function inSuffix({ a, b, suffix }: Lists, one: Part, other: Part): boolean {
+  const left = endOf(a) - one.offset;
+  return left === endOf(b) - other.offset && left <= suffix && isSmall(one) && isSmall(other);
+}
+
+function addRest(same: RangePair[] | undefined, { a, b }: Lists, one: Part, other: Part): void {
+  addRange(same, rangeOf(one.offset, endOf(a) - one.offset), rangeOf(other.offset, endOf(b) - other.offset));
 }
 
 /** Bytes at the beginning and at the end that are the same on both sides. */
@@ -142,15 +166,15 @@ interface Ends {
   suffix: number;
 }
 
-/** Of two groups in lists of which this is known already. */
+/** Of two parts of lists of which this is known: what was read once is not read again. */
 function endsWithin(space: Space, lists: Lists, one: Part, other: Part): Ends {
   const { a, b, prefix, suffix } = lists;
   const [atA, atB] = [one.offset - a.offset, other.offset - b.offset];
   const [leftA, leftB] = [endOf(a) - endOf(one), endOf(b) - endOf(other)];
-  const shorter = Math.min(one.length, other.length);
   if (atA !== atB || leftA !== leftB || prefix < atA || suffix < leftA) {
     return sameEnds(space, rangeIn(one), rangeIn(other));
   }
+  const shorter = Math.min(one.length, other.length);
   const begin = Math.min(shorter, prefix - atA);
   return { prefix: begin, suffix: Math.min(shorter - begin, suffix - leftA) };
 }
@@ -179,20 +203,21 @@ async function compareRest(
   one: Part | undefined,
   other: Part | undefined,
 ): Promise<void> {
-  const [a, b] = [collected(left, one), collected(right, other)];
-  if (a === undefined || b === undefined) {
+  const found = collected(lists, left, right, one, other);
+  if (found === undefined) {
     return giveUp(space, lists, one?.offset ?? endOf(lists.a), other?.offset ?? endOf(lists.b));
   }
+  const { a, b, rest } = found;
+  if (rest !== undefined) addRest(lists.same, lists, rest.one, rest.other);
   const { partners, moved, order } = pairedRest(space, a, b);
-  const orderRanges: RangePair[] = [];
-  pushOrder(space, lists.path, order, orderRanges);
+  const orderRanges = pushOrder(space, lists.path, order);
   for (const [at, part] of a.entries()) {
     const partner = b[partners[at] ?? -1];
     if (isFull(space.comparison)) return restOfPairs(space, lists, a, b, at, partners);
     if (partner === undefined) onlyHere(space, lists, "a", part, other?.offset ?? endOf(lists.b));
     else if (moved[at] !== 1) await comparePair(space, lists, part, partner, lists.same);
     else {
-      const same = order !== undefined && saysOrder(part) ? orderRanges : space.derived.ranges;
+      const same = saysOrder(part) ? orderRanges : space.derived.ranges;
       await comparePair(space, lists, part, partner, same);
     }
   }
@@ -207,12 +232,31 @@ export function saysOrder(part: Part): boolean {
   return part.kind !== "padding" && part.kind !== "derived" && part.kind !== "stored";
 }
 
-function collected(list: PartList, first: Part | undefined): Part[] | undefined {
-  const found: Part[] = [];
-  for (let part = first; part !== undefined; part = list.next()) {
-    if (found.push(part) > MAX_PARTS) return undefined;
+/** All parts that are left, but for small ones where both sides are the same to the end; undefined: too many. */
+function collected(
+  lists: Lists,
+  left: PartList,
+  right: PartList,
+  one: Part | undefined,
+  other: Part | undefined,
+): { a: Part[]; b: Part[]; rest: { one: Part; other: Part } | undefined } | undefined {
+  const a: Part[] = [];
+  const b: Part[] = [];
+  for (;;) {
+    if (a.length > MAX_PARTS || b.length > MAX_PARTS) return undefined;
+    if (one === undefined && other === undefined) return { a, b, rest: undefined };
+    if (one !== undefined && other !== undefined && inSuffix(lists, one, other)) return { a, b, rest: { one, other } };
+    // The side that has more before its end goes on, so that both meet where the ends are the same.
+    const leftA = one === undefined ? 0 : endOf(lists.a) - one.offset;
+    const leftB = other === undefined ? 0 : endOf(lists.b) - other.offset;
+    if (one !== undefined && leftA >= leftB) {
+      a.push(one);
+      one = left.next();
+    } else if (other !== undefined) {
+      b.push(other);
+      other = right.next();
+    }
   }
-  return found;
 }
 
 /** All pairs from `from` on, and what stands on one side only, as one leaf. */
@@ -232,23 +276,24 @@ function restOfPairs(
   space.children.push(restLeaf(space.comparison, path, rest));
 }
 
-/** The leaf that says that an order differs, first of what is told of a list; `ranges` are filled in as moved ones are met. */
-function pushOrder(
-  space: Space,
-  path: string[],
-  order: { a: string[]; b: string[] } | undefined,
-  ranges: RangePair[],
-): void {
+/**
+ * The leaf that says that an order differs, first of what is told of a list.
+ * Gives the ranges to fill in as moved ones are met: its own, or those of what
+ * only follows when no order can be told.
+ */
+function pushOrder(space: Space, path: string[], order: { a: string[]; b: string[] } | undefined): RangePair[] {
   const leaf = order === undefined ? undefined : orderLeaf(path, order.a, order.b);
-  if (leaf === undefined) return;
+  if (leaf === undefined) return space.derived.ranges;
   const key = `order\0${path.join("\0")}\0${leaf.a}\0${leaf.b}`;
   // A zip has two lists of its members: one leaf tells both.
   const known = space.joined.get(key);
+  const ranges: RangePair[] = [];
   leaf.ranges = ranges;
   if (known === undefined) {
     space.joined.set(key, leaf);
     space.children.push(counted(space.comparison, leaf));
   } else space.orders.push({ leaf: known, ranges });
+  return ranges;
 }
 
 function rangeIn({ offset, length }: Part): Range {
@@ -354,40 +399,69 @@ async function compareGroups(
   same: RangePair[] | undefined,
 ): Promise<void> {
   const from = space.children.length;
-  let inside: { a: Iterable<Part>; b: Iterable<Part> };
   const ends = endsWithin(space, lists, one, other);
-  // what was moved tells each piece that is the same
-  const needed = (part: Part): Needed | undefined =>
-    same === undefined ? { from: part.offset + ends.prefix, to: endOf(part) - ends.suffix } : undefined;
+  let inside: { a: Side; b: Side };
   try {
-    inside = { a: ahead(one.parts?.(needed(one)) ?? []), b: ahead(other.parts?.(needed(other)) ?? []) };
+    inside = insides(one, other, ends.prefix);
   } catch (error) {
     if (!(error instanceof BitforbitError)) throw error;
     bytesIn(space, path, one, other, `not looked into: ${messageOf(error)}`);
     if (same !== undefined) addSame(same, one, other, space.children.slice(from));
     return;
   }
-  await compareLists(space, { part: one, parts: inside.a }, { part: other, parts: inside.b }, path, same, ends);
+  if (same !== undefined) addSkipped(same, one, other, inside);
+  const { a, b } = inside;
+  const left = { prefix: ends.prefix - (a.part.offset - one.offset), suffix: ends.suffix };
+  await compareLists(space, a, b, path, same, left);
   const note = one.compare?.(other, space.a, space.b) ?? one.note;
   const found = space.children[from];
   if (note !== undefined && found !== undefined && found.note === undefined) found.note = note;
 }
 
+/** The parts of both groups, from where the two begin to differ if the format can do that. */
+function insides(one: Part, other: Part, prefix: number): { a: Side; b: Side } {
+  if (prefix > 0) {
+    const [a, b] = [from(one, prefix), from(other, prefix)];
+    const [skippedA, skippedB] = [a.part.offset - one.offset, b.part.offset - other.offset];
+    if (skippedA === skippedB && skippedA <= prefix) return { a, b };
+  }
+  return { a: whole(one), b: whole(other) };
+}
+
+/** The group without what its cut left out at the beginning; the whole, when it found nothing at all. */
+function from(group: Part, prefix: number): Side {
+  const { first, parts } = ahead(group.parts?.(group.offset + prefix) ?? []);
+  const skipped = first === undefined ? 0 : first.offset - group.offset;
+  return { part: { ...group, offset: group.offset + skipped, length: group.length - skipped }, parts };
+}
+
+function whole(part: Part): Side {
+  return { part, parts: ahead(part.parts?.() ?? []).parts };
+}
+
+/** What was left out of a moved group is the same as well. */
+function addSkipped(same: RangePair[], one: Part, other: Part, inside: { a: Side; b: Side }): void {
+  const skipped = inside.a.part.offset - one.offset;
+  if (skipped > 0) addRange(same, rangeOf(one.offset, skipped), rangeOf(other.offset, skipped));
+}
+
 const MAX_AHEAD = 50_000;
 
 /** Reads the first parts at once, so that a group that cannot be parsed shows before anything of it is told. */
-function ahead(parts: Iterable<Part>): Iterable<Part> {
+function ahead(parts: Iterable<Part>): { first: Part | undefined; parts: Iterable<Part> } {
   const iterator = parts[Symbol.iterator]();
-  const first: Part[] = [];
+  const read: Part[] = [];
   for (;;) {
     const { done, value } = iterator.next();
-    if (done === true) return first;
-    if (first.push(value) < MAX_AHEAD) continue;
-    return (function* () {
-      yield* first.splice(0);
-      for (let next = iterator.next(); next.done !== true; next = iterator.next()) yield next.value;
-    })();
+    if (done === true) return { first: read[0], parts: read };
+    if (read.push(value) < MAX_AHEAD) continue;
+    return { first: read[0], parts: continued(read, iterator) };
   }
+}
+
+function* continued(read: Part[], iterator: Iterator<Part>): Generator<Part> {
+  yield* read.splice(0);
+  for (let next = iterator.next(); next.done !== true; next = iterator.next()) yield next.value;
 }
 
 function bytesIn(space: Space, path: string[], one: Part, other: Part, note: string | undefined): void {

@@ -69,6 +69,13 @@ export function contentsOf(): Stored {
 
 const SAME = "the same content, stored otherwise: another compressor, version or level";
 
+/** A listing that is the same says that only its writing differs; a content, that its compression does. */
+function sameNote(part: Part, note: string | undefined): string {
+  const listing = part.name?.endsWith(".txt") === true && part.decode !== undefined;
+  const same = listing ? "it says the same, written in another way" : SAME;
+  return note === undefined ? same : `${same}; ${note}`;
+}
+
 function rangeIn({ offset, length }: Part): Range {
   return { offset, length };
 }
@@ -89,7 +96,7 @@ async function lookInto(space: Space, path: string[], one: Part, other: Part): P
       async (a, b) => {
         const content = await comparison.descend(a, b, path, space.depth + 1);
         if (content === undefined) {
-          if (rawDiffers) children.push(rawLeaf(space, path, ranges, SAME));
+          if (rawDiffers) children.push(rawLeaf(space, path, ranges, sameNote(one, note)));
           return "equal";
         }
         content.place = ranges;

@@ -34,7 +34,7 @@ export function derivedLeaf(comparison: Comparison, path: string[], derived: Der
  * time in two. Where one side has no bytes of it, the other places' values count.
  */
 export function fieldLeaf(space: Space, path: string[], one: Part, other: Part): void {
-  const label = one.label ?? one.key;
+  const label = labelOf(one, other);
   const key = `${path.join("\0")}\0\0${label}`;
   const value = (part: Part, side: "a" | "b"): string => part.show?.() ?? fieldText(bytesOf(space, part, side));
   const [a, b] = [value(one, "a"), value(other, "b")];
@@ -65,6 +65,14 @@ export function fieldLeaf(space: Space, path: string[], one: Part, other: Part):
   };
   space.joined.set(key, leaf);
   space.children.push(counted(space.comparison, leaf));
+}
+
+/** Of what changed in place: both names, where they are names and not what stands there. */
+function labelOf(one: Part, other: Part): string {
+  const label = one.label ?? one.key;
+  if (one.key === other.key || one.length === 0 || other.length === 0) return label;
+  if (one.label !== undefined && one.label === other.label) return label;
+  return one.key === one.show?.() && other.key === other.show?.() ? "text" : `${label} → ${other.label ?? other.key}`;
 }
 
 /** Values that are the same and only written in another way are told together. */

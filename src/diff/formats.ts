@@ -29,7 +29,15 @@ import {
   looksLikeTails,
 } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
-import { looksLikeClass, looksLikePyc, looksLikeSqlite } from "../format/runtime-magic.ts";
+import {
+  looksLikeClass,
+  looksLikeGguf,
+  looksLikeNpy,
+  looksLikeOnnx,
+  looksLikePyc,
+  looksLikeSafetensors,
+  looksLikeSqlite,
+} from "../format/runtime-magic.ts";
 import { looksLikeTar } from "../format/tar.ts";
 import { looksLikeHtml, looksLikeJson, looksLikeXml } from "../format/text-kinds.ts";
 import { wideEncoding } from "../format/wide-text.ts";
@@ -217,6 +225,22 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/pe-parts.ts")).peParts,
   },
   {
+    name: "Mach-O",
+    looksLike: (start) => /^(?:\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe)/.test(latin1(start, 4)),
+    load: async () => (await import("../format/macho-parts.ts")).machParts,
+  },
+  {
+    // A Java class begins so, too: its version stands where the few slices are counted.
+    name: "universal Mach-O",
+    looksLike: (start) => /^\xca\xfe\xba[\xbe\xbf]\0\0\0[\x01-\x28]/.test(latin1(start, 8)),
+    load: async () => (await import("../format/macho-parts.ts")).universalParts,
+  },
+  {
+    name: "Rust metadata",
+    looksLike: (start) => latin1(start, 7) === "rust\0\0\0",
+    load: async () => (await import("../format/rust-metadata.ts")).rustMetadataParts,
+  },
+  {
     name: "WebAssembly",
     looksLike: (start) => latin1(start, 4) === "\0asm",
     load: async () => (await import("../format/wasm-parts.ts")).wasmParts,
@@ -307,10 +331,30 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/pem.ts")).pemParts,
     guess: true,
   },
+  {
+    name: "OpenPGP",
+    // A key, a signature or a signed message as they begin; or told by its name.
+    looksLike: (start, name) =>
+      /^(?:9[4589]..04|99.{4}04|c[56]..04|8[89]..04|89.{4}04|900d03|c40d03|a30[0-3])/.test(hex(start.subarray(0, 6))) ||
+      /\.(?:pgp|gpg|sig)$/i.test(name),
+    load: async () => (await import("../format/pgp.ts")).pgpParts,
+    guess: true,
+  },
   { name: "DER", looksLike: looksLikeDer, load: async () => (await import("../format/der-parts.ts")).derParts },
 
   // Models and arrays.
-
+  {
+    name: "NumPy",
+    looksLike: looksLikeNpy,
+    load: async () => (await import("../format/npy.ts")).npyParts,
+  },
+  { name: "GGUF", looksLike: looksLikeGguf, load: async () => (await import("../format/gguf.ts")).ggufParts },
+  {
+    name: "safetensors",
+    looksLike: looksLikeSafetensors,
+    load: async () => (await import("../format/safetensors.ts")).safetensorsParts,
+  },
+  { name: "ONNX", looksLike: looksLikeOnnx, load: async () => (await import("../format/onnx.ts")).onnxParts },
   // Structured text.
   {
     name: "wide text",

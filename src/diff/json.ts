@@ -1,49 +1,98 @@
 import { base64 } from "../bytes.ts";
-import type { Json, JsonObject } from "../json.ts";
-import type { Difference, Leaf } from "./difference.ts";
+import type { JsonObject } from "../json.ts";
+import type { Difference, Leaf, Range } from "./difference.ts";
 import { summaryOf } from "./difference.ts";
+import type { Excluded } from "./exclusion.ts";
+import { incompleteIn, type Reading, verdictOf } from "./reading.ts";
 
 /** The version of the document: `schemas/diff.schema.json` describes it. */
-export const DIFF_JSON_VERSION = 1;
+export const DIFF_JSON_VERSION = 2;
 
 /** Bytes of an excerpt in the document. */
 const MAX_SHOWN = 1024;
-/** Ranges of a leaf in the document; `moreRanges` counts the others. */
-const MAX_RANGES = 100;
+
+/** What is said besides the difference itself. */
+export type Besides = Partial<Pick<Reading, "excluded" | "incomplete" | "certificate">>;
 
 /**
  * A difference as a plain JSON document; of `undefined`, which `diff` gives
- * for equal inputs, the document that says so. Excerpts are base64 of at most
- * 1024 bytes. Text that came from the inputs is as it is: whoever shows it
- * must escape it.
+ * for equal inputs, the document that says so. Ranges are all there, four
+ * numbers each: offset and length in A, offset and length in B. Excerpts are
+ * base64 of at most 1024 bytes. Text that came from the inputs is as it is:
+ * whoever shows it must escape it.
  */
-export function differenceJson(difference: Difference | undefined): JsonObject {
-  if (difference === undefined) return { version: DIFF_JSON_VERSION, equal: true };
-  const { leaves, byWhat, files, bytesA, bytesB } = summaryOf(difference);
+export function differenceJson(difference: Difference | undefined, besides: Besides = {}): JsonObject {
+  const head = headJson(difference, besides);
+  return difference === undefined ? head : { ...head, difference: nodeJson(difference) };
+}
+
+/** The same document as text in pieces: one line for each leaf, and never all of it in memory. */
+export function* differenceText(difference: Difference | undefined, besides: Besides = {}): Generator<string> {
+  const head = JSON.stringify(headJson(difference, besides), null, 2);
+  if (difference === undefined) {
+    yield `${head}\n`;
+    return;
+  }
+  yield `${head.slice(0, -2)},\n  "difference": `;
+  yield* nodeText(difference, "  ");
+  yield "\n}\n";
+}
+
+function headJson(difference: Difference | undefined, besides: Besides): JsonObject {
+  const excluded = besides.excluded ?? [];
+  const incomplete = besides.incomplete ?? incompleteIn(difference);
+  const { certificate } = besides;
   return {
     version: DIFF_JSON_VERSION,
-    equal: false,
-    summary: { leaves, byWhat, files: files.map(wellFormed), bytesA, bytesB },
-    difference: nodeJson(difference),
+    equal: difference === undefined,
+    verdict: verdictOf({ difference, excluded }),
+    ...(difference === undefined ? {} : { summary: summaryJson(difference) }),
+    excluded: excluded.map(excludedJson),
+    incomplete: incomplete.map(({ path, why }) => ({ path: path.map(wellFormed), why: wellFormed(why) })),
+    ...(certificate === undefined ? {} : { certificate: { ...certificate } }),
+  };
+}
+
+function summaryJson(difference: Difference): JsonObject {
+  const { leaves, byWhat, files, bytesA, bytesB } = summaryOf(difference);
+  return { leaves, byWhat, files: files.map(wellFormed), bytesA, bytesB };
+}
+
+function excludedJson({ rule, reason, leaves, bytes }: Excluded): JsonObject {
+  return { rule: wellFormed(rule), ...optional("reason", reason), leaves, bytes };
+}
+
+function nodeHead(node: Difference): JsonObject {
+  return {
+    kind: "node",
+    path: node.path.map(wellFormed),
+    format: wellFormed(node.format),
+    ...(node.place === undefined ? {} : { place: rangeNumbers(node.place) }),
+    ...optional("decoding", node.decoding),
+    ...(node.sizes === undefined ? {} : { sizes: { a: node.sizes.a, b: node.sizes.b } }),
+    ...optional("note", node.note),
   };
 }
 
 function nodeJson(node: Difference): JsonObject {
   return {
-    kind: "node",
-    path: node.path.map(wellFormed),
-    format: node.format,
-    ...optional("note", node.note),
-    children: node.children.map((child): Json => (child.kind === "leaf" ? leafJson(child) : nodeJson(child))),
+    ...nodeHead(node),
+    children: node.children.map((child) => (child.kind === "leaf" ? leafJson(child) : nodeJson(child))),
   };
 }
 
+function* nodeText(node: Difference, indent: string): Generator<string> {
+  yield `${JSON.stringify(nodeHead(node)).slice(0, -1)},"children":[`;
+  const inner = `${indent}  `;
+  for (const [at, child] of node.children.entries()) {
+    yield `${at === 0 ? "" : ","}\n${inner}`;
+    if (child.kind === "leaf") yield JSON.stringify(leafJson(child));
+    else yield* nodeText(child, inner);
+  }
+  yield "]}";
+}
+
 function leafJson(leaf: Leaf): JsonObject {
-  const ranges = leaf.ranges.slice(0, MAX_RANGES).map(({ a, b }) => ({
-    a: { offset: a.offset, length: a.length },
-    b: { offset: b.offset, length: b.length },
-  }));
-  const more = leaf.ranges.length - ranges.length;
   return {
     kind: "leaf",
     path: leaf.path.map(wellFormed),
@@ -51,13 +100,15 @@ function leafJson(leaf: Leaf): JsonObject {
     ...optional("field", leaf.field),
     ...optional("a", leaf.a),
     ...optional("b", leaf.b),
-    ranges,
-    ...(more > 0 ? { moreRanges: more } : {}),
+    ...(leaf.listing === true ? { listing: true } : {}),
+    ranges: leaf.ranges.map(rangeNumbers),
     ...excerptJson("excerptA", leaf.bytesA, leaf.atA),
     ...excerptJson("excerptB", leaf.bytesB, leaf.atB),
     ...optional("note", leaf.note),
   };
 }
+
+const rangeNumbers = ({ a, b }: { a: Range; b: Range }): number[] => [a.offset, a.length, b.offset, b.length];
 
 function optional(key: string, value: string | undefined): JsonObject {
   return value === undefined ? {} : { [key]: wellFormed(value) };

@@ -19,6 +19,7 @@ export function pairedRest(space: Space, a: readonly Part[], b: readonly Part[])
   const partners = byName(a, b);
   byContent(space, a, b, partners);
   const kept = rising(partners);
+  inPlace(a, b, partners, kept);
   const moved = new Uint8Array(a.length);
   let says = false;
   for (const [at, part] of a.entries()) {
@@ -67,6 +68,48 @@ function byContent(space: Space, a: readonly Part[], b: readonly Part[], partner
 
 function contentsAt(source: ByteSource, parts: readonly Part[], places: readonly number[]): (() => ByteSource)[] {
   return places.map((at) => () => contentIn(source, parts[at]));
+}
+
+/** Small things between the same neighbours, as many on each side, are the same things changed. */
+function inPlace(a: readonly Part[], b: readonly Part[], partners: Int32Array, kept: Uint8Array): void {
+  const taken = new Set(partners);
+  let from = 0;
+  let fromB = 0;
+  for (let at = 0; at <= a.length; at++) {
+    if (at < a.length && kept[at] !== 1) continue;
+    const toB = at < a.length ? (partners[at] ?? 0) : b.length;
+    const left = places(from, at).filter((place) => (partners[place] ?? -1) < 0);
+    const right = places(fromB, toB).filter((place) => !taken.has(place));
+    const alike = left.every((place, index) => {
+      const [one, other] = [a[place], b[right[index] ?? -1]];
+      return one !== undefined && other !== undefined && akin(one, other, left.length === 1);
+    });
+    if (left.length > 0 && left.length === right.length && alike) {
+      for (const [index, place] of left.entries()) {
+        partners[place] = right[index] ?? -1;
+        kept[place] = 1;
+      }
+    }
+    from = at + 1;
+    fromB = toB + 1;
+  }
+}
+
+/** Both are known by what stands there, or their names begin with the same word: "constant 1", "constant 2". */
+function akin(one: Part, other: Part, alone: boolean): boolean {
+  if (one.kind !== other.kind || one.kind === "content" || one.kind === "stored") return false;
+  // Groups are matched by what they hold; one alone between the same neighbours hardly is another thing.
+  if (one.kind === "group" && !alone) return false;
+  if (one.kind === "padding" || one.kind === "derived") return true;
+  const [word = "", ...more] = one.key.split(" ");
+  if (more.length > 0 && other.key.startsWith(`${word} `)) return true;
+  return one.key === one.show?.() && other.key === other.show?.();
+}
+
+const MOST_IN_PLACE = 64;
+
+function places(from: number, to: number): number[] {
+  return to - from > MOST_IN_PLACE * 4 ? [] : Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
 }
 
 function isThing(part: Part | undefined): boolean {

@@ -20,7 +20,7 @@ export class PartList {
   readonly #name: string;
   #at: number;
   #pending: Part | undefined;
-  #last = "";
+  #last: Part | undefined;
   #done = false;
 
   constructor(parts: Iterable<Part>, range: Range, name: string) {
@@ -42,7 +42,7 @@ export class PartList {
         return this.#gap(part.offset);
       }
       this.#at = part.offset + part.length;
-      this.#last = part.key;
+      this.#last = part;
       // What is empty says nothing unless it is decoded from elsewhere.
       if (part.length > 0 || part.kind === "content") return part;
     }
@@ -66,7 +66,12 @@ export class PartList {
   }
 
   #gap(end: number): Part {
-    const part: Part = { key: `${GAP}${this.#last}`, kind: "padding", offset: this.#at, length: end - this.#at };
+    const part: Part = {
+      key: `${GAP}${this.#last?.key ?? ""}`,
+      kind: "padding",
+      offset: this.#at,
+      length: end - this.#at,
+    };
     this.#at = end;
     return part;
   }

@@ -1,177 +1,265 @@
 import { styleText } from "node:util";
-import { hex, neutralised } from "../bytes.ts";
-import { rfc3339 } from "../clock.ts";
-import { type Difference, type Leaf, type Range, summaryOf } from "./difference.ts";
+import type { Difference, Leaf } from "./difference.ts";
+import { counted, filesOf, type Finding, findingsOf, grouped, kindWords, RANKS, type Rank } from "./findings.ts";
+import type { Reading } from "./reading.ts";
+import { bodyLines, type Canvas, firstOf, middle, valueLines } from "./render-leaf.ts";
+import { textColumns, visible } from "./report/visible.ts";
 
 export interface RenderOptions {
   /** Columns of the terminal. */
   width?: number;
   color?: boolean;
-  /** Lines printed for one leaf's text on each side. */
+  /** Lines for one finding's text or bytes. */
   maxLines?: number;
-  /** Lines in all; a last one says how many differences are not shown. */
+  /** Lines in all; what does not fit is counted. */
   maxTotal?: number;
+  /** What else is to be said: what was excluded, what was not compared. */
+  reading?: Pick<Reading, "excluded" | "incomplete">;
 }
 
-type Style = Parameters<typeof styleText>[0];
-
-interface Page {
-  lines: string[];
-  width: number;
-  maxLines: number;
+interface Page extends Canvas {
   maxTotal: number;
-  hidden: number;
-  paint(style: Style, text: string): string;
 }
 
-/** Shown in place of fields of the same change in many members. */
-const MAX_SAME = 5;
+/** Files that the summary names. */
+const MAX_FILES = 8;
+/** Lines for the body of a finding, from generous to terse: the first with which all findings fit is taken. */
+const BODIES = [12, 8, 6, 4, 2];
+
+const HEADINGS: Readonly<Record<Rank, string>> = {
+  content: "content",
+  order: "order",
+  metadata: "metadata",
+  storage: "compression and padding",
+  derived: "what follows from the above",
+};
 
 /**
- * A difference as lines for people: one line for each place, indented by what
- * contains it, values and lines below. Names and text come from strangers:
- * control characters are made visible.
+ * A difference as lines for people: first what it comes to, then each finding
+ * under the place where it was found, content before metadata and what only
+ * follows last. Names and text come from strangers: what could steer the
+ * terminal is made visible.
  */
 export function renderText(difference: Difference, options: RenderOptions = {}): string[] {
   const color = options.color ?? false;
   const page: Page = {
-    lines: [],
     width: Math.max(options.width ?? 100, 40),
-    maxLines: options.maxLines ?? 8,
-    maxTotal: options.maxTotal ?? 2000,
-    hidden: 0,
-    paint: (style, text) => (color ? styleText(style, text, { validateStream: false }) : text),
+    color,
+    maxTotal: Math.max(options.maxTotal ?? 2000, 5),
+    paint: (style, text) => (color && text !== "" ? styleText(style, text, { validateStream: false }) : text),
   };
-  renderNode(page, difference, 0, []);
-  if (page.hidden > 0) page.lines.push(page.paint("dim", `… and ${counted(page.hidden, "more difference")}`));
-  const { leaves, files } = summaryOf(difference);
-  page.lines.push(page.paint("bold", `${counted(leaves, "difference")} in ${counted(files.length, "file")}`));
-  return page.lines;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-function renderNode(page: Page, node: Difference, indent: number, above: readonly string[]): void {
-  const own = below(node.path, above);
-  if (own !== "" || indent === 0) {
-    const name = own === "" ? "." : own;
-    line(page, indent, `${page.paint("bold", name)} ${page.paint("dim", `(${node.format})`)}`);
+  const findings = findingsOf(difference);
+  const top = [...summaryLines(page, difference, findings), ...sayings(page, options.reading)];
+  const head = top.length > page.maxTotal - 3 ? top.slice(0, Math.max(1, page.maxTotal - 3)) : top;
+  const room = page.maxTotal - head.length - 1;
+  const bodies = BODIES.map((most) => Math.min(most, options.maxLines ?? 12));
+  for (const most of bodies.slice(0, -1)) {
+    const { lines, shown } = bodyOf(page, findings, most, room);
+    if (shown === findings.length) return [...head, "", ...lines];
   }
-  if (node.note !== undefined) line(page, indent + 1, page.paint("yellow", clean(page, node.note)));
-  const repeats = new Map<string, number>();
-  for (const child of node.children) {
-    if (page.lines.length >= page.maxTotal) {
-      page.hidden += child.kind === "leaf" ? 1 : summaryOf(child).leaves;
-      continue;
+  const { lines, shown } = bodyOf(page, findings, bodies.at(-1) ?? 2, room - 1);
+  if (shown === findings.length) return [...head, "", ...lines];
+  const hidden = findings.slice(shown).reduce((sum, finding) => sum + finding.count, 0);
+  return [
+    ...head,
+    "",
+    ...lines,
+    page.paint("dim", `… and ${counted(hidden, "more difference")}: --full shows more, --html FILE all`),
+  ];
+}
+
+/** How much differs, and what in which file. */
+function summaryLines(page: Page, difference: Difference, findings: readonly Finding[]): string[] {
+  const files = filesOf(difference);
+  const leaves = findings.reduce((sum, finding) => sum + finding.count, 0);
+  // What only follows, such as a compressed stream, would be counted twice.
+  const told = findings.filter((finding) => finding.rank !== "derived");
+  const a = told.reduce((sum, finding) => sum + finding.bytesA, 0);
+  const b = told.reduce((sum, finding) => sum + finding.bytesB, 0);
+  const bytes = a === b ? counted(a, "byte") : `${grouped(a)} against ${counted(b, "byte")}`;
+  const first = `${counted(leaves, "difference")} in ${counted(files.length, "file")}`;
+  const lines = [`${page.paint("bold", first)}${a + b > 0 ? page.paint("dim", `, ${bytes}`) : ""}`];
+  if (findings.length < 2 && files.length < 2) return lines;
+  const names = Math.min(
+    40,
+    page.width >> 1,
+    Math.max(...files.slice(0, MAX_FILES).map((file) => textColumns(visible(file.name)))),
+  );
+  for (const file of files.slice(0, MAX_FILES)) {
+    const name = middle(visible(file.name), names);
+    const words = RANKS.map((rank) =>
+      [...file.kinds]
+        .filter(([, kind]) => kind.rank === rank)
+        .map(([kind, { count }]) => visible(kindWords(kind, count)))
+        .join(", "),
+    ).filter((text) => text !== "");
+    lines.push(
+      `  ${page.paint("bold", name + " ".repeat(names - textColumns(name)))}  ${firstOf(words.join(" · "), page.width - names - 4)}`,
+    );
+  }
+  if (files.length > MAX_FILES)
+    lines.push(page.paint("dim", `  … and ${counted(files.length - MAX_FILES, "more file")}`));
+  return lines;
+}
+
+/** What was excluded and what was not compared: never left out. */
+export function sayings(page: Pick<Canvas, "paint" | "width">, reading: RenderOptions["reading"]): string[] {
+  const excluded = (reading?.excluded ?? []).map(({ rule, reason, leaves, bytes }) => {
+    const why = reason === undefined ? "" : ` (${reason})`;
+    return page.paint(
+      "yellow",
+      firstOf(
+        `  excluded: ${counted(leaves, "difference")}, ${counted(bytes, "byte")}, by ${visible(rule + why)}`,
+        page.width,
+      ),
+    );
+  });
+  const incomplete = reading?.incomplete ?? [];
+  const shown = incomplete
+    .slice(0, 5)
+    .map(({ path, why }) => page.paint("yellow", firstOf(`  ${placeName(path)}: ${visible(why)}`, page.width)));
+  const more = incomplete.length - shown.length;
+  return [
+    ...excluded,
+    ...shown,
+    ...(more > 0 ? [page.paint("yellow", `  … and ${counted(more, "more place")} not looked into`)] : []),
+  ];
+}
+
+const placeName = (path: readonly string[]): string => (path.length === 0 ? "." : path.map(visible).join(" › "));
+
+/** The findings under their places, until `room` lines are full; `shown` counts findings that are in it. */
+function bodyOf(
+  page: Page,
+  findings: readonly Finding[],
+  most: number,
+  room: number,
+): { lines: string[]; shown: number } {
+  const lines: string[] = [];
+  const several = new Set(findings.map((finding) => finding.rank)).size > 1;
+  let [rank, place] = ["", ""];
+  for (const [index, finding] of findings.entries()) {
+    const block: string[] = [];
+    if (several && finding.rank !== rank) {
+      if (lines.length > 0) block.push("");
+      block.push(page.paint("dim", HEADINGS[finding.rank]));
+      place = "";
     }
-    if (child.kind === "node") {
-      renderNode(page, child, indent + (own === "" && indent > 0 ? 0 : 1), node.path);
-      continue;
+    rank = finding.rank;
+    const here = placeName(commonPath(finding));
+    if (here !== place) block.push(page.paint("bold", middle(here, page.width)));
+    place = here;
+    block.push(...findingLines(page, finding, most).map((line) => `  ${line}`));
+    if (lines.length + block.length > room) {
+      // The first finding is cut rather than left out.
+      if (index === 0) return { lines: block.slice(0, room), shown: 1 };
+      return { lines, shown: index };
     }
-    const seen = (repeats.get(sameness(child)) ?? 0) + 1;
-    repeats.set(sameness(child), seen);
-    if (seen <= MAX_SAME) renderLeaf(page, child, indent + 1, node.path);
+    lines.push(...block);
   }
-  for (const [same, count] of repeats) {
-    if (count > MAX_SAME) line(page, indent + 1, page.paint("dim", `… ${same} in ${count - MAX_SAME} more`));
+  return { lines, shown: findings.length };
+}
+
+/** What the places of a finding share. */
+function commonPath({ paths, count }: Finding): string[] {
+  const [first = [], ...others] = paths;
+  if (count === 1) return first;
+  let length = paths.length === 1 ? first.length : first.length - 1;
+  for (const other of others) while (first.slice(0, length).some((name, at) => other[at] !== name)) length--;
+  return first.slice(0, length);
+}
+
+function findingLines(page: Page, finding: Finding, most: number): string[] {
+  const { leaf } = finding;
+  const room = page.width - 2;
+  const label = visible(leaf.what === "field" ? (leaf.field ?? "field") : TITLES[leaf.what]);
+  if (finding.rank === "derived") {
+    const note = leaf.note === undefined ? [] : [`  ${visible(leaf.note)}`];
+    return [`${label}  ${placeOf(leaf, finding.count)}`, ...note].map((line) => page.paint("dim", firstOf(line, room)));
   }
+  const lines = finding.mixed
+    ? [`${label}  ${page.paint("dim", "another change in each")}`]
+    : titleAndBody(page, finding, label, most);
+  if (finding.count > 1) lines.push(...elsewhere(page, finding, room));
+  if (leaf.note !== undefined && !finding.mixed)
+    lines.push(page.paint("dim", firstOf(`  ${visible(leaf.note)}`, room)));
+  return lines;
 }
 
-/** Leaves alike in this are not all shown: a thousand members with another mtime are one finding. */
-function sameness(leaf: Leaf): string {
-  return leaf.what === "field" ? (leaf.field ?? "field") : `${leaf.what} ${leaf.path.join("\0")}`;
-}
+const TITLES: Readonly<Record<Leaf["what"], string>> = {
+  bytes: "bytes",
+  text: "text",
+  field: "field",
+  "only-a": "only in A",
+  "only-b": "only in B",
+  order: "order",
+  type: "kind",
+};
 
-function below(path: readonly string[], above: readonly string[]): string {
-  return path.slice(above.length).map(harmless).join(" › ");
-}
-
-function line(page: Page, indent: number, text: string): void {
-  page.lines.push(`${"  ".repeat(Math.min(indent, 20))}${text}`);
-}
-
-/** Untrusted text as one line. */
-function harmless(text: string): string {
-  return neutralised(text.replace(/\n/g, "↵").replace(/\t/g, "  "));
-}
-
-/** One line of untrusted text, at most as wide as the terminal. */
-function clean(page: Page, text: string): string {
-  const flat = harmless(text);
-  const most = page.width - 8;
-  return flat.length > most ? `${flat.slice(0, most)}…` : flat;
-}
-
-function renderLeaf(page: Page, leaf: Leaf, indent: number, above: readonly string[]): void {
-  const where = [below(leaf.path, above), leaf.field ?? leaf.what, place(leaf)].filter((word) => word !== "");
-  const title = where.join("  ");
-  if (leaf.what === "field" || leaf.what === "type") {
-    line(page, indent, title);
-    if (leaf.a !== undefined || leaf.b !== undefined) renderValues(page, leaf, indent + 1);
-  } else if (leaf.what === "bytes") {
-    line(page, indent, title);
-    renderHex(page, leaf, indent + 1);
-  } else {
-    line(page, indent, title);
-    renderLines(page, leaf, indent + 1);
+function titleAndBody(page: Page, { leaf }: Finding, label: string, most: number): string[] {
+  const room = page.width - 2;
+  const body = bodyLines(page, leaf, room - 2, most).map((line) => `  ${line}`);
+  const place = placeOf(leaf, 1);
+  if (leaf.what === "only-a" || leaf.what === "only-b") {
+    const value = leaf.what === "only-a" ? leaf.a : leaf.b;
+    const style = leaf.what === "only-a" ? "red" : "green";
+    return [
+      `${page.paint(style, label)}  ${firstOf(value === undefined ? place : visible(value), room - label.length - 2)}`,
+      ...body,
+    ];
   }
-  if (leaf.note !== undefined) line(page, indent + 1, page.paint("dim", clean(page, leaf.note)));
+  const values = leaf.a !== undefined || leaf.b !== undefined;
+  if (leaf.what === "field" && values && leaf.a === leaf.b) {
+    const shown = middle(visible(leaf.a ?? ""), Math.max(10, room - label.length - place.length - 6));
+    return [`${label}  ${shown}  ${page.paint("dim", place)}`, ...body.slice(0, 2)];
+  }
+  if (body.length === 0 && values) return valueLines(page, leaf, label, room);
+  return [`${label}${place === "" ? "" : `  ${page.paint("dim", place)}`}`, ...body];
 }
 
-function place(leaf: Leaf): string {
-  const first = leaf.ranges[0];
-  if (first === undefined) return "";
+/** Where else the same differs. */
+function elsewhere(page: Page, finding: Finding, room: number): string[] {
+  const base = commonPath(finding).length;
+  const names = finding.paths.map((path) => path.slice(base).map(visible).join(" › ")).filter((name) => name !== "");
+  const lead = `  in ${counted(finding.count, "place")}`;
+  if (names.length === 0) return [page.paint("dim", lead)];
+  let text = `${lead}: `;
+  for (const [at, name] of names.entries()) {
+    const left = finding.count - at - 1;
+    const end = left > 0 ? `, … and ${grouped(left)} more` : "";
+    if (at > 0 && textColumns(text) + textColumns(name) + end.length + 2 > room)
+      return [page.paint("dim", `${text}, … and ${grouped(finding.count - at)} more`)];
+    text += at === 0 ? firstOf(name, Math.max(20, room - textColumns(text) - 24)) : `, ${name}`;
+  }
+  return [
+    page.paint(
+      "dim",
+      finding.count > names.length ? `${text}, … and ${grouped(finding.count - names.length)} more` : text,
+    ),
+  ];
+}
+
+/** `at 136 (0x88), 12 bytes`. */
+function placeOf(leaf: Leaf, leaves: number): string {
+  const [first] = leaf.ranges;
+  if (first === undefined) return leaves > 1 ? `in ${counted(leaves, "place")}` : "";
   const { a, b } = first;
-  const more = leaf.ranges.length > 1 ? ` and ${leaf.ranges.length - 1} more` : "";
-  const at = a.offset === b.offset ? `${a.offset}` : `${a.offset}/${b.offset}`;
-  const length = a.length === b.length ? `${a.length}` : `${a.length}/${b.length}`;
-  return `at ${at}, ${length} bytes${more}`;
+  const more = leaf.ranges.length > 1 ? ` and ${counted(leaf.ranges.length - 1, "more place")}` : "";
+  const at =
+    leaf.what === "only-b"
+      ? offset(b.offset)
+      : a.offset === b.offset || leaf.what === "only-a"
+        ? offset(a.offset)
+        : `${offset(a.offset)} → ${offset(b.offset)}`;
+  const length =
+    a.length === b.length
+      ? counted(a.length, "byte")
+      : leaf.what === "only-a"
+        ? counted(a.length, "byte")
+        : leaf.what === "only-b"
+          ? counted(b.length, "byte")
+          : `${grouped(a.length)} → ${counted(b.length, "byte")}`;
+  return `at ${at}, ${length}${more}`;
 }
 
-function renderValues(page: Page, leaf: Leaf, indent: number): void {
-  const show = (value: string | undefined): string =>
-    value === undefined ? "" : `${clean(page, value)}${isTime(leaf) ? timeOf(value) : ""}`;
-  line(page, indent, page.paint("red", `- ${show(leaf.a)}`));
-  line(page, indent, page.paint("green", `+ ${show(leaf.b)}`));
-}
-
-function isTime(leaf: Leaf): boolean {
-  return leaf.field !== undefined && /mtime$|^[ac]time$/.test(leaf.field);
-}
-
-function timeOf(value: string): string {
-  const seconds = Number(value);
-  return value !== "" && Math.abs(seconds) < 8e12 ? ` (${rfc3339(Math.floor(seconds) * 1000)})` : "";
-}
-
-function renderLines(page: Page, leaf: Leaf, indent: number): void {
-  const side = (mark: string, style: Style, text: string | undefined): void => {
-    if (text === undefined || text === "") return;
-    const lines = text.replace(/\n$/, "").split("\n");
-    for (const one of lines.slice(0, page.maxLines))
-      line(page, indent, page.paint(style, `${mark} ${clean(page, one)}`));
-    if (lines.length > page.maxLines)
-      line(page, indent, page.paint("dim", `… ${lines.length - page.maxLines} more lines`));
-  };
-  side("-", "red", leaf.a);
-  side("+", "green", leaf.b);
-}
-
-function renderHex(page: Page, leaf: Leaf, indent: number): void {
-  const first = leaf.ranges[0];
-  if (first === undefined || leaf.bytesA === undefined || leaf.bytesB === undefined) return;
-  line(page, indent, page.paint("red", `- ${hexPiece(leaf.bytesA, leaf.atA ?? 0, first.a)}`));
-  line(page, indent, page.paint("green", `+ ${hexPiece(leaf.bytesB, leaf.atB ?? 0, first.b)}`));
-}
-
-/** The first bytes of a range out of an excerpt that begins at `at`. */
-function hexPiece(bytes: Uint8Array, at: number, { offset, length }: Range): string {
-  const start = Math.max(0, offset - at);
-  const shown = bytes.subarray(start, Math.min(start + Math.min(length, 16), bytes.length));
-  const text = Buffer.from(shown)
-    .toString("latin1")
-    .replace(/[^\x20-\x7e]/g, ".");
-  return `${hex(shown)}  ${text}${length > shown.length ? " …" : ""}`;
-}
+const offset = (at: number): string => (at < 10 ? String(at) : `${at} (0x${at.toString(16)})`);

@@ -99,14 +99,11 @@ export class AndroidBytes {
     const { offset, headerSize, size } = chunk;
     if (chunk.type !== 1 || headerSize < 28) throw this.bad(offset, `chunk ${chunk.type}, where strings are expected`);
     const [count, styles] = [this.uint32(offset + 8), this.uint32(offset + 12)];
-    const stringsAt = offset + this.uint32(offset + 20);
-    const stylesAt = styles === 0 ? offset + size : offset + this.uint32(offset + 24);
     const tables = offset + headerSize + (count + styles) * 4;
-    if (
-      tables > offset + size ||
-      (count > 0 && (stringsAt < tables || stylesAt < stringsAt)) ||
-      stylesAt > offset + size
-    ) {
+    // Where there are none, their place is often stated as 0.
+    const stringsAt = count === 0 ? tables : offset + this.uint32(offset + 20);
+    const stylesAt = styles === 0 ? offset + size : offset + this.uint32(offset + 24);
+    if (stringsAt < tables || stylesAt < stringsAt || stylesAt > offset + size) {
       throw this.bad(offset, `${count} strings and ${styles} styles in ${size} bytes`);
     }
     return { chunk, count, styles, utf8: (this.uint32(offset + 16) & 0x100) !== 0, stringsAt, stylesAt };
@@ -170,7 +167,7 @@ export class AndroidBytes {
     for (const { nth, offset: from, end } of spans) {
       if (from < at) continue;
       const text = this.string(pool, nth) ?? "";
-      yield field(text.slice(0, 200), from, end - from, () => text.slice(0, 400));
+      yield field(text.slice(0, 200) || "(empty)", from, end - from, () => text.slice(0, 400));
       at = end;
     }
     if (pool.stylesAt > at) yield { key: "padding", kind: "padding", offset: at, length: pool.stylesAt - at };

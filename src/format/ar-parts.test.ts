@@ -4,6 +4,7 @@ import test from "node:test";
 import { expanded, survives } from "../../test/parts.ts";
 import { memorySource } from "../bytesource.ts";
 import { arParts } from "./ar-parts.ts";
+import { rustMetadataParts } from "./rust-metadata.ts";
 
 const golden = (name: string): Uint8Array => new Uint8Array(readFileSync(`test/golden/ar/${name}`));
 
@@ -50,4 +51,15 @@ test("every byte of a GNU archive belongs to a part", async () => {
 
 test("damaged archives give parts or a good error", async () => {
   for (const name of ["static/a", "thin/a", "bsd/a"]) await survives(golden(name), arParts, 200);
+});
+
+test("a Rust library: which compiler wrote its metadata", async () => {
+  const archive = golden("rlib/a");
+  const at = Buffer.from(archive).indexOf("rust\0\0\0");
+  const metadata = await expanded(archive.subarray(at), rustMetadataParts);
+  assert.match(
+    metadata.find(({ path }) => path === "compiler")?.shown ?? "",
+    /^rustc 1\.95\.0 \(59807616e 2026-04-14\)$/,
+  );
+  await survives(archive.subarray(at, at + 400), rustMetadataParts, 200);
 });

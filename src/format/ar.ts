@@ -37,10 +37,6 @@ export interface ArMember {
   size: number;
 }
 
-export function looksLikeAr(start: Uint8Array): boolean {
-  return start.length >= AR_MAGIC.length && showable(start.subarray(0, AR_MAGIC.length)) === AR_MAGIC;
-}
-
 /**
  * The members in order; memory does not grow with the archive. Throws `input`
  * with the offset for what is not ar or is cut off, `limit` for too many members.

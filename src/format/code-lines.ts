@@ -15,6 +15,8 @@ const MAX_BYTES = 64 << 20;
 /** A line longer than this is broken at its next comma, too. */
 const WIDE = 100;
 const MAX_TEMPLATES = 256;
+/** What looks like a longer one is a division. */
+const MAX_REGEX = 4096;
 
 const FEED = 0x0a;
 const SLASH = 0x2f;
@@ -31,7 +33,9 @@ export function codeParts(source: ByteSource, name: string): Part[] {
     sink(new Breaker(bytes, style).lines());
     return Promise.resolve();
   };
-  return [{ key: "", kind: "content", offset: 0, length: bytes.length, decode: { name: "statements", run } }];
+  // By its own name it would be taken for code again, since a long string leaves a long line.
+  const named = { name: "statements.txt", decode: { name: "statements", run } };
+  return [{ key: "", kind: "content", offset: 0, length: bytes.length, ...named }];
 }
 
 /** A place in the code after which a slash begins a regular expression, by the byte before it. */
@@ -146,7 +150,8 @@ class Breaker {
 
   #regexEnd(start: number): number {
     let set = false;
-    for (let at = start + 1; at < this.#bytes.length; at++) {
+    const last = Math.min(this.#bytes.length, start + MAX_REGEX);
+    for (let at = start + 1; at < last; at++) {
       const byte = this.#bytes[at];
       if (byte === BACKSLASH) at++;
       else if (byte === 0x5b) set = true;

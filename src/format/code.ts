@@ -1,6 +1,6 @@
 import type { ByteSource } from "../bytesource.ts";
 import type { Architecture, Disassemble, Instruction } from "./disassembly.ts";
-import { apart, type Needed, type Part } from "./part.ts";
+import type { Part } from "./part.ts";
 import type { SymbolMap } from "./symbol-map.ts";
 
 /**
@@ -25,32 +25,28 @@ export interface CodeView {
 export const MAX_FUNCTION: number = 64 << 10;
 export const TEXT_BUDGET: number = 16 << 20;
 const MAX_PADDING = 256;
-/** Smaller code is cut whole, whatever is needed of it. */
+/** Smaller code is cut whole. */
 const LARGE = 1 << 20;
 
-/** The functions in `length` bytes at `offset`, which are loaded at `address`; lazily, in order. */
+/** The functions in `length` bytes at `offset`, which are loaded at `address`; lazily, in order. `from`: see `Part.parts`. */
 export function* codeParts(
   source: ByteSource,
   offset: number,
   length: number,
   address: number,
   view: CodeView,
-  asked?: Needed,
+  from?: number,
 ): Generator<Part> {
   const { map } = view;
   const code = { source, view };
-  const needed = length < LARGE ? undefined : asked;
   const first = map.first(address);
-  let index = needed === undefined ? first : Math.max(first, map.reaching(address + needed.from - offset));
+  const whole = from === undefined || length < LARGE;
+  let index = whole ? first : Math.max(first, map.reaching(address + from - offset));
   let done = index > first ? map.address(index) - address : 0;
-  if (done > 0) yield apart(offset, done);
   let lastName = index > first ? map.name(index - 1) : undefined;
   for (; index < map.size; index++) {
     const start = map.address(index) - address;
     if (start >= length) return;
-    if (needed !== undefined && start >= done && offset + start > needed.to) {
-      return void (yield apart(offset + start, length - start));
-    }
     if (!map.isCode(index)) continue;
     const next = nextCode(map, index + 1) - address;
     const stated = map.sizeOf(index);

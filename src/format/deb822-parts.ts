@@ -143,7 +143,7 @@ function fieldPart(source: ByteSource, folded: Folded): Part {
 function* checksumParts({ name, offset, more }: Folded): Generator<Part> {
   const [first] = more;
   if (first !== undefined) yield field("field name", offset, first.offset - offset, () => name);
-  for (const { offset: at, length, text } of more) yield derived(text.split(/\s+/).at(-1) ?? "", at, length);
+  for (const { offset: at, length, text } of more) yield derived(text.split(/\s+/).at(-1) || "(empty)", at, length);
 }
 
 /** Each package by its name; commas and line ends between follow from how many there are. */
@@ -158,7 +158,7 @@ function* relationParts(source: ByteSource, folded: Folded): Generator<Part> {
     if (/^[\s,]/.test(match[0])) yield derived("between", at, length);
     else {
       const text = showable(source.read(at, length)).replaceAll(/\s+/g, " ");
-      yield field(/^[^\s(<[|]+/.exec(text)?.[0] ?? "", at, length, () => text);
+      yield field(/^[^\s(<[|]+/.exec(text)?.[0] ?? "(empty)", at, length, () => text);
     }
   }
 }

@@ -60,8 +60,15 @@ export async function disassembler(architecture: Architecture): Promise<Disassem
   const mode = modes.reduce((sum, name) => sum | constant(name), 0);
   const handle = new capstone.Capstone(constant(kind), mode);
   handle.option(constant("OPT_SKIPDATA"), 1);
-  const disassemble: Disassemble = (code, address) =>
-    code.length === 0 ? [] : handle.disasm(code, address).map(plain);
+  const disassemble: Disassemble = (code, address) => {
+    try {
+      return code.length === 0 ? [] : handle.disasm(code, address).map(plain);
+    } catch (error) {
+      // It throws a string where it makes out not one instruction.
+      if (typeof error !== "string") throw error;
+      return [];
+    }
+  };
   ready.set(architecture, disassemble);
   return disassemble;
 }

@@ -53,11 +53,6 @@ export function dynamicRoles(elf: Elf, section: ElfSection): Map<number, string>
   return roles;
 }
 
-/** Names of versions by their number in the symbols' version table. */
-export interface Versions {
-  names: Map<number, string>;
-}
-
 /** `VERNEED`: version(2) count(2) file(4) aux(4) next(4); each need: hash(4) flags(2) other(2) name(4) next(4). */
 export function* neededVersions(elf: Elf, section: ElfSection): Generator<{ at: number; file: number; needs: Need[] }> {
   const words = sectionWords(elf, section, MAX_SECTION);

@@ -75,7 +75,7 @@ function byType(view: ElfView, section: ElfSection): Inside | undefined {
     case SHT.DYNSYM:
       return () => symbolParts(elf, section, view.symbolName);
     case SHT.STRTAB:
-      return (needed) => stringParts(elf.source, offset, length, rolesIn(elf, section), needed);
+      return (from) => stringParts(elf.source, offset, length, rolesIn(elf, section), from);
     case SHT.RELA:
     case SHT.REL:
       return () => relocationParts(elf, section, (index) => view.nameOfSymbol(section.link, index));
@@ -137,11 +137,11 @@ function byFlags(view: ElfView, section: ElfSection): Inside | undefined {
   const { offset, flags, address } = section;
   const length = storedSize(view.elf, section);
   if ((flags & SHF.EXECINSTR) !== 0)
-    return (needed) => codeParts(source, offset, length, address, view.code(section), needed);
+    return (from) => codeParts(source, offset, length, address, view.code(section), from);
   if ((flags & SHF.STRINGS) !== 0 && section.entrySize <= 1)
-    return (needed) => stringParts(source, offset, length, debugRoles(view.elf, section), needed);
+    return (from) => stringParts(source, offset, length, debugRoles(view.elf, section), from);
   if ((flags & SHF.ALLOC) !== 0 && section.type === SHT.PROGBITS) {
-    return (needed) => objectParts(source, offset, length, address, view.map(), { needed });
+    return (from) => objectParts(source, offset, length, address, view.map(), { from });
   }
   return undefined;
 }

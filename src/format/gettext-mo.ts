@@ -98,7 +98,7 @@ function* stringParts(source: ByteSource, catalogue: Catalogue): Generator<Part>
     if (original.length === 0) yield headerPart(source, translation);
     else {
       yield textPart(source, `msgid ${key}`, original);
-      yield textPart(source, key, translation);
+      yield textPart(source, key === "" ? "(empty)" : key, translation);
     }
   }
 }
@@ -131,7 +131,7 @@ function headerPart(source: ByteSource, { offset, length }: Span): Part {
       const feed = bytes.indexOf(0x0a, at);
       const next = feed < 0 ? bytes.length : feed + 1;
       const [, name = "", value = ""] = /^([^:\s]*):? *([^]*?)\n?$/.exec(showable(bytes.subarray(at, next))) ?? [];
-      yield field(name, offset + at, next - at, () => value.slice(0, SHOWN));
+      yield field(name === "" ? "(empty)" : name, offset + at, next - at, () => value.slice(0, SHOWN));
       at = next;
     }
   });

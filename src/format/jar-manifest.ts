@@ -104,7 +104,9 @@ function* clauseParts({ value, lines, offset, end, name }: Header): Generator<Pa
     if (from > at) yield derived("between", at, from - at);
     const stop = match.index + match[0].length;
     at = place(stop - 1) + 1;
-    yield field(utf8(match[0].split(";", 1)[0] ?? ""), from, at - from, () => utf8(match[0].slice(0, SHOWN)));
+    yield field(utf8(match[0].split(";", 1)[0] ?? "") || "(empty)", from, at - from, () =>
+      utf8(match[0].slice(0, SHOWN)),
+    );
   }
   if (end > at) yield derived("between", at, end - at);
 }

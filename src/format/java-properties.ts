@@ -49,7 +49,7 @@ export function* propertiesParts(source: ByteSource): Generator<Part> {
 function propertyPart(line: string, offset: number, length: number): Part {
   const key = /^(?:\\.|[^\\=: \t\f])*/.exec(line)?.[0] ?? "";
   const value = line.slice(key.length).replace(/^[ \t\f]*[=:]?[ \t\f]*/, "");
-  return field(unescaped(key).slice(0, 400), offset, length, () => unescaped(value.slice(0, SHOWN)));
+  return field(unescaped(key).slice(0, 400) || "(empty)", offset, length, () => unescaped(value.slice(0, SHOWN)));
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", f: "\f" };

@@ -213,8 +213,9 @@ export function unescaped(bytes: Uint8Array, start: number, end: number): Uint8A
   const out = new Uint8Array(end - start);
   let length = 0;
   for (let at = start; at < end;) {
-    const stop = bytes.indexOf(BACKSLASH, at);
-    const plain = stop < 0 || stop >= end ? end : stop;
+    // Within the string only: most have no escape, and the document may be large.
+    const stop = bytes.subarray(at, end).indexOf(BACKSLASH);
+    const plain = stop < 0 ? end : at + stop;
     out.set(bytes.subarray(at, plain), length);
     length += plain - at;
     at = plain;

@@ -1,4 +1,4 @@
-import { blankEnd, type JsonIndex, latin1, membersOf, OBJECT } from "./json-index.ts";
+import { ARRAY, blankEnd, type JsonIndex, type JsonMember, latin1, membersOf, OBJECT } from "./json-index.ts";
 import type { Part } from "./part.ts";
 
 /**
@@ -22,7 +22,7 @@ export function layoutOf(index: JsonIndex): JsonLayout {
   if (root === undefined || index.bytes[root.start] === undefined) return layout;
   const { bytes } = index;
   const first = bytes[root.start];
-  if (first !== OBJECT && first !== 0x5b) return layout;
+  if (first !== OBJECT && first !== ARRAY) return layout;
   let at = 0;
   for (const member of membersOf(index, root.start)) {
     const before = latin1(bytes, member.from, blankEnd(bytes, member.from));
@@ -31,10 +31,29 @@ export function layoutOf(index: JsonIndex): JsonLayout {
       layout.unit = before.slice(before.lastIndexOf("\n") + 1);
     }
     if (at === 0 && member.name !== undefined) layout.colon = latin1(bytes, member.colon + 1, member.value.start);
-    if (at === 1 && layout.line === undefined) layout.comma = before;
     if (++at === 2) break;
   }
+  if (layout.line === undefined) layout.comma = afterFirstComma(index, root.start);
   return layout;
+}
+
+/** On the way down through what comes first, until there is a comma. */
+function afterFirstComma(index: JsonIndex, root: number): string {
+  const { bytes } = index;
+  for (let start = root, depth = 0; depth < 8; depth++) {
+    const [first, second] = firstTwo(index, start);
+    if (second !== undefined) return latin1(bytes, second.from, blankEnd(bytes, second.from));
+    const inside = first === undefined ? undefined : bytes[first.value.start];
+    if (first === undefined || (inside !== OBJECT && inside !== ARRAY)) return "";
+    start = first.value.start;
+  }
+  return "";
+}
+
+function firstTwo(index: JsonIndex, start: number): JsonMember[] {
+  const found: JsonMember[] = [];
+  for (const member of membersOf(index, start)) if (found.push(member) === 2) break;
+  return found;
 }
 
 /** A blank from `from` to `to`. `expected`: what the layout makes one expect there, if it says. */

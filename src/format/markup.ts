@@ -124,7 +124,8 @@ function* attributesOf(bytes: Uint8Array, { start, tagEnd }: Element): Generator
     while (value < tagEnd && (bytes[value] ?? 0) <= 0x20) value++;
     const quote = bytes[value];
     const quoted = quote === 0x22 || quote === 0x27;
-    const close = quoted ? bytes.indexOf(quote, value + 1) : bareEnd(bytes, value, tagEnd);
+    const inside = quoted ? bytes.subarray(value + 1, tagEnd).indexOf(quote) : -1;
+    const close = !quoted ? bareEnd(bytes, value, tagEnd) : inside < 0 ? -1 : value + 1 + inside;
     at = Math.min(tagEnd, close < 0 ? tagEnd : close + (quoted ? 1 : 0));
     const text = bytes.subarray(quoted ? value + 1 : value, Math.min(at, value + LONG) - (quoted ? 1 : 0));
     yield { name, start: from, end: at, value: showable(text) };

@@ -38,10 +38,11 @@ export interface Part {
   show?: () => string;
   /**
    * Of a group: a finer cut of just these bytes, offsets counted as this
-   * part's. May throw as the parser does. Given `needed`, a large group may
-   * tell what lies outside of it in one part at each end: see `apart`.
+   * part's. May throw as the parser does. Where cutting takes long it may begin
+   * with the part that holds the byte at `from`: what stands before is the same
+   * on both sides.
    */
-  parts?: (needed?: Needed) => Iterable<Part>;
+  parts?: (from?: number) => Iterable<Part>;
   /** Of a group: what a field of that label says here, asked for where the field's bytes stand on the other side only. */
   says?: (label: string) => string | undefined;
   /** Of a content: its plain bytes, and what that way of storing is called ("gunzip", "inflate", "sparse"). */
@@ -52,17 +53,6 @@ export interface Part {
   compare?: (other: Part, a: ByteSource, b: ByteSource) => string | undefined;
   /** Said with the difference, whatever it is. */
   note?: string;
-}
-
-/** From and to which byte two groups differ: what lies before and after is the same on both sides. */
-export interface Needed {
-  from: number;
-  to: number;
-}
-
-/** Bytes of a group that are the same on both sides and were not cut, for there would be millions of parts. */
-export function apart(offset: number, length: number): Part {
-  return { key: "", kind: "bytes", offset, length };
 }
 
 /** A format's way to cut a source into parts. Pure. Throws `input` with the offset for what is not of the format, `limit` beyond bounds. */

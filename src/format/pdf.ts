@@ -20,6 +20,7 @@ import { entriesOf, entryText, isDictionary, objectEnd, skipWhite } from "./pdf-
  */
 const MAX_BYTES = 256 << 20;
 const MAX_OBJECTS = 2_000_000;
+const MAX_REVISIONS = 10_000;
 const MAX_STREAM = 512 << 20;
 const SHOWN = 300;
 const MAX_DEPTH = 16;
@@ -45,7 +46,9 @@ export function pdfParts(source: ByteSource, name: string): Iterable<Part> {
 function isEncrypted(bytes: Uint8Array): boolean {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   for (const word of ["trailer", "/XRef"]) {
-    for (let at = buffer.indexOf(word); at >= 0; at = buffer.indexOf(word, at + word.length)) {
+    let looks = 0;
+    for (let at = buffer.indexOf(word); at >= 0 && looks < MAX_REVISIONS; at = buffer.indexOf(word, at + word.length)) {
+      looks++;
       const near = latin1(bytes, Math.max(0, at - 1024), Math.min(bytes.length, at + 1024));
       if (/\/Encrypt[\s<]/.test(near)) return true;
     }

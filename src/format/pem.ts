@@ -39,6 +39,8 @@ export function pemParts(source: ByteSource, name: string): Part[] {
     }
     if (begin > at) parts.push(textPart(bytes, at, begin));
     at = end + 14 + label.length;
+    if (bytes[at] === 0x0d) at++;
+    if (bytes[at] === 0x0a) at++;
     parts.push(blockPart(bytes, begin, end, at, label));
   }
   if (parts.length === 0) throw new BitforbitError("input", `${name}: PEM, offset 0: no block`);

@@ -11,11 +11,7 @@ export interface Cell {
   show?: (value: bigint) => string;
 }
 
-export const SCALARS: ReadonlySet<number> = new Set([1, 2, 4, 8]);
-
-export function recordSize(cells: readonly Cell[]): number {
-  return cells.reduce((sum, cell) => sum + cell.size, 0);
-}
+const SCALARS: ReadonlySet<number> = new Set([1, 2, 4, 8]);
 
 /** Parts of the record at `offset`. What reaches beyond `end` is left out. */
 export function* recordParts(

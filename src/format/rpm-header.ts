@@ -130,7 +130,7 @@ function valuePart(source: ByteSource, entry: RpmEntry, length: number, names: R
       if (end === undefined) return;
       const from = at;
       const shown = (): string => rpmValue(source, name, type, from, end - from);
-      const key = keys?.[nth] ?? (ends === undefined ? String(nth + 1) : shown().slice(0, 200));
+      const key = named(keys?.[nth] ?? (ends === undefined ? String(nth + 1) : shown().slice(0, 200)));
       if (isDerived) yield derived(key, from, end - from);
       // A time is a field of the file: so are those of other archives.
       else if (name === "filemtimes") yield timeOf(key, from, end - from, shown);
@@ -139,6 +139,9 @@ function valuePart(source: ByteSource, entry: RpmEntry, length: number, names: R
     }
   });
 }
+
+/** A field without a name could not be told. */
+const named = (key: string): string => (key === "" ? "(empty)" : key);
 
 function timeOf(file: string, offset: number, length: number, show: () => string): Part {
   return { ...group(file, offset, length, () => [field("mtime", offset, length, show)]), show };

@@ -15,7 +15,36 @@ export function looksLikePyc(start: Uint8Array): boolean {
 }
 
 export function looksLikeSqlite(start: Uint8Array): boolean {
-  return Buffer.from(start.subarray(0, 16)).toString("latin1") === "SQLite format 3\0";
+  return latin(start.subarray(0, 16)) === "SQLite format 3\0";
+}
+
+export function looksLikeNpy(start: Uint8Array): boolean {
+  return begins(start, 0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);
+}
+
+/** "GGUF"; versions above 255 would be those of big-endian files. */
+export function looksLikeGguf(start: Uint8Array): boolean {
+  return begins(start, 0x47, 0x47, 0x55, 0x46) && start[5] === 0 && start[6] === 0;
+}
+
+/** A length of less than 2^40, then the JSON of that length. */
+export function looksLikeSafetensors(start: Uint8Array): boolean {
+  return (
+    start.length > 8 && start[5] === 0 && start[6] === 0 && start[7] === 0 && start[8] === 0x7b && start[9] === 0x22
+  );
+}
+
+/** Protocol Buffers have no magic number: told by its file name, or by a version and a producer's name in front. */
+export function looksLikeOnnx(start: Uint8Array, name: string): boolean {
+  if (start[0] !== 0x08 || (start[1] ?? 0) > 32) return false;
+  return (
+    name.endsWith(".onnx") ||
+    (start[2] === 0x12 && /^(?:pytorch|tf2onnx|skl2onnx|onnx)/.test(latin(start.subarray(4, 16))))
+  );
+}
+
+function latin(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("latin1");
 }
 
 function begins(start: Uint8Array, ...bytes: number[]): boolean {

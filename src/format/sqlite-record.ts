@@ -46,6 +46,8 @@ export function columnsOf(
     if (type === undefined || type.value < 0n || type.value > 0x1_0000_0000n || columns.length >= MAX_COLUMNS) {
       return undefined;
     }
+    // A type that reaches into the values.
+    if (type.next > headerLength) return undefined;
     const number = Number(type.value);
     const length = number < 12 ? (LENGTHS[number] ?? 0) : Math.floor((number - 12) / 2);
     columns.push({ type: number, typeAt: place, typeLength: type.next - place, at, length });

@@ -1,6 +1,6 @@
 import { showable } from "../bytes.ts";
 import type { ByteSource } from "../bytesource.ts";
-import { apart, field, type Needed, type Part } from "./part.ts";
+import { field, type Part } from "./part.ts";
 
 /** Strings that end with NUL, as linkers gather them, and strings among other data; read through a window. */
 const WINDOW = 64 << 10;
@@ -9,27 +9,22 @@ const MAX_KEY = 160;
 /** Fewer printable characters than this are as likely to be a number. */
 const LEAST = 5;
 
-/** Smaller lists are cut whole, whatever is needed of them. */
+/** Smaller ones are cut whole. */
 const LARGE = 1 << 20;
-/** Before what is needed, so that it is known what stands before it. */
+/** Begun so much earlier, so that it is known what stands before what differs. */
 const CONTEXT = 4096;
 
 /**
- * Where to begin so that what is needed is cut as it would be from the start:
- * behind a NUL, where every string ends. It lies in what is the same on both
- * sides, so that it is the same place on both.
+ * Where to begin so that from `from` on all is cut as it would be from the
+ * start: behind a NUL, where every string ends.
  */
-function beginning(source: ByteSource, offset: number, length: number, needed: Needed | undefined): number {
-  if (needed === undefined || length < LARGE) return offset;
-  const last = needed.from - CONTEXT;
+function beginning(source: ByteSource, offset: number, length: number, from: number | undefined): number {
+  if (from === undefined || length < LARGE) return offset;
+  const last = from - CONTEXT;
   const first = Math.max(offset, last - WINDOW);
   if (last <= first) return offset;
   const nul = source.read(first, last - first).lastIndexOf(0);
   return nul < 0 ? offset : first + nul + 1;
-}
-
-function ending(offset: number, length: number, needed: Needed | undefined): number {
-  return needed === undefined || length < LARGE ? offset + length : needed.to;
 }
 
 /** What the string at an offset is for, where something says so: "SONAME", "producer". */
@@ -41,11 +36,10 @@ export function* stringParts(
   offset: number,
   length: number,
   roles?: Roles,
-  needed?: Needed,
+  needed?: number,
 ): Generator<Part> {
   const end = offset + length;
-  const [begin, enough] = [beginning(source, offset, length, needed), ending(offset, length, needed)];
-  if (begin > offset) yield apart(offset, begin - offset);
+  const begin = beginning(source, offset, length, needed);
   for (let at = begin; at < end;) {
     const window = source.read(at, Math.min(WINDOW, end - at)).slice();
     const whole = at + window.length === end;
@@ -58,7 +52,6 @@ export function* stringParts(
         stop = window.length - 1;
       }
       const place = at + from;
-      if (place > enough) return void (yield apart(place, end - place));
       const size = stop + 1 - from;
       const text = clipped(window.subarray(from, window[stop] === 0 ? stop : stop + 1));
       if (size === 1) yield { key: "empty", kind: "padding", offset: place, length: 1 };
@@ -83,15 +76,18 @@ export function* mixedParts(
   offset: number,
   length: number,
   after?: string,
-  needed?: Needed,
+  needed?: number,
 ): Generator<Part> {
   const end = offset + length;
-  const [begin, enough] = [beginning(source, offset, length, needed), ending(offset, length, needed)];
-  if (begin > offset) yield apart(offset, begin - offset);
+  const begin = beginning(source, offset, length, needed);
   let before = after;
   const between = (from: number, to: number): Part => {
+    const length = to - from;
+    // Up to the next alignment.
+    const filled = length < 64 && source.read(from, length).every((byte) => byte === 0);
+    if (filled) return { key: "padding", kind: "padding", offset: from, length };
     const key = before === undefined ? "" : `after ${before.slice(0, 60)}`;
-    return { key, kind: "bytes", offset: from, length: to - from };
+    return { key, kind: "bytes", offset: from, length };
   };
   let raw = begin;
   for (let at = begin; at < end;) {
@@ -107,7 +103,6 @@ export function* mixedParts(
         const text = clipped(window.subarray(from, stop));
         yield field(JSON.stringify(text), at + from, stop + 1 - from, () => JSON.stringify(text));
         raw = at + stop + 1;
-        if (at + from > enough && raw < end) return void (yield apart(raw, end - raw));
         before = JSON.stringify(text);
       }
       from = stop + 1;

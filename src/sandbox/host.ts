@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { run } from "../child.ts";
 import { systemEntropy } from "../entropy.ts";
 import { BitforbitError } from "../errors.ts";
+import { byteOrder } from "../order.ts";
 import { namesIn } from "../tree.ts";
 import type { Lack } from "../world.ts";
 import { type Cgroups, findCgroups, sweepCgroups } from "./cgroup.ts";
@@ -24,8 +25,11 @@ export interface HostAbilities {
   isolation: Isolation;
   /** Folders that may stand for memory and process limits, when we may write there. */
   cgroups: Cgroups;
-  /** Whether disorderfs can be mounted: as root, or inside our own user namespace. */
-  disorderfs: boolean;
+  /**
+   * How directory order is made the world's: by answering getdents ourselves, which needs `enter`, else by
+   * disorderfs over the build path; undefined: it stays the file system's own.
+   */
+  ordering: "notifications" | "disorderfs" | undefined;
   /** Our own library that shifts the wall clock; undefined without a C compiler. */
   clockShift: string | undefined;
   /** Our own program that prepares a sandbox in one step; undefined without a C compiler, then several do it. */
@@ -79,12 +83,11 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
   const lacks: Lack[] = [];
   const isolation = await findIsolation(lacks);
   const cache = options.cache ?? defaultCache(isolation);
-  const [aslrOff, disorderfs, locales, clockShift, enter] = await Promise.all([
+  const [aslrOff, locales, clockShift, [enter, ordering]] = await Promise.all([
     canSwitchAslrOff(lacks),
-    findDisorderfs(isolation, lacks),
     compiledLocales(cache, lacks),
     clockShiftLibrary(cache),
-    enterProgram(cache),
+    enterProgram(cache).then(async (program) => [program, await findOrdering(isolation, program, lacks)] as const),
   ]);
   const faketime = clockShift === undefined ? findFaketime(lacks) : undefined;
   const cgroups = findCgroups(lacks);
@@ -109,7 +112,7 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
   return {
     isolation,
     cgroups,
-    disorderfs,
+    ordering,
     clockShift,
     enter,
     faketime,
@@ -191,24 +194,49 @@ async function canSwitchAslrOff(lacks: Lack[]): Promise<boolean> {
   return false;
 }
 
-async function findDisorderfs(isolation: Isolation, lacks: Lack[]): Promise<boolean> {
-  const causes: Lack["causes"] = ["readdir-order"];
-  if (!(await works(["disorderfs", "--version"]))) {
-    lacks.push({ what: "disorderfs is not installed", remedy: "apt-get install disorderfs", causes });
+async function findOrdering(
+  isolation: Isolation,
+  enter: string | undefined,
+  lacks: Lack[],
+): Promise<HostAbilities["ordering"]> {
+  if (enter !== undefined && (await canAnswer(enter, isolation))) return "notifications";
+  if (await canMirror(isolation)) return "disorderfs";
+  lacks.push({
+    what: "directory order is the file system's own: getdents cannot be answered by us, and disorderfs cannot be mounted",
+    remedy:
+      enter === undefined
+        ? "apt-get install gcc libc6-dev, or disorderfs"
+        : "use Linux 5.9 or later where seccomp and ptrace are allowed, or apt-get install disorderfs and modprobe fuse",
+    causes: ["readdir-order"],
+  });
+  return undefined;
+}
+
+/** Lists a directory backwards in a trial sandbox, by the way that a build goes. */
+async function canAnswer(enter: string, isolation: Isolation): Promise<boolean> {
+  const uid = isolation === "dropped" ? String(freshBuildUid()) : "0";
+  const trial = isolation === "root" ? ["bwrap", "--unshare-pid", ...TRIAL.slice(2, -1)] : TRIAL.slice(0, -1);
+  const steps = ["order", "reversed", uid, ...(isolation === "dropped" ? ["uid", uid] : [])];
+  try {
+    const listed = await run(enter, [...steps, "--", ...trial, "ls", "-aU", "/dev"], { timeoutMilliseconds: 10_000 });
+    const names = Buffer.from(listed.stdout).toString("latin1").trimEnd().split("\n");
+    return (
+      listed.exitCode === 0 && names.length > 2 && names.join("\n") === names.toSorted(byteOrder).reverse().join("\n")
+    );
+  } catch {
     return false;
   }
+}
+
+/** Whether disorderfs can be mounted: as root, or inside our own user namespace. */
+export async function canMirror(isolation: Isolation): Promise<boolean> {
+  if (!(await works(["disorderfs", "--version"]))) return false;
   try {
     accessSync("/dev/fuse", constants.R_OK | constants.W_OK);
-    if (isolation !== "user" || (await works(["unshare", "-Urm", "true"]))) return true;
   } catch {
-    // Said below.
+    return false;
   }
-  lacks.push({
-    what: "/dev/fuse cannot be used: directory order is the file system's own",
-    remedy: existsSync("/dev/fuse") ? "chmod 0666 /dev/fuse, or run as root" : "modprobe fuse",
-    causes,
-  });
-  return false;
+  return isolation !== "user" || (await works(["unshare", "-Urm", "true"]));
 }
 
 function findFaketime(lacks: Lack[]): string | undefined {

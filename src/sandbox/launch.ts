@@ -9,7 +9,7 @@ import { cpusOf } from "./world-files.ts";
  * it (`exec`), so that the child that we started is bubblewrap itself and ends
  * when we end:
  *
- *     enter        mounts, disorderfs, limits, CPUs, our leave from root
+ *     enter        mounts, directory order, limits, CPUs, our leave from root
  *     bwrap        namespaces and the root
  *     sh           (ordinary user) limits that count inside the user namespace only
  *     the build
@@ -46,7 +46,7 @@ export interface LaunchPlan {
   limits: { processes: number; diskBytes: number; memoryBytes: number };
   /** Folders to lay over one another, the upper first, for the root inside; undefined: `before` puts one together. */
   layers: readonly string[] | undefined;
-  /** Sorts or reverses directory order in the mount at this place inside. */
+  /** disorderfs sorts or reverses directory order in the mount at this place inside. */
   orderedAt: string | undefined;
 }
 
@@ -68,7 +68,10 @@ interface Steps {
   binds: { from: string; to: string }[];
   /** Mounted read-only, the upper first. */
   layers: { folders: readonly string[]; to: string } | undefined;
+  /** By disorderfs. */
   ordered: { from: string; to: string; reverse: boolean; manyUsers: boolean } | undefined;
+  /** By a process of ours that answers getdents, as that kernel user. */
+  order: { which: World["directoryOrder"]; uid: number } | undefined;
   /** Resource limits; undefined where they count only inside (see `insideLimits`). */
   limits: Limits | undefined;
   cpus: readonly number[] | undefined;
@@ -151,6 +154,7 @@ export function launch(plan: LaunchPlan): Launch {
     binds,
     layers: plan.layers === undefined ? undefined : { folders: plan.layers, to: merged },
     ordered,
+    order: host.ordering === "notifications" ? { which: world.directoryOrder, uid: plan.uid ?? 0 } : undefined,
     limits: outer(plan) ? limitsOf(plan) : undefined,
     cpus: cpus.length < host.cpus.length ? cpus : undefined,
     aslrOff: !world.aslr && host.aslrOff,
@@ -184,7 +188,8 @@ function enterArguments(steps: Steps): string[] {
     ...(steps.layers === undefined ? [] : ["overlay", overlayOptions(steps.layers.folders), steps.layers.to]),
     ...(ordered === undefined
       ? []
-      : ["order", ordered.reverse ? "yes" : "no", ordered.manyUsers ? "yes" : "no", ordered.from, ordered.to]),
+      : ["mirror", ordered.reverse ? "yes" : "no", ordered.manyUsers ? "yes" : "no", ordered.from, ordered.to]),
+    ...(steps.order === undefined ? [] : ["order", steps.order.which, String(steps.order.uid)]),
     ...(limits === undefined ? [] : ["umask", limits.umask, "limit", "fsize", String(limits.fileSize)]),
     ...(limits === undefined ? [] : ["limit", "core", "0", "oom", "600"]),
     ...(limits?.processes === undefined ? [] : ["limit", "nproc", String(limits.processes)]),

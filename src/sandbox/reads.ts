@@ -25,7 +25,7 @@ export interface Reads {
   /**
    * Programs, scripts, their interpreters and the loader; in byte order.
    * Undefined for ordinary users, whose kernel does not tell them apart; those
-   * of a tree whose folders are sorted (disorderfs) are missing.
+   * of a tree whose folders disorderfs sorts are missing.
    */
   executed: string[] | undefined;
   /** Mounts inside that were watched; in byte order. */

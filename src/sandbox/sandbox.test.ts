@@ -7,7 +7,7 @@ import test, { after } from "node:test";
 import { run } from "../child.ts";
 import { BitforbitError } from "../errors.ts";
 import type { World } from "../world.ts";
-import { type HostAbilities, probeHost } from "./host.ts";
+import { canMirror, type HostAbilities, probeHost } from "./host.ts";
 import { runSandboxed, type SandboxResult, type SandboxSpec } from "./sandbox.ts";
 
 const world: World = {
@@ -230,30 +230,35 @@ test("a spec that makes no sense is refused, and a sandbox that cannot start say
   );
 });
 
-test("directory order is the world's", async (t) => {
-  const host = await probeHost();
-  if (!host.disorderfs) return t.skip("needs /dev/fuse");
-  const files = { a: "", b: "", c: "", d: "" };
-  const sorted = await sh("ls -U; echo new > e; cat e; ls -l e", {}, { files });
-  assert.match(sorted.log, /^a\nb\nc\nd\nnew\n/);
-  assert.match(sorted.log, / tester testers /);
-  assert.equal(readFileSync(join(sorted.folder, "e"), "utf8"), "new\n");
-  const reversed = await sh("ls -U", { world: { ...world, directoryOrder: "reversed" } }, { files });
-  assert.equal(reversed.log, "d\nc\nb\na\n");
-});
+for (const ordering of ["notifications", "disorderfs"] as const) {
+  test(`directory order is the world's, by ${ordering}`, async (t) => {
+    const host = { ...(await probeHost()), ordering };
+    if (ordering === "disorderfs" && !(await canMirror(host.isolation))) return t.skip("needs /dev/fuse");
+    const files = { a: "", b: "", c: "", d: "" };
+    const sorted = await sh("ls -U; echo new > e; cat e; ls -l e", {}, { host, files });
+    assert.match(sorted.log, /^a\nb\nc\nd\nnew\n/);
+    assert.match(sorted.log, / tester testers /);
+    assert.equal(readFileSync(join(sorted.folder, "e"), "utf8"), "new\n");
+    const reversed = await sh("ls -U", { world: { ...world, directoryOrder: "reversed" } }, { host, files });
+    assert.equal(reversed.log, "d\nc\nb\na\n");
+    assert.deepEqual(sorted.lacks, host.lacks);
+  });
+}
 
 test("where nothing can be compiled, the system's own programs prepare the same sandbox", async (t) => {
-  const host = { ...(await probeHost()), enter: undefined };
+  const compiled = await probeHost();
+  const mirrors = await canMirror(compiled.isolation);
+  const host = { ...compiled, enter: undefined, ordering: mirrors ? ("disorderfs" as const) : undefined };
   const bare = { ...world, cpus: 1, directoryOrder: "reversed" as const };
   const script = "id -un; umask; cat /proc/self/personality; nproc; ulimit -c; ls /proc/self/fd | wc -l";
   const [short, long] = [await sh(script, { world: bare }), await sh(script, { world: bare }, { host })];
   assert.equal(long.log, short.log);
-  if (!host.disorderfs) return t.skip("needs /dev/fuse");
+  if (!mirrors) return t.skip("needs /dev/fuse");
   const listed = await sh("ls -U", { world: bare }, { host, files: { a: "", b: "", c: "" } });
   assert.equal(listed.log, "c\nb\na\n");
 });
 
-test("when our own process is killed, everything ends: the build, its daemons and disorderfs", async () => {
+test("when our own process is killed, everything ends: the build, its daemons and what orders its directories", async () => {
   const mark = `sleep 33${process.pid % 10_000}`;
   const folder = join(own, `killed-${process.pid}`);
   mkdirSync(join(folder, "src"), { recursive: true });
@@ -279,7 +284,9 @@ test("when our own process is killed, everything ends: the build, its daemons an
   let left: string[] = [];
   for (let n = 0; n < 60; n++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
-    left = [...(await processesLike(mark)), ...(await processesLike(folder, "disorderfs"))];
+    left = [...(await processesLike(mark)), ...(await processesLike("order sorted", "/"))].filter(
+      (line) => line.includes(mark) || line.includes(folder),
+    );
     if (left.length === 0) break;
   }
   assert.deepEqual(left, []);

@@ -2,6 +2,8 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 
 import { join, posix } from "node:path";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
+import { warmCgroups } from "./cgroup.ts";
+import { orderLacks } from "./directory-order.ts";
 import { freshBuildUid, type HostAbilities } from "./host.ts";
 import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
 import { BoundedLog } from "./log.ts";
@@ -11,7 +13,7 @@ import { givePipe, takePipe } from "./pipe.ts";
 import { rootLayer } from "./locked-root.ts";
 import { placeInEtc, type SystemRoot, systemRoot } from "./rootfs.ts";
 import { scratchFolder } from "./scratch.ts";
-import { delay, type Resources, supervise } from "./supervise.ts";
+import { delay, type Resources, supervise, type Supervised } from "./supervise.ts";
 import { processors, WORLD_FOLDER, worldFiles } from "./world-files.ts";
 
 export interface Mount {
@@ -98,13 +100,16 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
     new BoundedLog(spec.log, 0).end();
     return { outcome: "cancelled", exitCode: undefined, milliseconds: 0, logTruncated: false, lacks };
   }
+  warmCgroups(host.cgroups);
   const scratch = await scratchFolder(host);
   const runFolder = mkdtempSync(join(scratch, "run-"));
   if (host.isolation !== "user") chmodSync(runFolder, 0o711);
   const pipe = await takePipe(join(scratch, "pipes"));
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
-    return { ...(await runIn(spec, host, { runFolder, pipe, log })), lacks };
+    const { orderAccount, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, log });
+    if (ordersDirectories(host)) lacks.push(...orderLacks(orderAccount, result.outcome));
+    return { ...result, lacks };
   } finally {
     givePipe(pipe);
     rmSync(runFolder, { recursive: true, force: true });
@@ -134,6 +139,13 @@ function checkSpec(spec: SandboxSpec): void {
 
 function lacksOf(world: World, host: HostAbilities): Lack[] {
   const lacks: Lack[] = [];
+  if (host.ordering === "notifications" && host.enter === undefined) {
+    lacks.push({
+      what: "directory order is the file system's own",
+      remedy: "install a C compiler",
+      causes: ["readdir-order"],
+    });
+  }
   if (world.cpus !== undefined && world.cpus > host.cpus.length && host.cpus.length > 1) {
     lacks.push({
       what: `the world has ${world.cpus} CPUs and this machine ${host.cpus.length}`,
@@ -144,13 +156,14 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
   return lacks;
 }
 
+/** Whether a process of ours answers for the build's directories. */
+function ordersDirectories(host: HostAbilities): boolean {
+  return host.ordering === "notifications" && host.enter !== undefined;
+}
+
 let system: Promise<SystemRoot> | undefined;
 
-async function runIn(
-  spec: SandboxSpec,
-  host: HostAbilities,
-  resources: Resources,
-): Promise<Omit<SandboxResult, "lacks">> {
+async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resources): Promise<Supervised> {
   const uid = host.isolation === "dropped" ? freshBuildUid() : undefined;
   const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
   const owner = uid ?? (host.isolation === "root" ? spec.world.user.uid : undefined);
@@ -166,7 +179,11 @@ async function runIn(
     runFolder: resources.runFolder,
     shown,
     layers: root.layers,
-    before: [...root.args, ...skeleton(spec, host), ...processors(spec.world, host, resources.runFolder)],
+    before: [
+      ...root.args,
+      ...skeleton(spec, host),
+      ...processors(spec.world, host, resources.runFolder, resources.scratch),
+    ],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
       ...(spec.network === "host" ? [] : ["--unshare-net"]),
@@ -185,7 +202,8 @@ async function runIn(
     command: spec.command,
     firstFreeFd: FIRST_FILE_FD + files.length,
     limits: spec.limits,
-    orderedAt: host.disorderfs ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
+    orderedAt:
+      host.ordering === "disorderfs" ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
   });
   return await supervise(spec, resources, {
     program,

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, write } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { Socket } from "node:net";
 import { constants as osConstants } from "node:os";
 import type { Readable, Writable } from "node:stream";
+import { promisify } from "node:util";
 import { systemClock } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
 import { type Cgroups, makeCgroups, NO_CGROUPS, type RunCgroups } from "./cgroup.ts";
@@ -14,8 +15,12 @@ import type { Outcome, SandboxResult, SandboxSpec } from "./sandbox.ts";
 
 const OUR_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+const writeTo = promisify((file: number, text: string, done: (error: Error | null) => void) => write(file, text, done));
+
 /** What a run holds and gives back at its end. */
 export interface Resources {
+  /** Folder of this process's, which outlives the run. */
+  scratch: string;
   /** Private folder, removed afterwards. */
   runFolder: string;
   /** Path of a named pipe for output. */
@@ -35,15 +40,16 @@ export interface Started {
   writable: readonly string[];
 }
 
+export interface Supervised extends Omit<SandboxResult, "lacks"> {
+  /** What the process that orders directories said at its end: see directory-order.ts. */
+  orderAccount: string;
+}
+
 /**
  * Starts the chain, drains its output, enforces the limits, and says how it
  * ended. When it returns no process of the build is left.
  */
-export async function supervise(
-  spec: SandboxSpec,
-  resources: Resources,
-  started: Started,
-): Promise<Omit<SandboxResult, "lacks">> {
+export async function supervise(spec: SandboxSpec, resources: Resources, started: Started): Promise<Supervised> {
   const { log } = resources;
   const began = systemClock.elapsed();
   const reading = openSync(resources.pipe, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -67,17 +73,28 @@ export async function supervise(
   const start = async (): Promise<void> => {
     cgroups = makeCgroups(started.cgroups, spec.limits);
     for (const file of cgroups.warmBy) writeFile(file, String(child.pid)).catch(() => undefined);
-    await started.disk.start(started.owner);
-    const inner = await status.started;
-    if (inner === undefined) return;
-    await Promise.all([...cgroups.joinBy.map((file) => writeFile(file, String(inner))), spec.beforeStart?.(inner)]);
-    watch.start(cgroups);
-    gate.end();
+    const groups = cgroups.joinBy.map((file) => openSync(file, "w"));
+    try {
+      await started.disk.start(started.owner);
+      const inner = await status.started;
+      if (inner === undefined) return;
+      await Promise.all([...groups.map((group) => writeTo(group, String(inner))), spec.beforeStart?.(inner)]);
+      watch.start(cgroups);
+      gate.end();
+    } finally {
+      for (const group of groups) closeSync(group);
+    }
   };
   const lifeline = streams[LIFELINE_FD] as Writable & Readable;
   lifeline.on("error", () => undefined);
-  const lifelineClosed = new Promise<void>((resolve) => lifeline.once("close", resolve));
-  lifeline.resume();
+  let orderAccount = "";
+  const lifelineClosed = new Promise<void>((resolve) => {
+    lifeline.once("close", resolve);
+    lifeline.on("data", (chunk: Buffer) => {
+      orderAccount = (orderAccount + chunk.toString("latin1")).slice(0, 1000);
+      if (orderAccount.includes("\n")) resolve();
+    });
+  });
   started.files.forEach((content, index) => {
     const stream = streams[FIRST_FILE_FD + index] as Writable;
     stream.on("error", () => undefined);
@@ -110,7 +127,7 @@ export async function supervise(
   await watch.stop();
   lifeline.end();
   await within(drained, 5000);
-  await within(lifelineClosed, 5000);
+  await within(lifelineClosed, 15_000);
   output.destroy();
   const { truncated } = log.end();
   gate.destroy();
@@ -121,6 +138,7 @@ export async function supervise(
       ...(await howItEnded(spec, started, status, ended, cgroups, watch)),
       milliseconds,
       logTruncated: truncated,
+      orderAccount,
     };
   } finally {
     await cgroups.remove();

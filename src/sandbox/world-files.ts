@@ -108,14 +108,20 @@ export function cpusOf(world: World, host: HostAbilities): readonly number[] {
   return world.cpus === undefined ? host.cpus : host.cpus.slice(-Math.max(1, world.cpus));
 }
 
-/** Arguments of bubblewrap by which /proc/cpuinfo and /sys/devices/system/cpu, written below `folder`, agree with the affinity mask: some tools ask there. */
-export function processors(world: World, host: HostAbilities, folder: string): string[] {
+/**
+ * Arguments of bubblewrap by which /proc/cpuinfo and /sys/devices/system/cpu agree with the affinity mask: some tools
+ * ask there. The latter is the same in every run with so many CPUs, and written below `shared` once.
+ */
+export function processors(world: World, host: HostAbilities, folder: string, shared: string): string[] {
   const count = cpusOf(world, host).length;
   const range = count === 1 ? "0\n" : `0-${count - 1}\n`;
-  const sys = join(folder, "sys", "devices", "system", "cpu");
-  mkdirSync(sys, { recursive: true });
-  for (const name of ["online", "possible", "present"]) writeFileSync(join(sys, name), range);
-  const args = ["--ro-bind", join(folder, "sys"), "/sys"];
+  const sys = join(shared, `sys-${count}`);
+  if (!existsSync(sys)) {
+    const cpu = join(sys, "devices", "system", "cpu");
+    mkdirSync(cpu, { recursive: true });
+    for (const name of ["online", "possible", "present"]) writeFileSync(join(cpu, name), range);
+  }
+  const args = ["--ro-bind", sys, "/sys"];
   if (count === host.cpus.length) return args;
   const blocks = hostFile("/proc/cpuinfo")
     .split(/\n\n+/)

@@ -1,6 +1,6 @@
 import { against, type Variation } from "./variation.ts";
 
-/** Directory order, by disorderfs over the build path. It leaves no value: the same members in another order. */
+/** Directory order, of every listing that a build makes. It leaves no value: the same members in another order. */
 export const readdirOrder: Variation = {
   name: "readdir-order",
   describe: (a, b) => against("directory order", a.directoryOrder, b.directoryOrder),

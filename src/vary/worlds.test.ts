@@ -73,11 +73,11 @@ test("a script sees the two worlds differ in every named way, and a canonical wo
   if (!lacking.has("timezone")) assert.match(b["timezone"] ?? "", /^-0930\n/);
 });
 
-test("without disorderfs, a shifted clock, locales and control groups the sandbox still runs", async () => {
+test("without ordered directories, a shifted clock, locales and control groups the sandbox still runs", async () => {
   const full = await probeHost();
   const bare = {
     ...full,
-    disorderfs: false,
+    ordering: undefined,
     faketime: undefined,
     clockShift: undefined,
     locales: undefined,

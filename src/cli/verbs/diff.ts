@@ -1,17 +1,44 @@
-import { matchesGlob } from "node:path";
-import { differenceJson } from "../../diff/json.ts";
-import { compare } from "../../diff/diff.ts";
-import type { Proof } from "../../diff/comparison.ts";
+import { statSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { systemClock } from "../../clock.ts";
-import { renderText } from "../../diff/render.ts";
-import type { ExitCode } from "../../errors.ts";
-import { BitforbitError } from "../../errors.ts";
+import { type Compared, compare } from "../../diff/diff.ts";
+import { kindRule, pathRule, profileRules, type Rule, withoutExcluded } from "../../diff/exclusion.ts";
+import { differenceText } from "../../diff/json.ts";
+import {
+  certificateOf,
+  certificateWords,
+  type Input,
+  incompleteIn,
+  type Reading,
+  verdictOf,
+} from "../../diff/reading.ts";
+import { renderText, sayings } from "../../diff/render.ts";
+import { BitforbitError, type ExitCode, messageOf } from "../../errors.ts";
 import { type Options, texts } from "../program.ts";
 import type { Terminal } from "../terminal.ts";
 
-const MAX_SAID = 5;
+const FORMATS = ["text", "line", "markdown"];
+/** Lines that go into a file or a pipe. */
+const MAX_LINES = 2000;
 
-/** True once the time is over that a person gave. */
+/** `bitforbit diff A B`: 0 the same, or but for what was excluded; 1 different; 2 not comparable. */
+export async function diff(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
+  const [a, b] = args;
+  if (a === undefined || b === undefined) throw new BitforbitError("usage", "diff takes two paths");
+  const format = terminal.json ? "json" : formatOf(options);
+  const maxLines = linesOf(options, terminal);
+  const rules = await rulesOf(options);
+  const prove = options["prove"] === true;
+  const found = await compare(a, b, { ...until(options["timeout"]), prove });
+  const html = typeof options["html"] === "string" ? options["html"] : undefined;
+  const inputs = await Promise.all([a, b].map((path) => inputOf(path, prove || html !== undefined)));
+  const reading = readingOf(found, rules, inputs[0] ?? { name: a }, inputs[1] ?? { name: b });
+  if (html !== undefined) await writeReport(html, reading, terminal);
+  await say(reading, format, maxLines, terminal);
+  return reading.difference === undefined ? 0 : 1;
+}
+
+/** Ends the comparison once the time is over that a person gave. */
 function until(seconds: unknown): { expired?: () => boolean; timeLeft?: () => number } {
   if (seconds === undefined) return {};
   const limit = typeof seconds === "string" && /^\d+(\.\d+)?$/.test(seconds) ? Number(seconds) : 0;
@@ -22,32 +49,72 @@ function until(seconds: unknown): { expired?: () => boolean; timeLeft?: () => nu
   return { expired: () => systemClock.elapsed() > end, timeLeft: () => end - systemClock.elapsed() };
 }
 
-function provenLine({ spaces, equal, inLeavesA, inLeavesB }: Proof): string {
-  const where = spaces === 1 ? "in 1 file or content" : `in ${spaces} files and contents`;
-  return `complete: ${where}, ${equal} bytes are the same and ${inLeavesA}/${inLeavesB} lie in just one leaf each; applied to A it gives B`;
+function readingOf(found: Compared, rules: readonly Rule[], a: Input, b: Input): Reading {
+  const { difference, excluded } = withoutExcluded(found.difference, rules);
+  const incomplete = incompleteIn(found.difference, found.incomplete);
+  const certificate =
+    found.proof === undefined ? {} : { certificate: certificateOf(found.proof, found.incomplete, a, b) };
+  return { a, b, difference, excluded, incomplete, ...certificate };
 }
 
-/** `bitforbit diff A B`: 0 the same, 1 different, 2 not comparable. */
-export async function diff(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
-  const [a, b] = args;
-  if (a === undefined || b === undefined) throw new BitforbitError("usage", "diff takes two paths");
-  const exclude = texts(options, "exclude");
-  const excluded = (path: string): boolean => exclude.some((pattern) => matchesGlob(path, pattern));
-  const { difference, incomplete, proof } = await compare(a, b, {
-    excluded,
-    ...until(options["timeout"]),
-    prove: options["prove"] === true,
-  });
-  terminal.document({ ...differenceJson(difference), excluded: exclude });
-  if (exclude.length > 0) terminal.say(`not compared: ${exclude.join(", ")}`);
-  if (difference === undefined) {
-    terminal.line(terminal.good("the same"));
-    return 0;
+async function inputOf(name: string, digested: boolean): Promise<Input> {
+  const found = statSync(name);
+  if (!found.isFile()) return { name };
+  if (!digested) return { name, size: found.size };
+  const { digestOfFile, hexOf } = await import("../../digest.ts");
+  return { name, size: found.size, sha256: hexOf(await digestOfFile(name)) };
+}
+
+async function say(reading: Reading, format: string, maxLines: number, terminal: Terminal): Promise<void> {
+  const { difference } = reading;
+  if (format === "json") return terminal.pieces(differenceText(difference, reading));
+  if (format === "line" || format === "markdown") {
+    const { summaryLine, summaryMarkdown } = await import("../../diff/summary-line.ts");
+    terminal.line(format === "line" ? summaryLine(reading) : summaryMarkdown(reading).trimEnd());
+    return;
   }
-  if (!terminal.json)
-    for (const line of renderText(difference, { width: terminal.width, color: terminal.colour })) terminal.line(line);
-  for (const { path, why } of incomplete.slice(0, MAX_SAID)) terminal.say(`not compared: ${path.join(" > ")}: ${why}`);
-  if (incomplete.length > MAX_SAID) terminal.say(`not compared: ${incomplete.length - MAX_SAID} more places`);
-  if (proof !== undefined) terminal.say(provenLine(proof));
-  return 1;
+  if (difference === undefined) {
+    const page = { width: terminal.width, paint: (_style: unknown, text: string) => text };
+    terminal.line(terminal.good(verdictOf(reading) === "identical" ? "identical" : "equal but for what was excluded"));
+    for (const line of sayings(page, reading)) terminal.line(line);
+    return;
+  }
+  const lines = renderText(difference, { width: terminal.width, color: terminal.colour, maxTotal: maxLines, reading });
+  for (const line of lines) terminal.line(line);
+  if (reading.certificate !== undefined) terminal.say(certificateWords(reading.certificate));
+}
+
+function formatOf(options: Options): string {
+  const format = typeof options["format"] === "string" ? options["format"] : "text";
+  if (FORMATS.includes(format)) return format;
+  throw new BitforbitError("usage", `--format takes ${FORMATS.join(", ")}, not ${JSON.stringify(format)}`);
+}
+
+/** A screen with a line left for the prompt; all that fits into the bound with `--full` or into a pipe. */
+function linesOf(options: Options, terminal: Terminal): number {
+  const given = options["maxLines"];
+  if (typeof given === "string") {
+    if (!/^[1-9]\d{0,8}$/.test(given))
+      throw new BitforbitError("usage", `--max-lines takes a number, not ${JSON.stringify(given)}`);
+    return Number(given);
+  }
+  return options["full"] === true || terminal.height === undefined ? MAX_LINES : Math.max(10, terminal.height - 2);
+}
+
+async function rulesOf(options: Options): Promise<Rule[]> {
+  const rules = [...texts(options, "exclude").map(pathRule), ...texts(options, "excludeKind").map(kindRule)];
+  for (const file of texts(options, "profile")) {
+    const { parseToml } = await import("../../format/toml.ts");
+    const text = await readFile(file, "utf8").catch((error: unknown) => {
+      throw new BitforbitError("input", `${file}: ${messageOf(error)}`, { cause: error });
+    });
+    rules.push(...profileRules(parseToml(text, file), file));
+  }
+  return rules;
+}
+
+async function writeReport(file: string, reading: Reading, terminal: Terminal): Promise<void> {
+  const { reportHtml } = await import("../../diff/html.ts");
+  await writeFile(file, reportHtml(reading));
+  terminal.say(`report: ${file}`);
 }
