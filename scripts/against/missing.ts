@@ -20,7 +20,7 @@ export function missingOf(told: readonly Told[], ours: Ours): Missing[] {
 
 function missingAt(place: Told, ours: Ours): Missing[] {
   const where = [...place.members.map(({ a }) => a), place.by].filter((word) => word !== "").join(" > ");
-  const changes = withoutArtefacts(place);
+  const changes = inPairs(place.by, withoutArtefacts(place));
   const found = leavesAt(place, ours.leaves);
   if (found.length === 0) return [{ where, what: "nothing is told of this member" }];
   if (changes.length === 0) return [];
@@ -49,6 +49,21 @@ function missingAt(place: Told, ours: Ours): Missing[] {
     return missing;
   });
 }
+
+/** Listings: lines of the same member, which may stand far apart, belong together. */
+function inPairs(by: string, changes: Told["changes"]): Told["changes"] {
+  if (!by.endsWith("list")) return changes;
+  const came = new Map(changes.flatMap((change) => change.came).map((line) => [nameOf(line), line]));
+  const pairs: Told["changes"] = [];
+  for (const line of changes.flatMap((change) => change.gone)) {
+    const other = came.get(nameOf(line));
+    came.delete(nameOf(line));
+    pairs.push({ gone: [line], came: other === undefined ? [] : [other] });
+  }
+  return [...pairs, ...[...came.values()].map((line) => ({ gone: [], came: [line] }))];
+}
+
+const nameOf = (line: string): string => line.split(" ").at(-1) ?? "";
 
 function wordsOf(line: string): string[] {
   return line

@@ -70,7 +70,7 @@ function readings(field: string, value: string): string[] {
   for (const [digits] of value.matchAll(/(?<![\w.])-?\d{1,20}(?![\w])/g)) {
     const number = Number(digits);
     found.push(`0x${(number < 0 ? -BigInt(digits) : BigInt(digits)).toString(16)}`);
-    if (number > 1e6 && number < 1e11) found.push(...datesOf(number));
+    if (number < 1e11 && (number > 1e6 || /time/.test(`${field} ${value}`))) found.push(...datesOf(number));
   }
   for (const [digits] of value.matchAll(/\b[0-7]{3,6}\b/g)) found.push(...lettersOf(parseInt(digits, 8)));
   if (/mode/.test(field) && value.startsWith("0x")) found.push(...lettersOf(Number(value) >>> 16));

@@ -63,6 +63,16 @@ export const RULES: readonly Rule[] = [
     without: [/^\s*(?:Access|Change|Birth): \d{4}-|^\s*Device: /],
   },
   {
+    by: /^msgunfmt/,
+    why: "quotes and escapes around text",
+    blank: /\\n|^msg(?:id|str)/g,
+  },
+  {
+    by: /^filetype/,
+    why: "file(1)'s own words for a format: that what is there differs is all that it tells",
+    without: [/^/],
+  },
+  {
     by: /^(?:xxd|hexdump)|^$/,
     why: "lines of a hex dump: every differing byte lies in a leaf, which --prove shows",
     without: [/^[0-9a-f]{8}: (?:[0-9a-f]{2,4} ?)+/],

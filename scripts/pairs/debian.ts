@@ -390,11 +390,12 @@ export const KERNELS: readonly Pair[] = [
   {
     name: "kernel-module",
     what: "a kernel's module with one byte flipped in .text",
-    file: "ext4.ko",
+    file: "module.ko",
     make: (a, b) =>
       inKernel((root) => {
-        for (const side of [a, b]) copyTree(found(root, /\/ext4\.ko$/), side);
-        flip(b, sectionOf(b, ".text").offset + 100_000);
+        const from = largest(filesBelow(root).filter((path) => path.endsWith(".ko")));
+        for (const side of [a, b]) copyTree(from, side);
+        flip(b, sectionOf(b, ".text").offset + 10_000);
       }),
   },
   {
@@ -403,15 +404,22 @@ export const KERNELS: readonly Pair[] = [
     file: "kernel",
     make: (a, b) =>
       inKernel((root) => {
-        const modules = found(root, /\/ext4\.ko$/).replace(/\/fs\/ext4\/ext4\.ko$/, "");
+        const modules = found(root, /\/modules\.builtin$/).replace(/\/[^/]*$/, "/kernel");
         for (const side of [a, b]) copyTree(modules, side);
-        for (const name of ["fs/ext4/ext4.ko", "net/ipv6/ipv6.ko", "drivers/net/virtio_net.ko"]) {
-          const path = existsSync(join(b, name)) ? join(b, name) : found(b, /\.ko$/);
-          flip(path, sectionOf(path, ".text").offset + 500);
+        const all = filesBelow(b).filter((path) => path.endsWith(".ko"));
+        for (const at of [10, 100, 200]) {
+          const path = all[at];
+          if (path !== undefined) flip(path, sectionOf(path, ".text").offset + 40);
         }
       }),
   },
 ];
+
+function largest(paths: readonly string[]): string {
+  const [first] = paths.toSorted((one, other) => lstatSync(other).size - lstatSync(one).size);
+  if (first === undefined) throw new Error("no modules");
+  return first;
+}
 
 function inKernel(work: (root: string) => void): void {
   inScratch((folder) => {

@@ -6,7 +6,6 @@ import {
   existsSync,
   lutimesSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -56,20 +55,19 @@ export function run(program: string, args: readonly string[], options: RunOption
   return ran.stdout;
 }
 
-/** A folder of its own for the time of `work`. */
+let depth = 0;
+
+/** A folder of its own for the time of `work`; its name is always the same, for some programs write it into what they make. */
 export function inScratch<T>(work: (folder: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), "bitforbit-pair-"));
-  const leave = (): void => rmSync(folder, { recursive: true, force: true });
-  let result: T;
+  const folder = join(tmpdir(), `bitforbit-pair-${depth++}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
   try {
-    result = work(folder);
-  } catch (error) {
-    leave();
-    throw error;
+    return work(folder);
+  } finally {
+    depth--;
+    rmSync(folder, { recursive: true, force: true });
   }
-  if (result instanceof Promise) return result.finally(leave) as T;
-  leave();
-  return result;
 }
 
 /** Writes a file and its folders, of the fixed time. */

@@ -138,6 +138,20 @@ const EXTRAS: Readonly<Record<number, string>> = {
   0xcafe: "extra-jar",
 };
 
+/** APPNOTE.TXT 4.4.2, those that are met. */
+const SYSTEMS: Readonly<Record<number, string>> = {
+  0: "MS-DOS",
+  3: "Unix",
+  7: "Macintosh",
+  10: "Windows",
+  19: "macOS",
+};
+
+function madeBy(version: number): string {
+  const [number, system] = [version & 0xff, version >> 8];
+  return `${Math.floor(number / 10)}.${number % 10} on ${SYSTEMS[system] ?? `system ${system}`}`;
+}
+
 /** APPNOTE.TXT 4.4.5, those that are met. */
 const METHODS: Readonly<Record<number, string>> = {
   0: "stored",
@@ -178,7 +192,7 @@ function valueOf(entry: ZipEntry, header: ZipHeader, label: string): string | un
     case "uid":
       return unixIds([...entry.local.extras, ...entry.extras]);
     case "version":
-      return `${entry.versionMadeBy & 0xff} on system ${entry.versionMadeBy >> 8}`;
+      return madeBy(entry.versionMadeBy);
     case "version-needed":
       return String(entry.versionNeeded);
     case "method":
