@@ -27,6 +27,7 @@ test("init, build, verify, promote: a C program goes all the way", async (t) => 
     artifacts: { file: string; digest: string }[];
     environment: string;
     notCanonical: string[];
+    build: string;
   };
   assert.equal(document.verdict, "reproducible");
   assert.match(document.environment, /^Debian bookworm \w+, \d+ packages, root sha256:/);
@@ -45,6 +46,13 @@ test("init, build, verify, promote: a C program goes all the way", async (t) => 
   const denied = await bitforbit(folder, ["verify", tampered, "--json"]);
   assert.equal(denied.code, 1);
   assert.equal((JSON.parse(denied.stdout) as { allowed: boolean }).allowed, false);
+
+  const difference = await bitforbit(folder, ["diff", artifact.digest, tampered]);
+  assert.equal(difference.code, 1, difference.stderr);
+  assert.equal((await bitforbit(folder, ["diff", document.build, document.build])).code, 0, "outputs of builds by id");
+  const nobody = await bitforbit(folder, ["diff", "0".repeat(32), tampered]);
+  assert.equal(nobody.code, 2);
+  assert.match(nobody.stderr, /0{32}: no build of that id/);
 
   assert.equal((await bitforbit(folder, ["promote", artifact.digest, "staging"])).code, 0);
   const stats = JSON.parse((await bitforbit(folder, ["stats", "--json"])).stdout) as {

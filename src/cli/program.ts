@@ -85,7 +85,7 @@ const VERBS: readonly VerbEntry[] = [
   },
   {
     usage: "diff <a> <b>",
-    summary: "the difference of two files, folders or archives, to the last byte",
+    summary: "the difference of two files, folders, archives, artifacts or builds, to the last byte",
     options: [
       ["--html <file>", "write a report as one HTML file that needs no network"],
       ["--format <format>", "text (default), line (one line), markdown (a comment for a pull request)"],
@@ -96,12 +96,15 @@ const VERBS: readonly VerbEntry[] = [
       ["--timeout <seconds>", "tell after this time what was found so far, and what was not compared"],
       ["--prove", "show of each file and each decoded content that the difference is complete"],
       ["--profile <file...>", "leave out what this TOML file lists: [[exclude]] with path, kind, reason"],
+      HOME_OPTION,
     ],
     examples: [
       "bitforbit diff old.tar.gz new.tar.gz",
       "bitforbit diff a/ b/ --html report.html",
       "bitforbit diff a/ b/ --exclude-kind field:mtime derived",
       "bitforbit diff --json a/ b/",
+      "bitforbit diff b15d76250650ba3807e6c1d5650e25bf b8e1…   (the outputs of two builds)",
+      "bitforbit diff sha256:d7bf18d1… dist/tomli-2.0.1-py3-none-any.whl",
     ],
     load: async () => (await import("./verbs/diff.ts")).diff,
   },

@@ -101,9 +101,11 @@ function notation(space: Space, path: string[], label: string, one: Part, other:
   space.children.push(counted(space.comparison, leaf));
 }
 
-function bytesOf(space: Space, { offset, length }: Part, side: "a" | "b"): Uint8Array {
+function bytesOf(space: Space, { offset, length, secret }: Part, side: "a" | "b"): Uint8Array {
   const source = side === "a" ? space.a : space.b;
-  return length === 0 ? new Uint8Array(0) : source.read(offset, Math.min(length, MAX_EXCERPT)).slice();
+  return length === 0 || secret === true
+    ? new Uint8Array(0)
+    : source.read(offset, Math.min(length, MAX_EXCERPT)).slice();
 }
 
 function joinedBytes(before: Uint8Array | undefined, more: Uint8Array): Uint8Array {

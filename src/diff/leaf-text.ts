@@ -34,15 +34,21 @@ export function fullText(leaf: Leaf, side: "a" | "b"): string | undefined {
   return only || value === "" ? undefined : value;
 }
 
+/** Listings that say the same say nothing: then the bytes are shown. */
+function isListing(leaf: Leaf): boolean {
+  return leaf.listing === true && leaf.a !== leaf.b;
+}
+
 /** Whether a leaf is shown as lines: text, listings, values of more than one line. */
 export function isLines(leaf: Leaf): boolean {
-  if (leaf.what === "text" || leaf.what === "order" || leaf.listing === true) return true;
+  if (leaf.what === "text" || leaf.what === "order" || isListing(leaf)) return true;
   return leaf.what === "field" && [leaf.a, leaf.b].some((value) => value?.trimEnd().includes("\n") === true);
 }
 
 /** Whether a leaf has bytes that say more than its values: no field with values, nothing that only follows. */
 export function isHex(leaf: Leaf): boolean {
   if (leaf.bytesA === undefined && leaf.bytesB === undefined) return false;
+  if (isListing(leaf)) return false;
   if (leaf.what === "bytes") return true;
   if (leaf.what === "only-a" || leaf.what === "only-b")
     return sideText(leaf, leaf.what === "only-a" ? "a" : "b") === undefined;

@@ -25,26 +25,20 @@ export interface CodeView {
 export const MAX_FUNCTION: number = 64 << 10;
 export const TEXT_BUDGET: number = 16 << 20;
 const MAX_PADDING = 256;
-/** Smaller code is cut whole. */
-const LARGE = 1 << 20;
 
-/** The functions in `length` bytes at `offset`, which are loaded at `address`; lazily, in order. `from`: see `Part.parts`. */
+/** The functions in `length` bytes at `offset`, which are loaded at `address`; lazily, in order. */
 export function* codeParts(
   source: ByteSource,
   offset: number,
   length: number,
   address: number,
   view: CodeView,
-  from?: number,
 ): Generator<Part> {
   const { map } = view;
   const code = { source, view };
-  const first = map.first(address);
-  const whole = from === undefined || length < LARGE;
-  let index = whole ? first : Math.max(first, map.reaching(address + from - offset));
-  let done = index > first ? map.address(index) - address : 0;
-  let lastName = index > first ? map.name(index - 1) : undefined;
-  for (; index < map.size; index++) {
+  let done = 0;
+  let lastName: string | undefined;
+  for (let index = map.first(address); index < map.size; index++) {
     const start = map.address(index) - address;
     if (start >= length) return;
     if (!map.isCode(index)) continue;

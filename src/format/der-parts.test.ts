@@ -50,18 +50,19 @@ test("requests, revocation lists, signed data", async () => {
 });
 
 test("private values are not shown", async () => {
+  const told = /^private, its SHA-256 is [0-9a-f]{64}$/;
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const pkcs8 = new Uint8Array(privateKey.export({ type: "pkcs8", format: "der" }));
-  assert.equal((await shown(pkcs8)).get("private key"), "content");
+  assert.match((await shown(pkcs8)).get("private key") ?? "", told);
   const sec1 = new Uint8Array(privateKey.export({ type: "sec1", format: "der" }));
-  assert.equal((await shown(sec1)).get("private key"), "content");
+  assert.match((await shown(sec1)).get("private key") ?? "", told);
   const rsa = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey;
   const pkcs1 = await shown(new Uint8Array(rsa.export({ type: "pkcs1", format: "der" })));
   assert.equal(pkcs1.get("public exponent"), "65537");
-  assert.equal(pkcs1.get("private exponent"), "content");
-  assert.equal(pkcs1.get("coefficient"), "content");
+  assert.match(pkcs1.get("private exponent") ?? "", told);
+  assert.match(pkcs1.get("coefficient") ?? "", told);
   const pem = new TextEncoder().encode(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
-  assert.equal((await shown(pem, pemParts)).get("PRIVATE KEY › private key"), "content");
+  assert.match((await shown(pem, pemParts)).get("PRIVATE KEY › private key") ?? "", told);
   for (const part of await expanded(pkcs8, derParts)) {
     assert.ok(!(part.shown ?? "").includes(Buffer.from(pkcs8.subarray(40, 60)).toString("hex")), part.path);
   }

@@ -1,3 +1,5 @@
+import { hex } from "../bytes.ts";
+
 /**
  * Machine code as text, by Capstone compiled to WebAssembly: an optional
  * package, loaded when the first program of a known machine is met. Without it
@@ -33,6 +35,8 @@ interface CapstoneInstruction {
   op_str: string;
 }
 
+/** Bytes shown of what is no code. */
+const MOST_RAW = 64;
 const PACKAGE = "@alexaltea/capstone-js";
 const SETTINGS: Readonly<Record<Architecture, readonly [string, readonly string[]]>> = {
   "x86-64": ["ARCH_X86", ["MODE_64"]],
@@ -61,12 +65,12 @@ export async function disassembler(architecture: Architecture): Promise<Disassem
   const handle = new capstone.Capstone(constant(kind), mode);
   handle.option(constant("OPT_SKIPDATA"), 1);
   const disassemble: Disassemble = (code, address) => {
+    if (code.length === 0) return [];
     try {
-      return code.length === 0 ? [] : handle.disasm(code, address).map(plain);
-    } catch (error) {
-      // It throws a string where it makes out not one instruction.
-      if (typeof error !== "string") throw error;
-      return [];
+      return handle.disasm(code, address).map(plain);
+    } catch {
+      // Capstone throws, a string at that, where it finds no instruction at all.
+      return [{ address, size: code.length, mnemonic: ".byte", operands: hex(code.subarray(0, MOST_RAW)) }];
     }
   };
   ready.set(architecture, disassemble);

@@ -59,13 +59,14 @@ export function sectionPart(view: ElfView, section: ElfSection): Part {
   return inside === undefined ? { key, kind: "bytes", offset, length } : group(key, offset, length, inside);
 }
 
-type Inside = NonNullable<Part["parts"]>;
+/** A cut of a section; `since`: what ends well before may be left out. */
+type Cut = (since?: number) => Iterable<Part>;
 
-function insideOf(view: ElfView, section: ElfSection): Inside | undefined {
+function insideOf(view: ElfView, section: ElfSection): Cut | undefined {
   return byType(view, section) ?? byName(view, section) ?? byFlags(view, section);
 }
 
-function byType(view: ElfView, section: ElfSection): Inside | undefined {
+function byType(view: ElfView, section: ElfSection): Cut | undefined {
   const { elf } = view;
   const text = (at: number): string => view.text(section.link, at);
   const { offset } = section;
@@ -75,7 +76,7 @@ function byType(view: ElfView, section: ElfSection): Inside | undefined {
     case SHT.DYNSYM:
       return () => symbolParts(elf, section, view.symbolName);
     case SHT.STRTAB:
-      return (from) => stringParts(elf.source, offset, length, rolesIn(elf, section), from);
+      return (since) => stringParts(elf.source, offset, length, rolesIn(elf, section), since);
     case SHT.RELA:
     case SHT.REL:
       return () => relocationParts(elf, section, (index) => view.nameOfSymbol(section.link, index));
@@ -103,7 +104,7 @@ function rolesIn(elf: Elf, section: ElfSection): ReadonlyMap<number, string> | u
   return dynamic === undefined ? undefined : dynamicRoles(elf, dynamic);
 }
 
-function byName(view: ElfView, section: ElfSection): Inside | undefined {
+function byName(view: ElfView, section: ElfSection): Cut | undefined {
   const { elf } = view;
   const { source, little } = elf;
   const { offset, name } = section;
@@ -132,16 +133,15 @@ function byName(view: ElfView, section: ElfSection): Inside | undefined {
   }
 }
 
-function byFlags(view: ElfView, section: ElfSection): Inside | undefined {
+function byFlags(view: ElfView, section: ElfSection): Cut | undefined {
   const { source } = view.elf;
   const { offset, flags, address } = section;
   const length = storedSize(view.elf, section);
-  if ((flags & SHF.EXECINSTR) !== 0)
-    return (from) => codeParts(source, offset, length, address, view.code(section), from);
+  if ((flags & SHF.EXECINSTR) !== 0) return () => codeParts(source, offset, length, address, view.code(section));
   if ((flags & SHF.STRINGS) !== 0 && section.entrySize <= 1)
-    return (from) => stringParts(source, offset, length, debugRoles(view.elf, section), from);
+    return (since) => stringParts(source, offset, length, debugRoles(view.elf, section), since);
   if ((flags & SHF.ALLOC) !== 0 && section.type === SHT.PROGBITS) {
-    return (from) => objectParts(source, offset, length, address, view.map(), { from });
+    return (since) => objectParts(source, offset, length, address, view.map(), since === undefined ? {} : { since });
   }
   return undefined;
 }

@@ -51,6 +51,8 @@ export interface Part {
   name?: string;
   /** Where the two sides differ in this part: what is worth saying of the two together ("largest difference 1e-7"). */
   compare?: (other: Part, a: ByteSource, b: ByteSource) => string | undefined;
+  /** A key or a password: that it differs is told, its bytes never are. */
+  secret?: true;
   /** Said with the difference, whatever it is. */
   note?: string;
 }
@@ -69,6 +71,6 @@ export function derived(key: string, offset: number, length: number): Part {
 }
 
 /** A part of kind `group`. */
-export function group(key: string, offset: number, length: number, parts: () => Iterable<Part>): Part {
+export function group(key: string, offset: number, length: number, parts: (from?: number) => Iterable<Part>): Part {
   return { key, kind: "group", offset, length, parts };
 }

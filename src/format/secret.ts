@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../digest.ts";
 import type { Part } from "./part.ts";
 
 /**
@@ -6,20 +6,6 @@ import type { Part } from "./part.ts";
  * told by its SHA-256. Only for what nobody can guess and try.
  */
 export function secretPart(key: string, bytes: Uint8Array, offset: number, length: number): Part {
-  return {
-    key,
-    kind: "content",
-    offset,
-    length,
-    decode: {
-      name: "sha-256",
-      run: (sink) => {
-        const digest = createHash("sha256")
-          .update(bytes.subarray(offset, offset + length))
-          .digest("hex");
-        sink(new Uint8Array(Buffer.from(`private, shown by its SHA-256: ${digest}\n`)));
-        return Promise.resolve();
-      },
-    },
-  };
+  const show = (): string => `private, its SHA-256 is ${sha256Hex(bytes.subarray(offset, offset + length))}`;
+  return { key, kind: "field", offset, length, secret: true, show };
 }

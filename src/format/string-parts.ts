@@ -9,38 +9,19 @@ const MAX_KEY = 160;
 /** Fewer printable characters than this are as likely to be a number. */
 const LEAST = 5;
 
-/** Smaller ones are cut whole. */
-const LARGE = 1 << 20;
-/** Begun so much earlier, so that it is known what stands before what differs. */
-const CONTEXT = 4096;
-
-/**
- * Where to begin so that from `from` on all is cut as it would be from the
- * start: behind a NUL, where every string ends.
- */
-function beginning(source: ByteSource, offset: number, length: number, from: number | undefined): number {
-  if (from === undefined || length < LARGE) return offset;
-  const last = from - CONTEXT;
-  const first = Math.max(offset, last - WINDOW);
-  if (last <= first) return offset;
-  const nul = source.read(first, last - first).lastIndexOf(0);
-  return nul < 0 ? offset : first + nul + 1;
-}
-
 /** What the string at an offset is for, where something says so: "SONAME", "producer". */
 export type Roles = ReadonlyMap<number, string>;
 
-/** Each string by its text; offsets of `roles` are counted from `offset`. */
+/** Each string by its text; offsets of `roles` are counted from `offset`. `since`: what ends well before need not be told. */
 export function* stringParts(
   source: ByteSource,
   offset: number,
   length: number,
   roles?: Roles,
-  needed?: number,
+  since?: number,
 ): Generator<Part> {
   const end = offset + length;
-  const begin = beginning(source, offset, length, needed);
-  for (let at = begin; at < end;) {
+  for (let at = beginning(source, offset, since, (byte) => byte !== 0); at < end;) {
     const window = source.read(at, Math.min(WINDOW, end - at)).slice();
     const whole = at + window.length === end;
     let from = 0;
@@ -62,6 +43,23 @@ export function* stringParts(
   }
 }
 
+/**
+ * Where to begin so as not to miss what holds the byte at `since`, some
+ * windows before it and behind a byte that ends a string; both sides, the same
+ * up to `since`, begin at the same place.
+ */
+function beginning(
+  source: ByteSource,
+  offset: number,
+  since: number | undefined,
+  within: (byte: number) => boolean,
+): number {
+  if (since === undefined || since - offset < 4 * WINDOW) return offset;
+  const from = since - 2 * WINDOW;
+  const stop = source.read(from, WINDOW).findIndex((byte) => !within(byte));
+  return stop < 0 ? offset : from + stop + 1;
+}
+
 function clipped(bytes: Uint8Array): string {
   const text = showable(bytes.subarray(0, MAX_KEY * 4));
   return text.length > MAX_KEY ? `${text.slice(0, MAX_KEY)}…` : text;
@@ -76,11 +74,11 @@ export function* mixedParts(
   offset: number,
   length: number,
   after?: string,
-  needed?: number,
+  since?: number,
 ): Generator<Part> {
   const end = offset + length;
-  const begin = beginning(source, offset, length, needed);
-  let before = after;
+  const start = beginning(source, offset, since, isText);
+  let before = start === offset ? after : undefined;
   const between = (from: number, to: number): Part => {
     const length = to - from;
     // Up to the next alignment.
@@ -89,8 +87,8 @@ export function* mixedParts(
     const key = before === undefined ? "" : `after ${before.slice(0, 60)}`;
     return { key, kind: "bytes", offset: from, length };
   };
-  let raw = begin;
-  for (let at = begin; at < end;) {
+  let raw = start;
+  for (let at = start; at < end;) {
     const window = source.read(at, Math.min(WINDOW, end - at)).slice();
     const whole = at + window.length === end;
     let from = 0;

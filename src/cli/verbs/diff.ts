@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { systemClock } from "../../clock.ts";
 import { type Compared, compare } from "../../diff/diff.ts";
@@ -29,10 +29,15 @@ export async function diff(args: readonly string[], options: Options, terminal: 
   const maxLines = linesOf(options, terminal);
   const rules = await rulesOf(options);
   const prove = options["prove"] === true;
-  const found = await compare(a, b, { ...until(options["timeout"]), prove });
   const html = typeof options["html"] === "string" ? options["html"] : undefined;
-  const inputs = await Promise.all([a, b].map((path) => inputOf(path, prove || html !== undefined)));
-  const reading = readingOf(found, rules, inputs[0] ?? { name: a }, inputs[1] ?? { name: b });
+  const reading = await withPaths([a, b], options, async (pathA, pathB) => {
+    const found = await compare(pathA, pathB, { ...until(options["timeout"]), prove });
+    const [left, right] = await Promise.all([
+      inputOf(a, pathA, prove || html !== undefined),
+      inputOf(b, pathB, prove || html !== undefined),
+    ]);
+    return readingOf(found, rules, left, right);
+  });
   if (html !== undefined) await writeReport(html, reading, terminal);
   await say(reading, format, maxLines, terminal);
   return reading.difference === undefined ? 0 : 1;
@@ -57,12 +62,33 @@ function readingOf(found: Compared, rules: readonly Rule[], a: Input, b: Input):
   return { a, b, difference, excluded, incomplete, ...certificate };
 }
 
-async function inputOf(name: string, digested: boolean): Promise<Input> {
-  const found = statSync(name);
+/** A build's id, or the digest of an artifact; a file of that name comes first. */
+const BUILT = /^(?:[0-9a-f]{32}|sha256:[0-9a-f]{64})$/;
+
+/** Runs some work on the two paths that the words stand for. */
+async function withPaths<T>(
+  words: readonly [string, string],
+  options: Options,
+  work: (a: string, b: string) => Promise<T>,
+): Promise<T> {
+  const opened: { path: string; close(): Promise<void> }[] = [];
+  try {
+    for (const word of words) {
+      if (!BUILT.test(word) || existsSync(word)) opened.push({ path: word, close: () => Promise.resolve() });
+      else opened.push(await (await import("../built.ts")).openBuilt(word, options));
+    }
+    return await work(opened[0]?.path ?? words[0], opened[1]?.path ?? words[1]);
+  } finally {
+    for (const one of opened) await one.close();
+  }
+}
+
+async function inputOf(name: string, path: string, digested: boolean): Promise<Input> {
+  const found = statSync(path);
   if (!found.isFile()) return { name };
   if (!digested) return { name, size: found.size };
   const { digestOfFile, hexOf } = await import("../../digest.ts");
-  return { name, size: found.size, sha256: hexOf(await digestOfFile(name)) };
+  return { name, size: found.size, sha256: hexOf(await digestOfFile(path)) };
 }
 
 async function say(reading: Reading, format: string, maxLines: number, terminal: Terminal): Promise<void> {
