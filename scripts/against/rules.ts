@@ -23,6 +23,11 @@ export const RULES: readonly Rule[] = [
     blank: /\b(?:0x)?[0-9a-f]{2,16}\b|(?<![\w.])\d+(?![\w.])|\+0x[0-9a-f]+/gi,
   },
   {
+    by: /^objdump/,
+    why: "marks of the assembler's notation for registers and numbers",
+    blank: /[%$*]/g,
+  },
+  {
     by: /^javap/,
     why: "indexes of the constant pool, offsets of instructions, and the checksum of the file",
     blank: /#\d+|^\s*\d+:|\b\d+$/g,

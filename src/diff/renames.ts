@@ -12,20 +12,56 @@ const ALIKE = 0.5;
 /** A piece that so many contents hold tells nothing. */
 const COMMON = 24;
 
+/** What has no partner of the same name. */
+export interface Nameless {
+  name: string;
+  open(): ByteSource;
+}
+
 /**
  * Contents of two sides that have no partner by name, matched by what they
- * hold: equal ones first, then the most alike of which half the pieces are
- * the same. Gives pairs of places, each place at most once.
+ * hold: equal ones first, then those that say they are the same compressed in
+ * another way, then the most alike of which half the pieces are the same.
+ * Gives pairs of places, each place at most once.
  */
-export function renamed(a: readonly (() => ByteSource)[], b: readonly (() => ByteSource)[]): [number, number][] {
+export function renamed(left: readonly Nameless[], right: readonly Nameless[]): [number, number][] {
+  const [a, b] = [left.map(({ open }) => open), right.map(({ open }) => open)];
   if (a.length === 0 || b.length === 0 || a.length > MAX_EXACT || b.length > MAX_EXACT) return [];
   const found = equalOnes(a, b);
+  found.push(...otherwiseCompressed(left, right, found));
   const usedA = new Set(found.map(([one]) => one));
   const usedB = new Set(found.map(([, other]) => other));
   const leftA = [...a.keys()].filter((at) => !usedA.has(at));
   const leftB = [...b.keys()].filter((at) => !usedB.has(at));
   if (leftA.length > MAX_ALIKE || leftB.length > MAX_ALIKE) return found;
   return [...found, ...alikeOnes(a, b, leftA, leftB)];
+}
+
+const COMPRESSED = /\.(?:gz|bz2|xz|lzma|zst|lz4|lz|br|Z)$/;
+
+/** "data.tar.xz" and "data.tar.zst": one such name on each side. Compressed bytes themselves are never alike. */
+function otherwiseCompressed(
+  a: readonly Nameless[],
+  b: readonly Nameless[],
+  found: readonly [number, number][],
+): [number, number][] {
+  const used = { a: new Set(found.map(([one]) => one)), b: new Set(found.map(([, other]) => other)) };
+  const [left, right] = [stems(a, used.a), stems(b, used.b)];
+  return [...left].flatMap(([stem, at]): [number, number][] => {
+    const place = right.get(stem);
+    return at === undefined || place === undefined ? [] : [[at, place]];
+  });
+}
+
+/** Places by their names without what says how they are compressed; undefined for those that several share. */
+function stems(things: readonly Nameless[], used: ReadonlySet<number>): Map<string, number | undefined> {
+  const known = new Map<string, number | undefined>();
+  for (const [at, { name }] of things.entries()) {
+    if (used.has(at)) continue;
+    const stem = name.replace(COMPRESSED, "");
+    known.set(stem, known.has(stem) ? undefined : at);
+  }
+  return known;
 }
 
 function equalOnes(a: readonly (() => ByteSource)[], b: readonly (() => ByteSource)[]): [number, number][] {

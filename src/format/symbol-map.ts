@@ -15,8 +15,6 @@ export interface Place {
 
 export const ANONYMOUS = 7;
 const MAX_PLACES = 4_000_000;
-/** Places within another one that are looked through for it. */
-const MAX_NESTED = 1000;
 
 /** Places as they are found; what comes after the four millionth is not taken. */
 export class PlaceList {
@@ -110,16 +108,6 @@ export class SymbolMap {
       else high = middle;
     }
     return low;
-  }
-
-  /** Index of a place from which on all that reach `address` are met: the last before it, or one that covers it. */
-  reaching(address: number): number {
-    const last = this.first(address + 1) - 1;
-    let found = last;
-    for (let index = last - 1; index >= 0 && index > last - MAX_NESTED; index--) {
-      if (this.address(index) + this.sizeOf(index) > address) found = index;
-    }
-    return found;
   }
 
   address(index: number): number {
