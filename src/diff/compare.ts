@@ -430,13 +430,13 @@ function insides(one: Part, other: Part, prefix: number): { a: Side; b: Side } {
 
 /** The group without what its cut left out at the beginning; the whole, when it found nothing at all. */
 function from(group: Part, prefix: number): Side {
-  const { first, parts } = ahead(group.parts?.(group.offset + prefix) ?? []);
+  const { first, parts } = ahead(group.parts?.(group.offset + prefix) ?? [], group.offset);
   const skipped = first === undefined ? 0 : first.offset - group.offset;
   return { part: { ...group, offset: group.offset + skipped, length: group.length - skipped }, parts };
 }
 
 function whole(part: Part): Side {
-  return { part, parts: ahead(part.parts?.() ?? []).parts };
+  return { part, parts: ahead(part.parts?.() ?? [], Infinity).parts };
 }
 
 /** What was left out of a moved group is the same as well. */
@@ -447,14 +447,16 @@ function addSkipped(same: RangePair[], one: Part, other: Part, inside: { a: Side
 
 const MAX_AHEAD = 50_000;
 
-/** Reads the first parts at once, so that a group that cannot be parsed shows before anything of it is told. */
-function ahead(parts: Iterable<Part>): { first: Part | undefined; parts: Iterable<Part> } {
+/** Reads the first parts at once, so that a group that cannot be parsed shows before anything of it is told; `begin`: where it begins. */
+function ahead(parts: Iterable<Part>, begin: number): { first: Part | undefined; parts: Iterable<Part> } {
   const iterator = parts[Symbol.iterator]();
   const read: Part[] = [];
   for (;;) {
     const { done, value } = iterator.next();
     if (done === true) return { first: read[0], parts: read };
-    if (read.push(value) < MAX_AHEAD) continue;
+    // What could be cut from its middle on is a list without an end to wait for.
+    const most = (read[0] ?? value).offset > begin ? MAX_AHEAD / 50 : MAX_AHEAD;
+    if (read.push(value) < most) continue;
     return { first: read[0], parts: continued(read, iterator) };
   }
 }
