@@ -39,7 +39,10 @@ function missingAt(place: Told, ours: Ours): Missing[] {
       for (const [at, line] of lines.entries()) {
         if (isShown(line)) continue;
         const besides = paired ? new Set(wordsOf(others[at] ?? "")) : all;
-        const lost = wordsOf(line).filter((word) => !besides.has(word) && !isShown(word));
+        const steps = new Set([...besides].flatMap((word) => word.split("/")));
+        const isThere = (word: string): boolean =>
+          isShown(word) || (word.includes("/") && word.split("/").every((step) => steps.has(step) || isShown(step)));
+        const lost = wordsOf(line).filter((word) => !besides.has(word) && !isThere(word));
         if (lost.length > 0)
           missing.push({ where, what: `${mark} ${line.slice(0, 200)}   [${lost.slice(0, 8).join("] [")}]` });
       }

@@ -82,6 +82,21 @@ export const RULES: readonly Rule[] = [
     why: "lines of a hex dump: every differing byte lies in a leaf, which --prove shows",
     without: [/^[0-9a-f]{8}: (?:[0-9a-f]{2,4} ?)+/],
   },
+  {
+    by: /--hex-dump/,
+    why: "a hex dump: see above",
+    without: [/^/],
+  },
+  {
+    by: /^ttx/,
+    why: "checksums that follow from the other differences",
+    without: [/checkSumAdjustment/],
+  },
+  {
+    by: /^sqlite3/,
+    why: "the words of the statement around the values",
+    blank: /^INSERT INTO|^CREATE (?:TABLE|INDEX)|\bVALUES\b/g,
+  },
 ];
 
 /** The same changes without what the rules take out. */
