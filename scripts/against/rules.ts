@@ -93,6 +93,11 @@ export const RULES: readonly Rule[] = [
     without: [/checkSumAdjustment/],
   },
   {
+    by: /^Python bytecode/,
+    why: "a time once more in base 16, and the size of the source",
+    blank: /\b0x[0-9a-f]+|^files sz: \d+/g,
+  },
+  {
     by: /^sqlite3/,
     why: "the words of the statement around the values",
     blank: /^INSERT INTO|^CREATE (?:TABLE|INDEX)|\bVALUES\b/g,
