@@ -9,6 +9,7 @@ import type { RangePair } from "./alignment.ts";
 import type { Difference, Leaf, Range } from "./difference.ts";
 import { type Derived, addDerived, derivedLeaf, fieldLeaf, newDerived, orderLeaf } from "./fields.ts";
 import { pairedRest } from "./pairing.ts";
+import { insideOf } from "./inside.ts";
 import { isGap, PartList } from "./part-list.ts";
 
 /** A node of the difference while it is made: two spaces of bytes, and what was found in them. */
@@ -545,7 +546,7 @@ function onlyHere(space: Space, lists: Lists, side: "a" | "b", part: Part, at: n
   const key = `${side}\0${path.join("\0")}`;
   const known = space.joined.get(key);
   if (known !== undefined) return void known.ranges.push(ranges);
-  const shown = part.show?.() ?? `${part.length} bytes`;
+  const shown = part.show?.() ?? [`${part.length} bytes`, ...insideOf(part)].join("\n");
   const note = part.note === undefined ? {} : { note: part.note };
   const leaf = onlyLeaf(space.comparison, side, path, { source, range: rangeIn(part), shown, at, ...note });
   space.joined.set(key, leaf);
