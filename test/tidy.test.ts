@@ -8,7 +8,6 @@ const FLOOR: Readonly<Record<string, number>> = {
   format: 0,
   recipe: 1,
   source: 1,
-  diff: 1,
   normalise: 1,
   sbom: 1,
   attest: 1,
@@ -16,6 +15,8 @@ const FLOOR: Readonly<Record<string, number>> = {
   log: 1,
   oci: 1,
   record: 1,
+  // compares what registries and layouts hold
+  diff: 2,
   lock: 2,
   sandbox: 2,
   store: 2,

@@ -85,8 +85,9 @@ const VERBS: readonly VerbEntry[] = [
   },
   {
     usage: "diff <a> <b>",
-    summary: "the difference of two files, folders, archives, artifacts or builds, to the last byte",
+    summary: "the difference of two files, folders, archives, images, artifacts or builds, to the last byte",
     options: [
+      ["--platform <os/arch>", "of images for several platforms, compare the one for this"],
       ["--html <file>", "write a report as one HTML file that needs no network"],
       ["--format <format>", "text (default), line (one line), markdown (a comment for a pull request)"],
       ["--full", "all findings, whatever the height of the screen"],
@@ -105,6 +106,7 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit diff --json a/ b/",
       "bitforbit diff b15d76250650ba3807e6c1d5650e25bf b8e1…   (the outputs of two builds)",
       "bitforbit diff sha256:d7bf18d1… dist/tomli-2.0.1-py3-none-any.whl",
+      "bitforbit diff registry.example/base:1 oci:layout",
     ],
     load: async () => (await import("./verbs/diff.ts")).diff,
   },

@@ -1,5 +1,7 @@
 import type { ByteSource } from "../bytesource.ts";
 import type { InflationLimits } from "../format/inflation.ts";
+import type { Platform } from "../oci/platform.ts";
+import type { RegistryOptions } from "../oci/registry.ts";
 import { showable } from "../bytes.ts";
 import type { Difference, Leaf, Range } from "./difference.ts";
 
@@ -57,6 +59,8 @@ export interface Bounds {
   expired: () => boolean;
   /** Milliseconds until then, where there is such a time. */
   timeLeft?: (() => number) | undefined;
+  /** Of images for several platforms: which is compared; how registries are spoken to. */
+  images: { platform?: Platform | undefined; registry?: RegistryOptions };
   /** Shows of every space that its leaves are complete, and throws `defect` when they are not. */
   prove: boolean;
 }

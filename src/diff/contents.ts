@@ -41,7 +41,7 @@ export function contentsOf(): Stored {
   };
   return {
     meet(one, other) {
-      if (one.kind === "content" && one.decode !== undefined && one.key === other.key)
+      if (one.kind === "content" && other.kind === "content" && one.decode !== undefined && one.key === other.key)
         met.set(one.key, { one, other, path: [] });
     },
     differs(one, other) {

@@ -12,6 +12,7 @@ import type { Wrapped } from "./compressed.ts";
 import type { Difference, Leaf } from "./difference.ts";
 import { betweenFiles } from "./files.ts";
 import { FORMATS } from "./formats.ts";
+import { imageInput } from "./image-named.ts";
 import { areTexts, textLeaves } from "./text.ts";
 
 export type DiffOptions = Partial<Bounds>;
@@ -27,6 +28,7 @@ const BOUNDS: Bounds = {
   temporary: tmpdir(),
   excluded: () => false,
   expired: () => false,
+  images: {},
   prove: false,
 };
 
@@ -60,6 +62,12 @@ export async function diff(a: string, b: string, options: DiffOptions = {}): Pro
 }
 
 async function compared(comparison: Comparison, a: string, b: string): Promise<Difference | undefined> {
+  const [imageA, imageB] = [await imageInput(a), await imageInput(b)];
+  if (imageA !== undefined || imageB !== undefined) {
+    const { diffImageInputs } = await import("./image-inputs.ts");
+    const done = await diffImageInputs(comparison, [a, imageA], [b, imageB]);
+    if (done !== undefined) return done.difference;
+  }
   const folderA = isFolder(a);
   const folderB = isFolder(b);
   if (folderA && folderB) {

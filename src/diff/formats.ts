@@ -20,13 +20,16 @@ import {
 } from "../format/archive-magic.ts";
 import { compressionOf, looksLikeZip } from "../format/magic.ts";
 import {
+  looksLikeDeviceTree,
   looksLikeDisk,
   looksLikeExt4,
   looksLikeFat,
+  looksLikeImageTar,
   looksLikeIso,
   looksLikeSquashfs,
   looksLikeTables,
   looksLikeTails,
+  looksLikeUimage,
 } from "../format/image-magic.ts";
 import type { Parse } from "../format/part.ts";
 import {
@@ -95,6 +98,12 @@ export const FORMATS: readonly FormatEntry[] = [
     looksLike: (start) => compressionOf(start) === "zstd",
     load: async () => (await import("../format/compressed-parts.ts")).zstdParts,
     wraps: true,
+  },
+  {
+    name: "container image",
+    looksLike: looksLikeImageTar,
+    load: async () => (await import("../format/image-tar.ts")).imageTarParts,
+    guess: true,
   },
   {
     name: "tar",
@@ -213,6 +222,16 @@ export const FORMATS: readonly FormatEntry[] = [
     load: async () => (await import("../format/partition-table.ts")).diskParts,
   },
 
+  {
+    name: "device tree",
+    looksLike: looksLikeDeviceTree,
+    load: async () => (await import("../format/device-tree.ts")).deviceTreeParts,
+  },
+  {
+    name: "U-Boot image",
+    looksLike: looksLikeUimage,
+    load: async () => (await import("../format/uimage.ts")).uimageParts,
+  },
   // Programs and libraries.
   {
     name: "ELF",

@@ -60,6 +60,13 @@ export function* directoryParts(
     }
     if (entry.length <= named) continue;
     if (entry.name === ".." && folder.indexed) yield derived("index", at + named, entry.length - named);
-    else yield { key: "slack", kind: "padding", offset: at + named, length: entry.length - named };
+    else {
+      const slack = { kind: "padding", label: "slack", offset: at + named, length: entry.length - named } as const;
+      yield {
+        ...slack,
+        key: `slack of ${entry.name}`,
+        note: "the rest of a directory entry, with entries that were removed",
+      };
+    }
   }
 }

@@ -259,21 +259,25 @@ function* listing(fat: Fat, path: string, pieces: readonly Piece[]): Generator<E
     parts.push(
       group(`directory ${path}`, offset, bytes.length, function* () {
         let end = 0;
+        let before = "";
         for (const entry of entries) {
-          if (entry.at > end) yield deleted(offset + end, entry.at - end);
+          if (entry.at > end) yield deleted(before, offset + end, entry.at - end);
+          before = entry.key;
           end = entry.at + entry.length;
           const part = group(entry.key, offset + entry.at, entry.length, () => entryParts(bytes, offset, entry));
           yield { ...part, show: () => ((entry.attributes & FOLDER) === 0 ? `file, ${entry.size} bytes` : "folder") };
         }
-        if (end < bytes.length) yield deleted(offset + end, bytes.length - end);
+        if (end < bytes.length) yield deleted(before, offset + end, bytes.length - end);
       }),
     );
     yield* entries;
   }
 }
 
-function deleted(offset: number, length: number): Part {
-  return { key: "deleted entries", kind: "padding", offset, length, note: "entries of files that were deleted" };
+/** Named for what stands before it: there may be several. */
+function deleted(before: string, offset: number, length: number): Part {
+  const note = "entries of files that were deleted";
+  return { key: `deleted after ${before}`, kind: "padding", label: "deleted entries", offset, length, note };
 }
 
 function* entriesIn(bytes: Uint8Array): Generator<Entry> {

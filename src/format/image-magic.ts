@@ -55,3 +55,19 @@ export function looksLikeFat(start: Uint8Array): boolean {
   const sizes = [128, 256, 512, 1024, 2048, 4096].includes(sector) && cluster > 0 && (cluster & (cluster - 1)) === 0;
   return sizes && [1, 2].includes(start[16] ?? 0) && (start[21] ?? 0) >= 0xf0;
 }
+
+const IMAGE_MEMBER = /^(?:\.\/)?(?:blobs\/|oci-layout|index\.json|manifest\.json|repositories|[0-9a-f]{64})/;
+
+/** A tar whose first member could be one of a container image; the parser reads the rest. */
+export function looksLikeImageTar(start: Uint8Array): boolean {
+  return begins(start, "ustar", 257) && IMAGE_MEMBER.test(String.fromCharCode(...start.subarray(0, 100)));
+}
+
+export function looksLikeDeviceTree(start: Uint8Array): boolean {
+  return begins(start, "\u00d0\u000d\u00fe\u00ed");
+}
+
+/** U-Boot's legacy images. */
+export function looksLikeUimage(start: Uint8Array): boolean {
+  return begins(start, "\u0027\u0005\u0019\u0056");
+}

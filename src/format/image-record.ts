@@ -52,10 +52,6 @@ export function guid(bytes: Uint8Array): string {
   return uuid(Uint8Array.from(order, (at) => bytes[at] ?? 0));
 }
 
-export function octal(bytes: Uint8Array): string {
-  return unsigned(bytes).toString(8).padStart(4, "0");
-}
-
 /** Shows set bits by name; bits without a name as a number. */
 export function flags(names: Readonly<Record<number, string>>): (bytes: Uint8Array) => string {
   return (bytes) => {
@@ -84,9 +80,13 @@ function rank({ length }: Part): number {
  */
 export function* placed(parts: Part[], size: number, from = 0): Generator<Part> {
   parts.sort((a, b) => a.offset - b.offset || (rank(a) < rank(b) ? 1 : -1));
+  const contents = new Set<string>();
   let end = from;
   for (const part of parts) {
     if (!Number.isSafeInteger(part.offset) || part.offset < end || part.offset + part.length > size) continue;
+    // What is left of a content that was left out belongs to nothing.
+    if (part.kind === "stored" && !contents.has(part.key)) continue;
+    if (part.decode !== undefined) contents.add(part.key);
     end = part.offset + part.length;
     yield part;
   }

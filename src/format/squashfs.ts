@@ -1,4 +1,5 @@
 import type { ByteSource } from "../bytesource.ts";
+import { placed } from "./image-record.ts";
 import { InflationGuard, type InflationLimits, type Sink } from "./inflation.ts";
 import { derived, field, group, type Part } from "./part.ts";
 import { COMPRESSORS, decompressedBlock } from "./squashfs-compression.ts";
@@ -52,19 +53,9 @@ export async function squashfsParts(source: ByteSource, name: string): Promise<I
     superblock.blockSize,
   );
   const image = { source, superblock, tables, tree, fragments: fragmentsOf(tables) };
+  const start = group("superblock", 0, SUPERBLOCK, () => superblockParts(superblock));
   const pieces = [...optionParts(image), ...fileParts(image), ...fragmentParts(image), ...tableParts(image)];
-  pieces.sort((a, b) => a.offset - b.offset);
-  return inOrder([group("superblock", 0, SUPERBLOCK, () => superblockParts(superblock)), ...pieces, ...padding(image)]);
-}
-
-/** Leaves out what overlaps with what came before: files that share blocks, and hostile tables. */
-function* inOrder(parts: Iterable<Part>): Generator<Part> {
-  let end = 0;
-  for (const part of parts) {
-    if (part.offset < end) continue;
-    end = part.offset + part.length;
-    yield part;
-  }
+  return placed([start, ...pieces, ...padding(image)], source.size);
 }
 
 const FLAGS: readonly string[] = [

@@ -1,5 +1,4 @@
-import { existsSync, statSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { systemClock } from "../../clock.ts";
 import { type Compared, compare } from "../../diff/diff.ts";
 import { kindRule, pathRule, profileRules, type Rule, withoutExcluded } from "../../diff/exclusion.ts";
@@ -14,6 +13,7 @@ import {
 } from "../../diff/reading.ts";
 import { renderText, sayings } from "../../diff/render.ts";
 import { BitforbitError, type ExitCode, messageOf } from "../../errors.ts";
+import { parsePlatform } from "../../oci/platform.ts";
 import { type Options, texts } from "../program.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -24,14 +24,15 @@ const MAX_LINES = 2000;
 /** `bitforbit diff A B`: 0 the same, or but for what was excluded; 1 different; 2 not comparable. */
 export async function diff(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
   const [a, b] = args;
-  if (a === undefined || b === undefined) throw new BitforbitError("usage", "diff takes two paths");
+  if (a === undefined || b === undefined) throw new BitforbitError("usage", "diff takes two paths or images");
   const format = terminal.json ? "json" : formatOf(options);
   const maxLines = linesOf(options, terminal);
   const rules = await rulesOf(options);
   const prove = options["prove"] === true;
+  const platform = typeof options["platform"] === "string" ? parsePlatform(options["platform"]) : undefined;
   const html = typeof options["html"] === "string" ? options["html"] : undefined;
   const reading = await withPaths([a, b], options, async (pathA, pathB) => {
-    const found = await compare(pathA, pathB, { ...until(options["timeout"]), prove });
+    const found = await compare(pathA, pathB, { ...until(options["timeout"]), prove, images: { platform } });
     const [left, right] = await Promise.all([
       inputOf(a, pathA, prove || html !== undefined),
       inputOf(b, pathB, prove || html !== undefined),
@@ -84,8 +85,9 @@ async function withPaths<T>(
 }
 
 async function inputOf(name: string, path: string, digested: boolean): Promise<Input> {
-  const found = statSync(path);
-  if (!found.isFile()) return { name };
+  // An image's reference names nothing here.
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile() !== true) return { name };
   if (!digested) return { name, size: found.size };
   const { digestOfFile, hexOf } = await import("../../digest.ts");
   return { name, size: found.size, sha256: hexOf(await digestOfFile(path)) };
@@ -131,16 +133,21 @@ async function rulesOf(options: Options): Promise<Rule[]> {
   const rules = [...texts(options, "exclude").map(pathRule), ...texts(options, "excludeKind").map(kindRule)];
   for (const file of texts(options, "profile")) {
     const { parseToml } = await import("../../format/toml.ts");
-    const text = await readFile(file, "utf8").catch((error: unknown) => {
-      throw new BitforbitError("input", `${file}: ${messageOf(error)}`, { cause: error });
-    });
-    rules.push(...profileRules(parseToml(text, file), file));
+    rules.push(...profileRules(parseToml(textOf(file), file), file));
   }
   return rules;
 }
 
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new BitforbitError("input", `${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 async function writeReport(file: string, reading: Reading, terminal: Terminal): Promise<void> {
   const { reportHtml } = await import("../../diff/html.ts");
-  await writeFile(file, reportHtml(reading));
+  await (await import("node:fs/promises")).writeFile(file, reportHtml(reading));
   terminal.say(`report: ${file}`);
 }
