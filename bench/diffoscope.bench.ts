@@ -7,13 +7,12 @@
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
+import { askPeer, LONGEST } from "../scripts/against/answer.ts";
 import { pairsThatAreThere, type MadePair } from "../scripts/pairs/all.ts";
 import { type Figure, measure } from "./measured.ts";
 import { type Command, median } from "./paired.ts";
 import type { Row } from "./run.ts";
 
-/** It has no answer to some in an hour. */
-const LONGEST = 120;
 const ROUNDS = 3;
 /** A pair that takes the peer longer than this is run once. */
 const LONG_ENOUGH = 10;
@@ -41,17 +40,19 @@ export async function bench(): Promise<Row[]> {
 
 function compared(pair: MadePair): Compared {
   const ours: Command = [process.execPath, "dist/bitforbit.cjs", "diff", pair.a, pair.b];
-  const peer: Command = ["diffoscope", "--text", "/dev/null", pair.a, pair.b];
   measure(ours, { accept: [0, 1], seconds: LONGEST });
   const [a, b]: [Figure[], Figure[]] = [[], []];
   let load = 0;
   for (let round = 0; round < ROUNDS; round++) {
     load = Math.max(load, loadavg()[0] ?? 0);
     a.push(measure(ours, { accept: [0, 1], seconds: LONGEST }));
-    if (round === 0 || (b[0]?.seconds ?? 0) < LONG_ENOUGH) b.push(measure(peer, { accept: [0, 1], seconds: LONGEST }));
+    if (round === 0 || (b[0]?.seconds ?? 0) < LONG_ENOUGH) b.push(askPeer(pair));
   }
   const figures: Figures = { ours: middle(a), peer: middle(b), load };
   writeFileSync(join(dirname(dirname(pair.a)), "figures.json"), JSON.stringify(figures));
+  console.log(
+    `    ${pair.name}: ${figures.ours.seconds.toFixed(2)} s, diffoscope ${figures.peer?.seconds.toFixed(2)} s`,
+  );
   return { pair, ...figures };
 }
 
