@@ -18,14 +18,14 @@ export interface Rule {
 
 export const RULES: readonly Rule[] = [
   {
+    by: /^objdump/,
+    why: "marks of the assembler's notation, and the nearest symbol before an address that is none of its own",
+    blank: /[%$*]|<[^>]*\+0x[0-9a-f]+>/g,
+  },
+  {
     by: /^(?:readelf|objdump|nm|llvm-|otool|objcopy|strip)/,
     why: "addresses, offsets, sizes and indexes, which move with what stands before them",
     blank: /\b(?:0x)?[0-9a-f]{2,16}\b|(?<![\w.])\d+(?![\w.])|\+0x[0-9a-f]+/gi,
-  },
-  {
-    by: /^objdump/,
-    why: "marks of the assembler's notation for registers and numbers",
-    blank: /[%$*]/g,
   },
   {
     by: /^javap/,
@@ -76,6 +76,11 @@ export const RULES: readonly Rule[] = [
     by: /^filetype/,
     why: "file(1)'s own words for a format: that what is there differs is all that it tells",
     without: [/^/],
+  },
+  {
+    by: /^unsquashfs/,
+    why: "sizes of the whole and of directories, which follow from what is in them",
+    blank: /^Filesystem size .*|(?<=^d\S* \S+ )\d+/g,
   },
   {
     by: /^(?:xxd|hexdump)|^$/,
