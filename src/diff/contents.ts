@@ -96,7 +96,8 @@ async function lookInto(space: Space, path: string[], one: Part, other: Part): P
       async (a, b) => {
         const content = await comparison.descend(a, b, path, space.depth + 1);
         if (content === undefined) {
-          if (rawDiffers) children.push(rawLeaf(space, path, ranges, sameNote(one, note)));
+          if (rawDiffers && one.follows === true) addDerived(space.derived, [ranges]);
+          else if (rawDiffers) children.push(rawLeaf(space, path, ranges, sameNote(one, note)));
           return "equal";
         }
         content.place = ranges;

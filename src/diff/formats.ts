@@ -35,6 +35,7 @@ import {
 import type { Parse } from "../format/part.ts";
 import {
   looksLikeClass,
+  looksLikeDex,
   looksLikeGguf,
   looksLikeNpy,
   looksLikeOnnx,
@@ -291,6 +292,11 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "Java class",
     looksLike: looksLikeClass,
     load: async () => (await import("../format/class-file.ts")).classParts,
+  },
+  {
+    name: "DEX",
+    looksLike: looksLikeDex,
+    load: async () => (await import("../format/dex.ts")).dexParts,
   },
   {
     name: "compiled Python",

@@ -47,6 +47,8 @@ export interface Part {
   says?: (label: string) => string | undefined;
   /** Of a content: its plain bytes, and what that way of storing is called ("gunzip", "inflate", "sparse"). */
   decode?: { name: string; run: (sink: Sink, limits: InflationLimits) => Promise<unknown> };
+  /** Of a content that is decoded: where both sides' are the same, the bytes that say so only follow from other differences. */
+  follows?: true;
   /** Of a content: its file name, where the format knows one; helps to tell formats that have no magic number. */
   name?: string;
   /** Where the two sides differ in this part: what is worth saying of the two together ("largest difference 1e-7"). */

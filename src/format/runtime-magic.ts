@@ -8,6 +8,11 @@ export function looksLikeClass(start: Uint8Array): boolean {
   return begins(start, 0xca, 0xfe, 0xba, 0xbe) && start.length >= 10 && (start[6] !== 0 || (start[7] ?? 0) >= 43);
 }
 
+/** "dex\n", three digits of a version, and a zero. */
+export function looksLikeDex(start: Uint8Array): boolean {
+  return /^dex\n\d\d\d\0/.test(latin(start.subarray(0, 8)));
+}
+
 /** Magic numbers of Python 3.0 to 3.14, or that of 2.7, then CR LF. */
 export function looksLikePyc(start: Uint8Array): boolean {
   const magic = (start[0] ?? 0) | ((start[1] ?? 0) << 8);
