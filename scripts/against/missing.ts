@@ -1,5 +1,5 @@
 /** Which lines of diffoscope's are not in our difference. */
-import { plain, type Shown } from "./ours.ts";
+import { type Ours, plain, type Shown } from "./ours.ts";
 import type { Told } from "./peer.ts";
 import { withoutArtefacts } from "./rules.ts";
 
@@ -9,18 +9,13 @@ export interface Missing {
   what: string;
 }
 
-interface Ours {
-  leaves: Shown[];
-  sizes: Set<string>;
-}
-
 export function missingOf(told: readonly Told[], ours: Ours): Missing[] {
   return told.flatMap((place) => missingAt(place, ours));
 }
 
 function missingAt(place: Told, ours: Ours): Missing[] {
   const where = [...place.members.map(({ a }) => a), place.by].filter((word) => word !== "").join(" > ");
-  const changes = inPairs(place.by, withoutArtefacts(place));
+  const changes = inPairs(place.by, withoutArtefacts(place), ours.renames);
   const found = leavesAt(place, ours.leaves);
   if (found.length === 0) return [{ where, what: "nothing is told of this member" }];
   if (changes.length === 0) return [];
@@ -54,19 +49,20 @@ function missingAt(place: Told, ours: Ours): Missing[] {
 }
 
 /** Listings: lines of the same member, which may stand far apart, belong together. */
-function inPairs(by: string, changes: Told["changes"]): Told["changes"] {
-  if (!by.endsWith("list")) return changes;
+function inPairs(by: string, changes: Told["changes"], renames: ReadonlyMap<string, string>): Told["changes"] {
+  if (!/list$|^zipinfo \{\}|-lls/.test(by)) return changes;
   const came = new Map(changes.flatMap((change) => change.came).map((line) => [nameOf(line), line]));
   const pairs: Told["changes"] = [];
   for (const line of changes.flatMap((change) => change.gone)) {
-    const other = came.get(nameOf(line));
-    came.delete(nameOf(line));
+    const name = came.has(nameOf(line)) ? nameOf(line) : (renames.get(nameOf(line)) ?? "");
+    const other = came.get(name);
+    came.delete(name);
     pairs.push({ gone: [line], came: other === undefined ? [] : [other] });
   }
   return [...pairs, ...[...came.values()].map((line) => ({ gone: [], came: [line] }))];
 }
 
-const nameOf = (line: string): string => line.split(" ").at(-1) ?? "";
+const nameOf = (line: string): string => plain(line.split(" ").at(-1) ?? "");
 
 function wordsOf(line: string): string[] {
   return line

@@ -34,10 +34,22 @@ export interface Shown {
   text: string;
 }
 
-export function shownIn({ difference }: OurDocument): { leaves: Shown[]; sizes: Set<string> } {
+export interface Ours {
+  leaves: Shown[];
+  sizes: Set<string>;
+  /** Members of another name on the other side. */
+  renames: Map<string, string>;
+}
+
+export function shownIn({ difference }: OurDocument): Ours {
   const leaves: Shown[] = [];
+  const renames = new Map<string, string>();
   const sizes = new Set<string>();
   const visit = (node: OurNode | OurLeaf, formats: string): void => {
+    for (const name of node.path) {
+      const [a, b] = name.split(" → ");
+      if (a !== undefined && b !== undefined) renames.set(plain(a), plain(b));
+    }
     if (node.kind === "leaf") {
       leaves.push({ path: node.path.map(plain), leaf: node, text: `${formats} ${textOf(node)}` });
       return;
@@ -46,7 +58,7 @@ export function shownIn({ difference }: OurDocument): { leaves: Shown[]; sizes: 
     for (const child of node.children) visit(child, `${formats} ${node.format} ${node.note ?? ""}`);
   };
   if (difference !== undefined) visit(difference, "");
-  return { leaves, sizes };
+  return { leaves, sizes, renames };
 }
 
 /** A member's name as both programs have it. */
@@ -71,6 +83,11 @@ function readings(field: string, value: string): string[] {
     const number = Number(digits);
     found.push(`0x${(number < 0 ? -BigInt(digits) : BigInt(digits)).toString(16)}`);
     if (number < 1e11 && (number > 1e6 || /time/.test(`${field} ${value}`))) found.push(...datesOf(number));
+  }
+  for (const [, seconds = "", fraction = ""] of value.matchAll(/(?<![\w.])(\d{9,10})\.(\d+)/g)) {
+    found.push(
+      `${new Date(Number(seconds) * 1000).toISOString().slice(11, 19)}.${fraction.padEnd(6, "0").slice(0, 6)}`,
+    );
   }
   for (const [digits] of value.matchAll(/\b[0-7]{3,6}\b/g)) found.push(...lettersOf(parseInt(digits, 8)));
   if (/mode/.test(field) && value.startsWith("0x")) found.push(...lettersOf(Number(value) >>> 16));

@@ -23,9 +23,30 @@ export const RULES: readonly Rule[] = [
     blank: /[%$*]|<[^>]*\+0x[0-9a-f]+>/g,
   },
   {
+    by: /^objdump/,
+    why: "the same instruction has another name in the other notation (ours is Intel's)",
+    blank: /\b(?:test[bwlq]|mov[sz][bwl][wlq]|xchg|data16|nop[wl]?|cs)\b/g,
+  },
+  {
     by: /^(?:readelf|objdump|nm|llvm-|otool|objcopy|strip)/,
     why: "addresses, offsets, sizes and indexes, which move with what stands before them",
     blank: /\b(?:0x)?[0-9a-f]{2,16}\b|(?<![\w.])\d+(?![\w.])|\+0x[0-9a-f]+/gi,
+  },
+  {
+    by: /^readelf.*--debug-dump=(?:abbrev|rawline|ranges|Ranges|loc|aranges|frames)/,
+    why: "how the compiler wrote debug information down; what it says stands under --debug-dump=info and decodedline",
+    without: [/^/],
+  },
+  {
+    by: /^readelf.*--debug-dump=info/,
+    why: "names of attributes and forms around a value, and where the debugger finds arguments",
+    blank: /\bDW_[A-Z]+_\w*|\((?:strp|line_strp|exprloc|string|addr|flag_present|sec_offset)\)|byte block/g,
+    without: [/DW_AT_(?:GNU_)?(?:call_|location|entry_pc|ranges)|DW_TAG_(?:GNU_)?call_site/],
+  },
+  {
+    by: /^$/,
+    why: "checksums of a wheel's RECORD, which follow from its files",
+    blank: /sha256=[\w-]{43},\d*/g,
   },
   {
     by: /^javap/,
@@ -57,6 +78,21 @@ export const RULES: readonly Rule[] = [
     ],
   },
   {
+    by: /^zipinfo \{\}/,
+    why: "its own letters for system, method and a time that is none",
+    blank: /\b(?:fat|unx|ntf)\b|\b(?:def[NXFS]|stor)\b|80-000-00 00:00|-rw----|\bb[-lxX]/g,
+  },
+  {
+    by: /^encoding/,
+    why: "file(1)'s guess, which follows from the text",
+    without: [/^/],
+  },
+  {
+    by: /^unsquashfs/,
+    why: "names that this machine has for numbers of owners",
+    blank: /\broot\/root\b/g,
+  },
+  {
     by: /^zipnote/,
     why: "the words before a value",
     blank: /^(?:Filename|Comment): */g,
@@ -80,7 +116,7 @@ export const RULES: readonly Rule[] = [
   {
     by: /^unsquashfs/,
     why: "sizes of the whole and of directories, which follow from what is in them",
-    blank: /^Filesystem size .*|(?<=^d\S* \S+ )\d+/g,
+    blank: /^Filesystem size .*|(?<=^d\S*\s+\S+\s+)\d+/g,
   },
   {
     by: /^(?:xxd|hexdump)|^$/,

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** All that is made here is of this time, unless another one is what differs. */
 export const THEN = 1_700_000_000;
@@ -150,5 +150,3 @@ export function copy(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
   cpSync(from, to, { preserveTimestamps: true });
 }
-
-export const nameOf = (path: string): string => basename(path);
