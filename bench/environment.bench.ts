@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bodyPath } from "../src/body-path.ts";
 import { openDebian, resolveDebian } from "../src/environment/debian.ts";
-import { probeHost } from "../src/sandbox/host.ts";
+import type { DebianEnvironment } from "../src/lock/environment.ts";
+import { type HostAbilities, probeHost } from "../src/sandbox/host.ts";
+import { runSandboxed } from "../src/sandbox/sandbox.ts";
+import { canonicalWorld } from "../src/vary/worlds.ts";
 import { median } from "./paired.ts";
 import type { Row } from "./run.ts";
 
@@ -55,9 +58,11 @@ async function benchList(folder: string, packages: readonly string[]): Promise<R
   const bare = ["--unshare-all", "--ro-bind", root.folder, "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"];
   const starts: number[] = [];
   for (let run = 0; run < 7; run++) starts.push(await milliseconds(() => execFileSync("bwrap", bare)));
+  const toCommand = await warmToCommand(folder, locked, { cache, host }, bare);
   const name = packages.join(" ");
   const cold = median(ours) / 1000;
   return [
+    ...toCommand.map((row) => ({ ...row, what: `${row.what}: ${name}` })),
     {
       what: `cold root: ${name}`,
       ours: cold,
@@ -80,6 +85,58 @@ async function benchList(folder: string, packages: readonly string[]): Promise<R
     })),
   ];
 }
+
+/** From a lock and a warm cache to a running command, in turn with bubblewrap on the same root, and with podman. */
+async function warmToCommand(
+  folder: string,
+  locked: DebianEnvironment,
+  context: { cache: string; host: HostAbilities },
+  bare: readonly string[],
+): Promise<Row[]> {
+  const world = { ...canonicalWorld("bench"), startDelay: 0 };
+  const limits = { timeoutSeconds: 60, memoryBytes: 2 ** 30, processes: 64, diskBytes: 2 ** 30, logBytes: 2 ** 20 };
+  const [ours, bwrap, podman]: [number[], number[], number[]] = [[], [], []];
+  const copy = join(folder, "podman");
+  const withPodman = spawnSync("podman", ["--version"]).error === undefined;
+  if (withPodman) execFileSync("cp", ["-a", (await openDebian(locked, context)).folder, copy]);
+  for (let run = 0; run < 21; run++) {
+    bwrap.push(await milliseconds(() => spawnSync("bwrap", bare)));
+    const tree = join(folder, `warm-${run}`);
+    mkdirSync(tree);
+    const started = process.hrtime.bigint();
+    const root = await openDebian(locked, { ...context, check: "later" });
+    const spec = { world, root: root.folder, command: ["/bin/true"], directory: world.buildPath, environment: {} };
+    const mounts = [{ from: tree, to: world.buildPath, writable: true }];
+    const ran = await runSandboxed(
+      { ...spec, mounts, network: "none", limits, log: join(folder, `warm-${run}.log`) },
+      context.host,
+    );
+    if (ran.exitCode !== 0) throw new Error(`the sandbox gave ${ran.outcome} ${ran.exitCode}`);
+    ours.push(Number(process.hrtime.bigint() - started) / 1e6);
+    if (withPodman && run < 7)
+      podman.push(await milliseconds(() => execFileSync("podman", [...PODMAN, copy, "/bin/true"])));
+  }
+  const figure = median(ours);
+  const row = { what: "warm store to a running command", ours: figure, unit: "ms" };
+  const peer = median(bwrap);
+  return [
+    { ...row, peer, peerName: "bwrap … true in it", goal: "at most 1.5", met: figure <= 1.5 * peer },
+    withPodman
+      ? { ...row, peer: median(podman), peerName: "podman run --rootfs", goal: "below 1", met: figure < median(podman) }
+      : { ...row, peer: undefined, peerName: "podman is not installed", goal: "below 1", met: false },
+  ];
+}
+
+const PODMAN = [
+  "--runtime=runc",
+  "--cgroup-manager=cgroupfs",
+  "run",
+  "--rm",
+  "--network=none",
+  "--ulimit=nofile=20000:20000",
+  "--ulimit=nproc=4000:4000",
+  "--rootfs",
+];
 
 /** Its usual way with the same packages at hand, so that neither side waits for the network but for the index. */
 function mmdebstrap(root: string, archives: string, packages: readonly string[]): void {

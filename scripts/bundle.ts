@@ -65,6 +65,7 @@ await program.write({
         test: /src\/(cli\/program|bytes|bytesource|clock|errors|json|order|format\/(magic|inflation|text|tar))\.ts$/,
         priority: 3,
       },
+      { name: "digests", test: /src\/(digest|durable|entropy)\.ts$/, priority: 3 },
       { name: "comparing", test: /src\/cli\/verbs\/diff\.ts$/, priority: 1 },
       { name: "deciding", test: /src\/cli\/verbs\/verify\.ts$/, priority: 2 },
     ],

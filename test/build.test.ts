@@ -1,7 +1,16 @@
 /** The main job from end to end, from the command line, on small real projects. */
 import { strict as assert } from "node:assert";
 import { spawn } from "node:child_process";
-import { appendFileSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import test from "node:test";
 import { bitforbit, git, PINNED, project, scratchFolder, writeFiles } from "./command.ts";
@@ -62,6 +71,27 @@ test("init, build, verify, promote: a C program goes all the way", async (t) => 
   assert.notEqual(stats.metrics.find(({ id }) => id === "M4")?.note, "", "a metric without events says so");
   assert.equal((await bitforbit(folder, ["log", "audit"])).code, 0);
   assert.equal((await bitforbit(folder, ["store", "check"])).code, 0);
+});
+
+const outputsOf = (document: string): unknown => (JSON.parse(document) as { outputs: unknown }).outputs;
+
+test("a cached environment that was changed: named, made anew, and what was built in it thrown away", async (t) => {
+  const folder = project(t, { "hello.c": HELLO_C, Makefile: MAKEFILE, "bitforbit.toml": RECIPE });
+  const cache = join(scratchFolder(t), "cache");
+  mkdirSync(cache, { mode: 0o755 });
+  const shared = process.env["BITFORBIT_CACHE"] ?? "/var/cache/bitforbit";
+  // Packages are at hand where another test fetched them; the root is this test's own.
+  if (existsSync(join(shared, "bodies"))) symlinkSync(join(shared, "bodies"), join(cache, "bodies"));
+  const env = { BITFORBIT_CACHE: cache };
+  const first = await bitforbit(folder, ["check", "--json"], env);
+  assert.equal(first.code, 0, first.stderr);
+  const [root = ""] = readdirSync(join(cache, "roots")).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  const compiler = join(cache, "roots", root, "root/usr/bin/make");
+  writeFileSync(compiler, "#!/bin/sh\necho evil > hello\n");
+  const again = await bitforbit(folder, ["check", "--json"], env);
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /the cached environment sha256:\w+ was changed \(usr\/bin\/make\): it is made anew/);
+  assert.deepEqual(outputsOf(again.stdout), outputsOf(first.stdout));
 });
 
 test("a stranger verifies with the files and the policy alone", async (t) => {

@@ -16,6 +16,8 @@ export interface LockedRoot {
   folder: string;
   /** Variables that it comes with: an image's own PATH. */
   env?: Readonly<Record<string, string>>;
+  /** See `EnvironmentRoot.confirm`. */
+  confirm?: () => Promise<LockedRoot | undefined>;
 }
 
 /** Where the recipe's tools are: in the locked root, or on this machine. Throws `lacking`, naming those that are not there. */

@@ -9,6 +9,7 @@ import type { RangePair } from "./alignment.ts";
 import type { Difference, Leaf, Range } from "./difference.ts";
 import { type Derived, addDerived, derivedLeaf, fieldLeaf, newDerived, orderLeaf } from "./fields.ts";
 import { pairedRest } from "./pairing.ts";
+import { insideOf } from "./inside.ts";
 import { isGap, PartList } from "./part-list.ts";
 
 /** A node of the difference while it is made: two spaces of bytes, and what was found in them. */
@@ -109,10 +110,18 @@ interface Side {
   parts: Iterable<Part>;
 }
 
-async function compareLists(space: Space, sideA: Side, sideB: Side, path: string[], same?: RangePair[]): Promise<void> {
+async function compareLists(
+  space: Space,
+  sideA: Side,
+  sideB: Side,
+  path: string[],
+  same?: RangePair[],
+  ends?: Ends,
+): Promise<void> {
   const [a, b] = [rangeIn(sideA.part), rangeIn(sideB.part)];
   const says = { a: sideA.part.says, b: sideB.part.says };
-  const lists: Lists = { path, a, b, says, same, ...sameEnds(space, a, b), seen: new Map(), stored: contentsOf() };
+  const { prefix, suffix } = ends ?? sameEnds(space, a, b);
+  const lists: Lists = { path, a, b, says, same, prefix, suffix, seen: new Map(), stored: contentsOf() };
   const left = new PartList(sideA.parts, a, space.a.name);
   const right = new PartList(sideB.parts, b, space.b.name);
   let one = left.next();
@@ -152,7 +161,26 @@ function addRest(same: RangePair[] | undefined, { a, b }: Lists, one: Part, othe
   addRange(same, rangeOf(one.offset, endOf(a) - one.offset), rangeOf(other.offset, endOf(b) - other.offset));
 }
 
-function sameEnds(space: Space, a: Range, b: Range): { prefix: number; suffix: number } {
+/** Bytes at the beginning and at the end that are the same on both sides. */
+interface Ends {
+  prefix: number;
+  suffix: number;
+}
+
+/** Of two parts of lists of which this is known: what was read once is not read again. */
+function endsWithin(space: Space, lists: Lists, one: Part, other: Part): Ends {
+  const { a, b, prefix, suffix } = lists;
+  const [atA, atB] = [one.offset - a.offset, other.offset - b.offset];
+  const [leftA, leftB] = [endOf(a) - endOf(one), endOf(b) - endOf(other)];
+  if (atA !== atB || leftA !== leftB || prefix < atA || suffix < leftA) {
+    return sameEnds(space, rangeIn(one), rangeIn(other));
+  }
+  const shorter = Math.min(one.length, other.length);
+  const begin = Math.min(shorter, prefix - atA);
+  return { prefix: begin, suffix: Math.min(shorter - begin, suffix - leftA) };
+}
+
+function sameEnds(space: Space, a: Range, b: Range): Ends {
   const shorter = Math.min(a.length, b.length);
   if (shorter < WORTH_A_LOOK) return { prefix: 0, suffix: 0 };
   const left = partOf(space.a, a.offset, a.length);
@@ -310,7 +338,7 @@ async function comparePair(
       return await lists.stored.content(space, path, one, other);
     default:
   }
-  if (one.kind === "group") return await compareGroups(space, one, other, path, same);
+  if (one.kind === "group") return await compareGroups(space, lists, one, other, path, same);
   const from = space.children.length;
   bytesOrPadding(space, lists.path, path, one, other);
   if (same !== undefined) addSame(same, one, other, space.children.slice(from));
@@ -365,15 +393,17 @@ function anotherKind(space: Space, path: string[], one: Part, other: Part): void
 
 async function compareGroups(
   space: Space,
+  lists: Lists,
   one: Part,
   other: Part,
   path: string[],
   same: RangePair[] | undefined,
 ): Promise<void> {
   const from = space.children.length;
+  const ends = endsWithin(space, lists, one, other);
   let inside: { a: Side; b: Side };
   try {
-    inside = insides(space, one, other);
+    inside = insides(one, other, ends.prefix);
   } catch (error) {
     if (!(error instanceof BitforbitError)) throw error;
     bytesIn(space, path, one, other, `not looked into: ${messageOf(error)}`);
@@ -381,15 +411,16 @@ async function compareGroups(
     return;
   }
   if (same !== undefined) addSkipped(same, one, other, inside);
-  await compareLists(space, inside.a, inside.b, path, same);
+  const { a, b } = inside;
+  const left = { prefix: ends.prefix - (a.part.offset - one.offset), suffix: ends.suffix };
+  await compareLists(space, a, b, path, same, left);
   const note = one.compare?.(other, space.a, space.b) ?? one.note;
   const found = space.children[from];
   if (note !== undefined && found !== undefined && found.note === undefined) found.note = note;
 }
 
 /** The parts of both groups, from where the two begin to differ if the format can do that. */
-function insides(space: Space, one: Part, other: Part): { a: Side; b: Side } {
-  const { prefix } = sameEnds(space, rangeIn(one), rangeIn(other));
+function insides(one: Part, other: Part, prefix: number): { a: Side; b: Side } {
   if (prefix > 0) {
     const [a, b] = [from(one, prefix), from(other, prefix)];
     const [skippedA, skippedB] = [a.part.offset - one.offset, b.part.offset - other.offset];
@@ -400,13 +431,13 @@ function insides(space: Space, one: Part, other: Part): { a: Side; b: Side } {
 
 /** The group without what its cut left out at the beginning; the whole, when it found nothing at all. */
 function from(group: Part, prefix: number): Side {
-  const { first, parts } = ahead(group.parts?.(group.offset + prefix) ?? []);
+  const { first, parts } = ahead(group.parts?.(group.offset + prefix) ?? [], group.offset);
   const skipped = first === undefined ? 0 : first.offset - group.offset;
   return { part: { ...group, offset: group.offset + skipped, length: group.length - skipped }, parts };
 }
 
 function whole(part: Part): Side {
-  return { part, parts: ahead(part.parts?.() ?? []).parts };
+  return { part, parts: ahead(part.parts?.() ?? [], Infinity).parts };
 }
 
 /** What was left out of a moved group is the same as well. */
@@ -417,14 +448,16 @@ function addSkipped(same: RangePair[], one: Part, other: Part, inside: { a: Side
 
 const MAX_AHEAD = 50_000;
 
-/** Reads the first parts at once, so that a group that cannot be parsed shows before anything of it is told. */
-function ahead(parts: Iterable<Part>): { first: Part | undefined; parts: Iterable<Part> } {
+/** Reads the first parts at once, so that a group that cannot be parsed shows before anything of it is told; `begin`: where it begins. */
+function ahead(parts: Iterable<Part>, begin: number): { first: Part | undefined; parts: Iterable<Part> } {
   const iterator = parts[Symbol.iterator]();
   const read: Part[] = [];
   for (;;) {
     const { done, value } = iterator.next();
     if (done === true) return { first: read[0], parts: read };
-    if (read.push(value) < MAX_AHEAD) continue;
+    // What could be cut from its middle on is a list without an end to wait for.
+    const most = (read[0] ?? value).offset > begin ? MAX_AHEAD / 50 : MAX_AHEAD;
+    if (read.push(value) < most) continue;
     return { first: read[0], parts: continued(read, iterator) };
   }
 }
@@ -513,7 +546,7 @@ function onlyHere(space: Space, lists: Lists, side: "a" | "b", part: Part, at: n
   const key = `${side}\0${path.join("\0")}`;
   const known = space.joined.get(key);
   if (known !== undefined) return void known.ranges.push(ranges);
-  const shown = part.show?.() ?? `${part.length} bytes`;
+  const shown = part.show?.() ?? [`${part.length} bytes`, ...insideOf(part)].join("\n");
   const note = part.note === undefined ? {} : { note: part.note };
   const leaf = onlyLeaf(space.comparison, side, path, { source, range: rangeIn(part), shown, at, ...note });
   space.joined.set(key, leaf);

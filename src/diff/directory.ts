@@ -8,7 +8,7 @@ import { type Comparison, counted, isFull, onlyLeaf, shortened, whyFull } from "
 import type { Difference, Leaf } from "./difference.ts";
 import { type FileAnswer, type FilePair, inThreads, threadsFor } from "./pool.ts";
 import { betweenFiles } from "./files.ts";
-import { renamed } from "./renames.ts";
+import { type Nameless, renamed } from "./renames.ts";
 
 const MAX_DEPTH = 1000;
 const MAX_ENTRIES = 5_000_000;
@@ -111,17 +111,20 @@ async function tellLone(walk: Walk): Promise<void> {
 }
 
 /** Opens files when asked for, each until the next is: two folders may have a hundred thousand. */
-function oneAtATime(lone: readonly Lone[]): { sources: (() => ByteSource)[]; close(): void } {
+function oneAtATime(lone: readonly Lone[]): { sources: Nameless[]; close(): void } {
   let current: OpenSource | undefined;
   const close = (): void => {
     current?.close();
     current = undefined;
   };
-  const sources = lone.map(({ at, shown }) => (): ByteSource => {
-    close();
-    current = openedFile(at, shown);
-    return current ?? memorySource(new Uint8Array(0), shown);
-  });
+  const sources = lone.map(({ at, shown }) => ({
+    name: shown,
+    open: (): ByteSource => {
+      close();
+      current = openedFile(at, shown);
+      return current ?? memorySource(new Uint8Array(0), shown);
+    },
+  }));
   return { sources, close };
 }
 

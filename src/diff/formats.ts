@@ -22,6 +22,7 @@ import { compressionOf, looksLikeZip } from "../format/magic.ts";
 import {
   looksLikeDeviceTree,
   looksLikeDisk,
+  looksLikeErofs,
   looksLikeExt4,
   looksLikeFat,
   looksLikeImageTar,
@@ -207,6 +208,11 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "ext4",
     looksLike: looksLikeExt4,
     load: async () => (await import("../format/ext4.ts")).ext4Parts,
+  },
+  {
+    name: "erofs",
+    looksLike: looksLikeErofs,
+    load: async () => (await import("../format/erofs.ts")).erofsParts,
   },
   {
     name: "ISO 9660",

@@ -8,8 +8,14 @@ import { incompleteIn, type Reading, verdictOf } from "./reading.ts";
 /** The version of the document: `schemas/diff.schema.json` describes it. */
 export const DIFF_JSON_VERSION = 2;
 
-/** Bytes of an excerpt in the document. */
+/** Bytes of excerpts in the document that are given whole; of those after, the first `MAX_SHOWN` each. */
+const MAX_WHOLE = 16 << 20;
 const MAX_SHOWN = 1024;
+
+/** What is left of `MAX_WHOLE`. */
+interface Room {
+  bytes: number;
+}
 
 /** What is said besides the difference itself. */
 export type Besides = Partial<Pick<Reading, "excluded" | "incomplete" | "certificate">>;
@@ -18,12 +24,12 @@ export type Besides = Partial<Pick<Reading, "excluded" | "incomplete" | "certifi
  * A difference as a plain JSON document; of `undefined`, which `diff` gives
  * for equal inputs, the document that says so. Ranges are all there, four
  * numbers each: offset and length in A, offset and length in B. Excerpts are
- * base64 of at most 1024 bytes. Text that came from the inputs is as it is:
+ * base64; once they are 16 MiB together, of their first 1024 bytes. Text that came from the inputs is as it is:
  * whoever shows it must escape it.
  */
 export function differenceJson(difference: Difference | undefined, besides: Besides = {}): JsonObject {
   const head = headJson(difference, besides);
-  return difference === undefined ? head : { ...head, difference: nodeJson(difference) };
+  return difference === undefined ? head : { ...head, difference: nodeJson(difference, { bytes: MAX_WHOLE }) };
 }
 
 /** The same document as text in pieces: one line for each leaf, and never all of it in memory. */
@@ -34,7 +40,7 @@ export function* differenceText(difference: Difference | undefined, besides: Bes
     return;
   }
   yield `${head.slice(0, -2)},\n  "difference": `;
-  yield* nodeText(difference, "  ");
+  yield* nodeText(difference, "  ", { bytes: MAX_WHOLE });
   yield "\n}\n";
 }
 
@@ -74,25 +80,25 @@ function nodeHead(node: Difference): JsonObject {
   };
 }
 
-function nodeJson(node: Difference): JsonObject {
+function nodeJson(node: Difference, room: Room): JsonObject {
   return {
     ...nodeHead(node),
-    children: node.children.map((child) => (child.kind === "leaf" ? leafJson(child) : nodeJson(child))),
+    children: node.children.map((child) => (child.kind === "leaf" ? leafJson(child, room) : nodeJson(child, room))),
   };
 }
 
-function* nodeText(node: Difference, indent: string): Generator<string> {
+function* nodeText(node: Difference, indent: string, room: Room): Generator<string> {
   yield `${JSON.stringify(nodeHead(node)).slice(0, -1)},"children":[`;
   const inner = `${indent}  `;
   for (const [at, child] of node.children.entries()) {
     yield `${at === 0 ? "" : ","}\n${inner}`;
-    if (child.kind === "leaf") yield JSON.stringify(leafJson(child));
-    else yield* nodeText(child, inner);
+    if (child.kind === "leaf") yield JSON.stringify(leafJson(child, room));
+    else yield* nodeText(child, inner, room);
   }
   yield "]}";
 }
 
-function leafJson(leaf: Leaf): JsonObject {
+function leafJson(leaf: Leaf, room: Room): JsonObject {
   return {
     kind: "leaf",
     path: leaf.path.map(wellFormed),
@@ -102,8 +108,8 @@ function leafJson(leaf: Leaf): JsonObject {
     ...optional("b", leaf.b),
     ...(leaf.listing === true ? { listing: true } : {}),
     ranges: leaf.ranges.map(rangeNumbers),
-    ...excerptJson("excerptA", leaf.bytesA, leaf.atA),
-    ...excerptJson("excerptB", leaf.bytesB, leaf.atB),
+    ...excerptJson("excerptA", leaf.bytesA, leaf.atA, room),
+    ...excerptJson("excerptB", leaf.bytesB, leaf.atB, room),
     ...optional("note", leaf.note),
   };
 }
@@ -114,13 +120,15 @@ function optional(key: string, value: string | undefined): JsonObject {
   return value === undefined ? {} : { [key]: wellFormed(value) };
 }
 
-function excerptJson(key: string, bytes: Uint8Array | undefined, at: number | undefined): JsonObject {
+function excerptJson(key: string, bytes: Uint8Array | undefined, at: number | undefined, room: Room): JsonObject {
   if (bytes === undefined) return {};
+  const shown = bytes.length <= room.bytes ? bytes.length : Math.min(bytes.length, MAX_SHOWN);
+  room.bytes = Math.max(0, room.bytes - shown);
   return {
     [key]: {
       ...(at === undefined ? {} : { offset: at }),
-      base64: base64(bytes.subarray(0, MAX_SHOWN)),
-      ...(bytes.length > MAX_SHOWN ? { omitted: bytes.length - MAX_SHOWN } : {}),
+      base64: base64(bytes.subarray(0, shown)),
+      ...(bytes.length > shown ? { omitted: bytes.length - shown } : {}),
     },
   };
 }

@@ -2,7 +2,7 @@ import { type ByteSource, partOf } from "../bytesource.ts";
 import type { Part } from "../format/part.ts";
 import { BitforbitError } from "../errors.ts";
 import { saysOrder, type Space } from "./compare.ts";
-import { renamed } from "./renames.ts";
+import { type Nameless, renamed } from "./renames.ts";
 import { rising } from "./sequence.ts";
 
 export interface Pairing {
@@ -66,8 +66,8 @@ function byContent(space: Space, a: readonly Part[], b: readonly Part[], partner
   }
 }
 
-function contentsAt(source: ByteSource, parts: readonly Part[], places: readonly number[]): (() => ByteSource)[] {
-  return places.map((at) => () => contentIn(source, parts[at]));
+function contentsAt(source: ByteSource, parts: readonly Part[], places: readonly number[]): Nameless[] {
+  return places.map((at) => ({ name: parts[at]?.key ?? "", open: () => contentIn(source, parts[at]) }));
 }
 
 /** Small things between the same neighbours, as many on each side, are the same things changed. */

@@ -12,14 +12,24 @@ const ALIKE = 0.5;
 /** A piece that so many contents hold tells nothing. */
 const COMMON = 24;
 
+/** What has no partner of the same name. */
+export interface Nameless {
+  name: string;
+  open(): ByteSource;
+}
+
 /**
- * Contents of two sides that have no partner by name, matched by what they
- * hold: equal ones first, then the most alike of which half the pieces are
- * the same. Gives pairs of places, each place at most once.
+ * Contents of two sides that have no partner by name. First those of which
+ * only a folder has another name; then by what they hold: equal ones, those
+ * that say they are the same compressed in another way, and the most alike of
+ * which half the pieces are the same. Gives pairs of places, each at most once.
  */
-export function renamed(a: readonly (() => ByteSource)[], b: readonly (() => ByteSource)[]): [number, number][] {
+export function renamed(left: readonly Nameless[], right: readonly Nameless[]): [number, number][] {
+  const [a, b] = [left.map(({ open }) => open), right.map(({ open }) => open)];
   if (a.length === 0 || b.length === 0 || a.length > MAX_EXACT || b.length > MAX_EXACT) return [];
-  const found = equalOnes(a, b);
+  const found = movedFolders(left, right);
+  found.push(...equalOnes(a, b, found));
+  found.push(...otherwiseCompressed(left, right, found));
   const usedA = new Set(found.map(([one]) => one));
   const usedB = new Set(found.map(([, other]) => other));
   const leftA = [...a.keys()].filter((at) => !usedA.has(at));
@@ -28,14 +38,106 @@ export function renamed(a: readonly (() => ByteSource)[], b: readonly (() => Byt
   return [...found, ...alikeOnes(a, b, leftA, leftB)];
 }
 
-function equalOnes(a: readonly (() => ByteSource)[], b: readonly (() => ByteSource)[]): [number, number][] {
+/** So many names must agree that a folder has another name. */
+const AGREED = 2;
+/** A name that ends as more others do tells nothing. */
+const MAX_SUFFIXES = 8;
+
+/** "pkg-1.0/src/x" and "pkg-1.1/src/x": what most of the names have in common after the folder that differs. */
+function movedFolders(a: readonly Nameless[], b: readonly Nameless[]): [number, number][] {
+  const places = new Map(b.map(({ name }, place) => [name, place]));
+  const found: [number, number][] = [];
+  const used = new Set<number>();
+  for (const [from, to] of folderNames(a, b)) {
+    for (const [at, { name }] of a.entries()) {
+      const place = name.startsWith(from) ? places.get(`${to}${name.slice(from.length)}`) : undefined;
+      if (place === undefined || used.has(at) || used.has(-1 - place)) continue;
+      used.add(at).add(-1 - place);
+      found.push([at, place]);
+    }
+  }
+  return found;
+}
+
+/** Names of folders with what they are called on the other side, those that most names agree on first. */
+function folderNames(a: readonly Nameless[], b: readonly Nameless[]): [string, string][] {
+  const folders = new Map<string, string[]>();
+  for (const { name } of b) {
+    for (const at of slashes(name)) {
+      const known = folders.get(name.slice(at + 1));
+      if (known === undefined) folders.set(name.slice(at + 1), [name.slice(0, at + 1)]);
+      else if (known.length <= MAX_SUFFIXES) known.push(name.slice(0, at + 1));
+    }
+  }
+  const votes = new Map<string, { from: string; to: string; count: number }>();
+  for (const { name } of a) {
+    const at = slashes(name).find((slash) => folders.has(name.slice(slash + 1)));
+    const known = at === undefined ? [] : (folders.get(name.slice(at + 1)) ?? []);
+    if (at === undefined || known.length > MAX_SUFFIXES) continue;
+    for (const to of known) {
+      const from = name.slice(0, at + 1);
+      const vote = votes.get(`${from}\0${to}`) ?? { from, to, count: 0 };
+      vote.count++;
+      votes.set(`${from}\0${to}`, vote);
+    }
+  }
+  const agreed = [...votes.values()].filter(({ count }) => count >= AGREED);
+  return agreed.toSorted((one, other) => other.count - one.count).map(({ from, to }) => [from, to]);
+}
+
+const MAX_DEPTH = 32;
+
+/** Where the folders of a name end, the outermost first; not the slash that a folder's own name ends with. */
+function slashes(name: string): number[] {
+  const found: number[] = [];
+  for (let at = name.indexOf("/"); at >= 0 && at < name.length - 1; at = name.indexOf("/", at + 1)) {
+    if (found.push(at) >= MAX_DEPTH) break;
+  }
+  return found;
+}
+
+const COMPRESSED = /\.(?:gz|bz2|xz|lzma|zst|lz4|lz|br|Z)$/;
+
+/** "data.tar.xz" and "data.tar.zst": one such name on each side. Compressed bytes themselves are never alike. */
+function otherwiseCompressed(
+  a: readonly Nameless[],
+  b: readonly Nameless[],
+  found: readonly [number, number][],
+): [number, number][] {
+  const used = { a: new Set(found.map(([one]) => one)), b: new Set(found.map(([, other]) => other)) };
+  const [left, right] = [stems(a, used.a), stems(b, used.b)];
+  return [...left].flatMap(([stem, at]): [number, number][] => {
+    const place = right.get(stem);
+    return at === undefined || place === undefined ? [] : [[at, place]];
+  });
+}
+
+/** Places by their names without what says how they are compressed; undefined for those that several share. */
+function stems(things: readonly Nameless[], used: ReadonlySet<number>): Map<string, number | undefined> {
+  const known = new Map<string, number | undefined>();
+  for (const [at, { name }] of things.entries()) {
+    if (used.has(at)) continue;
+    const stem = name.replace(COMPRESSED, "");
+    known.set(stem, known.has(stem) ? undefined : at);
+  }
+  return known;
+}
+
+function equalOnes(
+  a: readonly (() => ByteSource)[],
+  b: readonly (() => ByteSource)[],
+  known: readonly [number, number][],
+): [number, number][] {
+  const used = { a: new Set(known.map(([one]) => one)), b: new Set(known.map(([, other]) => other)) };
   const sizes = new Map<number, number[]>();
   for (const [at, open] of b.entries()) {
+    if (used.b.has(at)) continue;
     const { size } = open();
     if (size >= MIN_BYTES) sizes.set(size, [...(sizes.get(size) ?? []).slice(0, 99), at]);
   }
   const found: [number, number][] = [];
   for (const [at, open] of a.entries()) {
+    if (used.a.has(at)) continue;
     const source = open();
     const candidates = sizes.get(source.size);
     const hit = candidates?.findIndex((place) => equalSources(source, b[place]?.() ?? source)) ?? -1;

@@ -6,9 +6,16 @@ export interface EnvironmentContext {
   /** `<home>/cache`: bodies by digest and assembled roots live below it. */
   cache: string;
   host: HostAbilities;
-  /** One line for people, when something takes long or was found amiss. */
+  /** One line for people, when something takes long. */
   onProgress?: (line: string) => void;
+  /** One line for people, when something was found amiss: it is progress as well where nobody takes warnings. */
+  onWarning?: (line: string) => void;
   signal?: AbortSignal;
+}
+
+/** Tells what was found amiss. */
+export function warningsOf({ onWarning, onProgress }: EnvironmentContext): (line: string) => void {
+  return onWarning ?? onProgress ?? ((): void => {});
 }
 
 /** A complete root file system in the cache: read by builds, never written. */
@@ -17,4 +24,11 @@ export interface EnvironmentRoot {
   folder: string;
   /** See `rootDigest`. */
   digest: Digest;
+  /**
+   * Set for a root that was taken as it lies there: asks every file whether it
+   * was changed. Undefined when none was; otherwise what was changed is named
+   * and removed, the root is made anew, and that one is given: then whatever
+   * ran in this one proves nothing.
+   */
+  confirm?: () => Promise<EnvironmentRoot | undefined>;
 }

@@ -218,6 +218,21 @@ describe("a Debian environment", { skip, concurrency: false }, () => {
     assert.match(said.join("\n"), /was changed \(usr\/bin(?:\/more)?\)/);
   });
 
+  test("is taken as it lies there when that is confirmed later, and made anew when it turns out to be changed", async () => {
+    const context = { ...contextIn("two"), check: "later" as const };
+    const root = await openDebian(locked, context);
+    assert.ok(root.confirm !== undefined);
+    assert.equal(await root.confirm(), undefined, "unchanged");
+    writeFileSync(join(root.folder, "usr/bin/greet"), "#!/bin/sh\necho evil");
+    said = [];
+    const again = await openDebian(locked, context);
+    assert.deepEqual(said, [], "nothing is asked yet");
+    const anew = await again.confirm?.();
+    assert.match(said.join("\n"), /was changed \(usr\/bin\/greet\)/);
+    assert.equal(anew?.digest, locked.root);
+    assert.equal(inside(anew?.folder ?? "", "greet"), "hello\n");
+  });
+
   test("refuses a poisoned package in the cache, names it and fetches it anew", async () => {
     const cache = join(folder, "two");
     const greet = locked.packages.find(({ name }) => name === "greet");

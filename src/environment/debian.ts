@@ -6,11 +6,11 @@ import { canonicalJson } from "../json.ts";
 import type { DebianEnvironment } from "../lock/environment.ts";
 import { solve, withApt } from "./apt.ts";
 import { assemble } from "./assemble.ts";
-import type { EnvironmentContext, EnvironmentRoot } from "./context.ts";
+import { type EnvironmentContext, type EnvironmentRoot, warningsOf } from "./context.ts";
 import { debianSources, fetchLocked, fetchServed } from "./debs.ts";
 import { checkLocked } from "./debian-lock.ts";
 import { byteOrder } from "../order.ts";
-import { cachedRoot, keepRoot, knownDigest, type RootCheck } from "./roots.ts";
+import { cachedRoot, keepRoot, knownDigest, type RootCheck, unconfirmedRoot } from "./roots.ts";
 
 /** What a recipe says of a Debian environment. */
 export interface DebianSpec {
@@ -79,6 +79,12 @@ export async function resolveDebian(
  */
 export async function openDebian(locked: DebianEnvironment, context: DebianContext): Promise<EnvironmentRoot> {
   checkLocked(locked);
+  const say = warningsOf(context);
+  if (context.check === "later" && (await knownDigest(context.cache, keyOf(locked))) === locked.root) {
+    const anew = async (): Promise<EnvironmentRoot> => await openDebian(locked, { ...context, check: "changes" });
+    const there = unconfirmedRoot(context.cache, locked.root, say, anew);
+    if (there !== undefined) return there;
+  }
   const root = await assembled(locked, context, async () => {
     await fetchLocked(locked, context);
   });
@@ -98,11 +104,11 @@ async function assembled(
   context: DebianContext,
   fetch: () => Promise<void> = async () => {},
 ): Promise<EnvironmentRoot> {
-  const say = context.onProgress ?? ((): void => {});
+  const say = warningsOf(context);
   const key = keyOf(locked);
   const known = async (alone: boolean): Promise<EnvironmentRoot | undefined> => {
     const digest = await knownDigest(context.cache, key);
-    const options = { check: context.check ?? "changes", alone } as const;
+    const options = { check: context.check === "contents" ? "contents" : "changes", alone } as const;
     return digest === undefined ? undefined : await cachedRoot(context.cache, digest, say, options);
   };
   const there = await known(false);

@@ -1,4 +1,5 @@
 /** The .deb files of an environment: into the cache by digest, checked at each use. */
+import { warningsOf } from "./context.ts";
 import { copyFile, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { digestOfFile } from "../digest.ts";
@@ -50,7 +51,7 @@ async function ownFile(path: string): Promise<string> {
 }
 
 async function missingOf<T extends EnvironmentPackage>(packages: readonly T[], context: DebianContext): Promise<T[]> {
-  const say = context.onProgress ?? ((): void => {});
+  const say = warningsOf(context);
   const missing: T[] = [];
   for (const one of packages) {
     if (!(await checkBody(context.cache, one.sha256, `${one.name} ${one.version}`, say))) missing.push(one);

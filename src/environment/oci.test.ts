@@ -101,6 +101,12 @@ test("what was changed in the cache is named and made anew", async () => {
     assert.match(context.said.join("\n"), /was changed \((?:usr\/bin|etc\/extra|etc)/);
     assert.equal(readFileSync(tool, "utf8"), "#!/bin/sh\n");
   }
+  const unsure = await openOci(locked, { ...context, check: "later" });
+  assert.equal(await unsure.confirm?.(), undefined, "unchanged");
+  writeFileSync(tool, "#!/bin/zsh");
+  const anew = await unsure.confirm?.();
+  assert.equal(anew?.digest, root.digest);
+  assert.equal(readFileSync(tool, "utf8"), "#!/bin/sh\n");
   const body = bodyPath(context.cache, locked.layers[0] ?? locked.root);
   writeFileSync(body, "poison");
   await removeTree(join(context.cache, "roots"));

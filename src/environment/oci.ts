@@ -19,9 +19,9 @@ import { LayerTree, type LayerNotes } from "../oci/layers.ts";
 import { machinePlatform, parsePlatform, platformText } from "../oci/platform.ts";
 import { parseReference, referenceText } from "../oci/reference.ts";
 import { removeTree } from "../tree.ts";
-import type { EnvironmentContext, EnvironmentRoot } from "./context.ts";
+import { type EnvironmentContext, type EnvironmentRoot, warningsOf } from "./context.ts";
 import { writeRoot } from "./layers.ts";
-import { cachedRoot, keepRoot, knownDigest, type RootCheck } from "./roots.ts";
+import { cachedRoot, keepRoot, knownDigest, type RootCheck, unconfirmedRoot } from "./roots.ts";
 
 /** What the recipe says of an image. */
 export interface OciSpec {
@@ -127,6 +127,7 @@ function imageOptions(context: OciContext): ImageOptions {
     ...(context.folder === undefined ? {} : { folder: context.folder }),
     ...(context.signal === undefined ? {} : { signal: context.signal }),
     ...(context.onProgress === undefined ? {} : { say: context.onProgress }),
+    warn: warningsOf(context),
   };
 }
 
@@ -145,13 +146,19 @@ async function rootOf(
   wanted: Digest | undefined,
 ): Promise<OciRoot> {
   const key = sha256Hex(canonicalJson({ type: "oci", assembly: ASSEMBLY, manifest: image.manifest }));
-  const say = context.onProgress ?? (() => {});
+  const say = warningsOf(context);
   const { env } = image.config;
   const known = async (alone: boolean): Promise<EnvironmentRoot | undefined> => {
     const digest = await knownDigest(context.cache, key);
-    const how = { check: context.check ?? "changes", alone } as const;
+    const how = { check: context.check === "contents" ? "contents" : "changes", alone } as const;
     return digest === undefined ? undefined : await cachedRoot(context.cache, digest, say, how);
   };
+  if (context.check === "later" && wanted !== undefined && (await knownDigest(context.cache, key)) === wanted) {
+    const anew = async (): Promise<EnvironmentRoot> =>
+      await rootOf(image, options, { ...context, check: "changes" }, wanted);
+    const there = unconfirmedRoot(context.cache, wanted, say, anew);
+    if (there !== undefined) return { ...there, env };
+  }
   const root =
     (await known(false)) ??
     (await keepRoot(context.cache, key, say, () => known(true), makeRoot(image, options, context)));

@@ -20,8 +20,8 @@ import { type ListedEntry, rootDigest } from "../root-digest.ts";
 import { namesIn, removeTree } from "../tree.ts";
 import type { EnvironmentRoot } from "./context.ts";
 
-/** How much is looked at before a cached root is used. */
-export type RootCheck = "changes" | "contents";
+/** How much is looked at before a cached root is used. `later`: nothing, until the caller has it confirmed. */
+export type RootCheck = "changes" | "contents" | "later";
 
 const LONGEST_WAIT = 60 * 60_000;
 
@@ -37,7 +37,7 @@ export async function cachedRoot(
   cache: string,
   digest: Digest,
   say: (line: string) => void,
-  { check, alone }: { check: RootCheck; alone: boolean },
+  { check, alone }: { check: Exclude<RootCheck, "later">; alone: boolean },
 ): Promise<EnvironmentRoot | undefined> {
   const entry = join(rootsFolder(cache), hexOf(digest));
   const folder = join(entry, "root");
@@ -61,6 +61,29 @@ export async function cachedRoot(
   say(`the cached environment ${digest} was changed (${firstChange(listing, now?.entries ?? [])}): it is made anew`);
   await removeTree(entry);
   return undefined;
+}
+
+/**
+ * The root with this digest as it lies in the cache, to be confirmed once
+ * something ran in it: to ask all its files takes several times as long as to
+ * start a sandbox. `anew` makes it again when it turns out to be changed.
+ */
+export function unconfirmedRoot(
+  cache: string,
+  digest: Digest,
+  say: (line: string) => void,
+  anew: () => Promise<EnvironmentRoot>,
+): EnvironmentRoot | undefined {
+  const entry = join(rootsFolder(cache), hexOf(digest));
+  if (lstatSync(join(entry, "listing"), { throwIfNoEntry: false }) === undefined) return undefined;
+  return {
+    folder: join(entry, "root"),
+    digest,
+    confirm: async () => {
+      const there = await cachedRoot(cache, digest, say, { check: "changes", alone: false });
+      return there === undefined ? await anew() : undefined;
+    },
+  };
 }
 
 /** The digest of the root that `key` was found to give; undefined when it was never made here. */

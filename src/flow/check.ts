@@ -75,9 +75,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
   const { name: project } = prepared.recipe;
   const worlds = options.once === true ? [canonicalWorld(project)] : worldPair(project);
-  const both = await allOrFirstError(options.signal, (signal) =>
-    worlds.map((world) => buildIn(prepared, world, { ...options, signal }, name)),
-  );
+  const both = await builtInConfirmed(prepared, worlds, options, name);
   const [canonical, adversarial] = both as [Seen, Seen | undefined];
   const lacks = distinctLacks(both);
   const { read } = canonical;
@@ -112,6 +110,31 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   const sides = [canonical, adversarial].map(({ world, times }) => ({ world, times })) as [Side, Side];
   const causes = explain(difference, sides, variations);
   return { ...verdict, outcome: "differs", difference, causes };
+}
+
+/**
+ * Builds in every world, then has the environment confirmed: one that turns
+ * out to have been changed is made anew, and everything is built again in it.
+ */
+async function builtInConfirmed(
+  prepared: Prepared,
+  worlds: readonly World[],
+  options: CheckOptions,
+  name: string,
+): Promise<Seen[]> {
+  const inAll = async (root: Prepared["root"], called: string): Promise<Seen[]> =>
+    await allOrFirstError(options.signal, (signal) =>
+      worlds.map((world) => buildIn({ ...prepared, root }, world, { ...options, signal }, called)),
+    );
+  const { root } = prepared;
+  const first = await inAll(root, name).then(
+    (both) => ({ both }),
+    (error: unknown) => ({ error }),
+  );
+  const anew = options.signal?.aborted === true ? undefined : await root?.confirm?.();
+  if (anew !== undefined) return await inAll(anew, `${name}-again`);
+  if ("error" in first) throw first.error;
+  return first.both;
 }
 
 /**

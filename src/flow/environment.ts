@@ -2,6 +2,7 @@
 import { openDebian, resolveDebian } from "../environment/debian.ts";
 import type { EnvironmentContext, EnvironmentRoot } from "../environment/context.ts";
 import { openOci, resolveOci } from "../environment/oci.ts";
+import type { RootCheck } from "../environment/roots.ts";
 import { requireArchitecture } from "../lock/architecture.ts";
 import type { LockedEnvironment } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
@@ -14,7 +15,7 @@ export interface Environment {
 }
 
 /** `folder`: of the project, to which an image layout's path is relative. */
-export type Context = EnvironmentContext & { folder: string };
+export type Context = EnvironmentContext & { folder: string; check?: RootCheck };
 
 const same = (a: readonly string[], b: readonly string[]): boolean => a.join("\n") === b.join("\n");
 

@@ -40,8 +40,10 @@ const TELLING: readonly Note["kind"][] = [
  */
 export function fetchInSandbox(host: HostAbilities, scratch: string, options: FetchOptions): FetchDeps {
   return async ({ recipe, stagedFolder, into, epoch }) => {
+    // What is fetched is locked, so that nothing may run before the root is sure.
+    const root = (await options.root?.confirm?.()) ?? options.root;
     const world = canonicalWorld(recipe.name);
-    const tools = await toolsFor(recipe, options.root);
+    const tools = await toolsFor(recipe, root);
     await mkdir(into, { recursive: true });
     const lines: string[] = [];
     const notes: Note[] = [];
@@ -56,7 +58,7 @@ export function fetchInSandbox(host: HostAbilities, scratch: string, options: Fe
       {
         ...parts,
         world,
-        ...(options.root === undefined ? {} : { root: options.root.folder }),
+        ...(root === undefined ? {} : { root: root.folder }),
         command: ["/bin/sh", "-eu", "-c", scripts.map((script) => `(${script ?? ":"}\n)`).join("\n")],
         directory: posix.join(world.buildPath, recipe.directory),
         mounts: [
@@ -65,7 +67,7 @@ export function fetchInSandbox(host: HostAbilities, scratch: string, options: Fe
         ],
         hostPaths: tools.hostPaths,
         environment: {
-          ...options.root?.env,
+          ...root?.env,
           ...parts.environment,
           ...recipe.env,
           PATH: tools.path,

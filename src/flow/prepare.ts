@@ -38,6 +38,8 @@ export interface PrepareOptions {
   /** An empty folder, which the caller removes when nothing of what was prepared is needed any more. */
   scratch: string;
   onProgress?: (line: string) => void;
+  /** What was found amiss and mended: a cache that was changed. */
+  onWarning?: (line: string) => void;
   signal?: AbortSignal;
 }
 
@@ -109,7 +111,7 @@ async function locked(
   const context = { ...options, cache: home.shared, folder };
   const environment =
     before !== undefined && options.update !== true && environmentFits(recipe.environment, before.environment)
-      ? await openEnvironment(before.environment, context)
+      ? await openEnvironment(before.environment, { ...context, check: "later" })
       : await resolveEnvironment(recipe.environment, context);
   const asOf = options.asOf ?? before?.asOf;
   const afresh = options.afresh === true ? join(scratch, "afresh") : undefined;

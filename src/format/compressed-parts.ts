@@ -43,10 +43,21 @@ function unread(): Promise<never> {
   throw new Error("unreachable: what a gzip holds is at hand when its parts are made");
 }
 
+/** RFC 1952, 2.3.1: those that are met. */
+const SYSTEMS: Readonly<Record<number, string>> = {
+  0: "0, FAT",
+  3: "3, Unix",
+  7: "7, Macintosh",
+  10: "10, Windows (TOPS-20)",
+  11: "11, NTFS",
+  255: "255, unknown",
+};
+const EFFORTS: Readonly<Record<number, string>> = { 2: "2, max compression", 4: "4, max speed" };
+
 function valueOf(member: GzipMember, field: string): string | undefined {
   if (field === "mtime") return String(member.mtime);
-  if (field === "os") return String(member.os);
-  if (field === "xfl") return String(member.extraFlags);
+  if (field === "os") return SYSTEMS[member.os] ?? String(member.os);
+  if (field === "xfl") return EFFORTS[member.extraFlags] ?? String(member.extraFlags);
   if (field === "flags") return `0x${member.flags.toString(16)}`;
   if (field === "name") return member.name ?? "";
   if (field === "comment") return member.comment ?? "";

@@ -4,7 +4,7 @@ import { attributeParts, inodeAttributes } from "./ext4-attributes.ts";
 import { directoryParts } from "./ext4-directory.ts";
 import { FLAG_INLINE, FOLDER, type Inode, isFastLink, KIND } from "./ext4-inode.ts";
 import type { Ext4 } from "./ext4-superblock.ts";
-import { type Cell, flags, placed, recordParts } from "./image-record.ts";
+import { type Cell, flags, linuxDevice, placed, recordParts } from "./image-record.ts";
 import { derived, field, type Part } from "./part.ts";
 
 /** The fields of one inode: Linux, Documentation/filesystems/ext4/inodes.rst. Times and owners stand in two places each. */
@@ -196,6 +196,5 @@ function* restOfInline(
 function deviceText(view: DataView): string {
   const old = view.getUint32(0, true);
   if (old !== 0) return `${(old >> 8) & 0xff}:${old & 0xff}`;
-  const device = view.getUint32(4, true);
-  return `${(device >>> 8) & 0xfff}:${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
+  return linuxDevice(view.getUint32(4, true));
 }

@@ -71,3 +71,7 @@ export function looksLikeDeviceTree(start: Uint8Array): boolean {
 export function looksLikeUimage(start: Uint8Array): boolean {
   return begins(start, "\u0027\u0005\u0019\u0056");
 }
+
+export function looksLikeErofs(start: Uint8Array): boolean {
+  return begins(start, "\u00e2\u00e1\u00f5\u00e0", 1024);
+}

@@ -52,6 +52,11 @@ export function guid(bytes: Uint8Array): string {
   return uuid(Uint8Array.from(order, (at) => bytes[at] ?? 0));
 }
 
+/** A device's major and minor number, as Linux's new_encode_dev joins them. */
+export function linuxDevice(device: number): string {
+  return `${(device >>> 8) & 0xfff}:${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
+}
+
 /** Shows set bits by name; bits without a name as a number. */
 export function flags(names: Readonly<Record<number, string>>): (bytes: Uint8Array) => string {
   return (bytes) => {

@@ -4,7 +4,7 @@ import { inOrder } from "./in-order.ts";
 import { derived, field, type Part } from "./part.ts";
 import type { Font, Table } from "./sfnt.ts";
 
-/** The tables of a font whose inside has names: `name` and, by `loca` and `post`, `glyf`. */
+/** The tables of a font whose inside has names: `name` and, by `post`, `glyf` (with `loca`) and `hmtx` (with `hhea`). */
 const NAMES =
   "copyright,family,subfamily,unique identifier,full name,version,PostScript name,trademark,manufacturer,designer,description,vendor URL,designer URL,license,license URL,,typographic family,typographic subfamily".split(
     ",",
@@ -70,6 +70,27 @@ export function* glyphParts(font: Font, { offset, length }: Table): Generator<Pa
     yield { key: `glyph ${names[index] ?? index}`, kind: "bytes", offset: offset + from, length: to - from };
     at = to;
   }
+}
+
+/** How wide each glyph is, and how far its shape stands from the left; as many as `hhea` says, then only the latter. */
+export function* widthParts(font: Font, { offset, length }: Table): Generator<Part> {
+  const { source, tables } = font;
+  const hhea = tables.get("hhea");
+  const wide = hhea === undefined || hhea.length < 36 ? 0 : word(source, hhea.offset + 34);
+  const names = glyphNames(font);
+  for (let index = 0, at = offset; at < offset + length; index++) {
+    const size = index < wide ? 4 : 2;
+    if (at + size > offset + length) return;
+    const place = at;
+    yield field(`glyph ${names[index] ?? index}`, at, size, () => shownWidth(source, place, size));
+    at += size;
+  }
+}
+
+function shownWidth(source: ByteSource, at: number, size: number): string {
+  const bytes = Buffer.from(source.read(at, size));
+  const bearing = `left side bearing ${bytes.readInt16BE(size - 2)}`;
+  return size === 2 ? bearing : `width ${bytes.readUInt16BE(0)}, ${bearing}`;
 }
 
 /** Version 2 of `post`: for each glyph a number, 258 and above of the strings that follow. */

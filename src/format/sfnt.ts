@@ -3,7 +3,7 @@ import type { ByteSource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import { inOrder } from "./in-order.ts";
 import { derived, field, group, type Part } from "./part.ts";
-import { glyphParts, nameParts } from "./sfnt-tables.ts";
+import { glyphParts, nameParts, widthParts } from "./sfnt-tables.ts";
 
 /**
  * TrueType and OpenType fonts (ISO/IEC 14496-22, section 4.3), all big-endian:
@@ -181,4 +181,5 @@ const CUTS: Readonly<Record<string, Cut>> = {
   ]),
   name: nameParts,
   glyf: glyphParts,
+  hmtx: widthParts,
 };

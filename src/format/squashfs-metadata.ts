@@ -1,6 +1,7 @@
 import { showable, utf8 } from "../bytes.ts";
 import type { ByteSource } from "../bytesource.ts";
 import { looksLikeTables } from "./image-magic.ts";
+import { linuxDevice } from "./image-record.ts";
 import { derived, field, group, type Part } from "./part.ts";
 import { badSquashfs, placeIn, type Superblock, type Table, type Tables } from "./squashfs-tables.ts";
 import { type DirectoryRun, type Inode, NONE, type Tree, treeOf } from "./squashfs-tree.ts";
@@ -157,7 +158,7 @@ function bodyParts(plain: Plain, inode: Inode, base: number): Part[] {
   const xattrs = (offset: number): Part => field("xattrs", base + offset, 4, () => xattrText(plain, inode.xattr));
   const rest = inode.length - (inode.restAt - inode.at);
   const restAt = plain.at.inodes + inode.restAt;
-  const device = (): Part => field("device", base + 20, 4, () => deviceText(u32(20)));
+  const device = (): Part => field("device", base + 20, 4, () => linuxDevice(u32(20)));
   const links = (offset: number): Part => derived("links", base + offset, 4);
   switch (inode.type) {
     case 1:
@@ -206,11 +207,6 @@ function bodyParts(plain: Plain, inode: Inode, base: number): Part[] {
 
 function target(bytes: Uint8Array, inode: Inode, at: number, length: number): Part {
   return field("link", at, length, () => showable(bytes.subarray(inode.restAt, inode.restAt + Math.min(length, 500))));
-}
-
-/** Linux's new_encode_dev. */
-function deviceText(device: number): string {
-  return `${(device >>> 8) & 0xfff}:${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
 }
 
 function* folderParts(plain: Plain): Generator<Part> {

@@ -47,10 +47,17 @@ function memberPart(source: ByteSource, { name, type, size, start, end }: TarEnt
     kind: "group",
     offset: start,
     length: end - start,
-    show: () => `${kindName(type)}, ${size} bytes`,
+    show: () => `${kindName(type)}, ${size} bytes${listed(again())}`,
     parts: () => partsOf(source, again()),
     says: (label) => valueOf(again(), label),
   };
+}
+
+/** What a listing of the archive would say of a member, for one that stands on one side only. */
+function listed({ mode, uid, gid, uname, gname, mtimeText, linkName }: TarEntry): string {
+  const names = uname === "" && gname === "" ? "" : ` (${uname}:${gname})`;
+  const link = linkName === "" ? "" : ` to ${linkName}`;
+  return `${link}, mode ${mode.toString(8).padStart(4, "0")}, owner ${uid}:${gid}${names}, mtime ${mtimeText}`;
 }
 
 function* partsOf(source: ByteSource, entry: TarEntry): Generator<Part> {

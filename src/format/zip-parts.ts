@@ -26,6 +26,12 @@ export function* zipParts(source: ByteSource): Generator<Part> {
   }
 }
 
+/** What a listing of the archive would say of a member, for one that stands on one side only. */
+function listed(entry: ZipEntry): string {
+  const said = ["method", "mode", "mtime", "version"].map((label) => `${label} ${valueOf(entry, entry, label)}`);
+  return [`${entry.size} bytes`, ...said, ...(entry.comment === "" ? [] : [`comment ${entry.comment}`])].join(", ");
+}
+
 function localPart(source: ByteSource, entry: ZipEntry): Part {
   const { local, end, name } = entry;
   return {
@@ -33,7 +39,7 @@ function localPart(source: ByteSource, entry: ZipEntry): Part {
     kind: "group",
     offset: local.offset,
     length: end - local.offset,
-    show: () => `${entry.size} bytes`,
+    show: () => listed(entry),
     says: (label) => valueOf(entry, local, label),
     parts: () => {
       const parts = headerParts(entry, local);
@@ -63,7 +69,7 @@ function centralPart(entry: ZipEntry): Part {
     kind: "group",
     offset: entry.offset,
     length: entry.length,
-    show: () => `${entry.size} bytes`,
+    show: () => listed(entry),
     says: (label) => valueOf(entry, entry, label),
     parts: () => headerParts(entry, entry),
   };
@@ -72,8 +78,34 @@ function centralPart(entry: ZipEntry): Part {
 function headerParts(entry: ZipEntry, header: ZipHeader): Part[] {
   return header.spans.flatMap((span: ZipSpan): Part[] => {
     if (span.field !== "extra") return [fieldPart(entry, header, span.field, span)];
-    return header.extras.map((extra) => fieldPart(entry, header, extraName(extra), extra));
+    return header.extras.flatMap((extra) => extraParts(entry, header, extra));
   });
+}
+
+/** Of Info-ZIP's times (0x5455): which there are, then each; the directory holds the first only. */
+const TIMES: readonly string[] = ["extended-mtime", "atime", "ctime"];
+
+function extraParts(entry: ZipEntry, header: ZipHeader, extra: ZipExtra): Part[] {
+  const { id, offset, length, data } = extra;
+  const held = id === 0x5455 ? timesIn(data) : [];
+  if (held.length === 0) return [fieldPart(entry, header, extraName(extra), extra)];
+  // id, length and flags stand before the times
+  const [times, start] = [held.length * 4, length - data.length + 1];
+  const parts = [fieldPart(entry, header, "extra-times", { offset, length: start })];
+  for (const [at, label] of held.entries()) {
+    parts.push(fieldPart(entry, header, label, { offset: offset + start + at * 4, length: 4 }));
+  }
+  const rest = length - start - times;
+  if (rest > 0)
+    parts.push(fieldPart(entry, header, "extra-times-rest", { offset: offset + start + times, length: rest }));
+  return parts;
+}
+
+/** The names of the times that a field says it has and has bytes for. */
+function timesIn(data: Uint8Array): string[] {
+  const flags = data[0] ?? 0;
+  const said = TIMES.filter((_, bit) => ((flags >> bit) & 1) === 1);
+  return said.slice(0, Math.floor((data.length - 1) / 4));
 }
 
 function fieldPart(
@@ -106,6 +138,31 @@ const EXTRAS: Readonly<Record<number, string>> = {
   0xcafe: "extra-jar",
 };
 
+/** APPNOTE.TXT 4.4.2, those that are met. */
+const SYSTEMS: Readonly<Record<number, string>> = {
+  0: "MS-DOS",
+  3: "Unix",
+  7: "Macintosh",
+  10: "Windows",
+  19: "macOS",
+};
+
+function madeBy(version: number): string {
+  const [number, system] = [version & 0xff, version >> 8];
+  return `${Math.floor(number / 10)}.${number % 10} on ${SYSTEMS[system] ?? `system ${system}`}`;
+}
+
+/** APPNOTE.TXT 4.4.5, those that are met. */
+const METHODS: Readonly<Record<number, string>> = {
+  0: "stored",
+  8: "deflated",
+  9: "deflate64",
+  12: "bzip2",
+  14: "lzma",
+  93: "zstd",
+  95: "xz",
+};
+
 function extraName({ id }: ZipExtra): string {
   return EXTRAS[id] ?? (id < 0 ? "extra-broken" : `extra-0x${id.toString(16).padStart(4, "0")}`);
 }
@@ -114,7 +171,6 @@ const DERIVED: ReadonlySet<string> = new Set(["crc", "compressed-size", "size", 
 /** What a span tells, where that is not its own name. */
 const LABEL: Readonly<Record<string, string>> = {
   time: "mtime",
-  "extra-time": "extended-mtime",
   "external-attributes": "mode",
   "extra-unix-ids": "uid",
 };
@@ -123,11 +179,12 @@ function valueOf(entry: ZipEntry, header: ZipHeader, label: string): string | un
   switch (label) {
     case "mtime":
       return String(header.dosTime);
-    case "extended-mtime": {
-      const { data } = header.extras.find(({ id }) => id === 0x5455) ?? {};
-      if (data === undefined || data.length < 5) return "";
-      return String(new DataView(data.buffer, data.byteOffset).getInt32(1, true));
-    }
+    case "extended-mtime":
+    case "atime":
+    case "ctime":
+      return extendedTime(header, label);
+    case "extra-times":
+      return timesIn(header.extras.find(({ id }) => id === 0x5455)?.data ?? new Uint8Array(0)).join(" ");
     case "mode":
       return entry.versionMadeBy >> 8 === 3
         ? (entry.externalAttributes >>> 16).toString(8)
@@ -135,11 +192,11 @@ function valueOf(entry: ZipEntry, header: ZipHeader, label: string): string | un
     case "uid":
       return unixIds([...entry.local.extras, ...entry.extras]);
     case "version":
-      return `${entry.versionMadeBy & 0xff} on system ${entry.versionMadeBy >> 8}`;
+      return madeBy(entry.versionMadeBy);
     case "version-needed":
       return String(entry.versionNeeded);
     case "method":
-      return String(header.method);
+      return METHODS[header.method] ?? String(header.method);
     case "flags":
       return `0x${header.flags.toString(16)}`;
     case "internal-attributes":
@@ -151,6 +208,12 @@ function valueOf(entry: ZipEntry, header: ZipHeader, label: string): string | un
     default:
       return undefined;
   }
+}
+
+function extendedTime(header: ZipHeader, label: string): string {
+  const data = header.extras.find(({ id }) => id === 0x5455)?.data ?? new Uint8Array(0);
+  const at = timesIn(data).indexOf(label);
+  return at < 0 ? "" : String(new DataView(data.buffer, data.byteOffset).getInt32(1 + at * 4, true));
 }
 
 /** Info-ZIP's 0x7875: version, then uid and gid as little-endian numbers of stated lengths. */

@@ -27,6 +27,8 @@ export interface ImageOptions extends RegistryOptions {
   folder?: string;
   /** Told of each thing that takes time or surprises, in a line. */
   say?: (line: string) => void;
+  /** What was found amiss and mended. */
+  warn?: (line: string) => void;
 }
 
 export interface Image {
@@ -118,7 +120,7 @@ async function keptDocument(digest: Digest, options: ImageOptions): Promise<Uint
   const bytes = await readFile(path).catch(() => undefined);
   if (bytes === undefined || bytes.length > MAX_MANIFEST_BYTES) return undefined;
   if (digestOf(bytes) === digest) return new Uint8Array(bytes);
-  options.say?.(`${path} does not hold what its name says: fetching it anew`);
+  options.warn?.(`${path} does not hold what its name says: fetching it anew`);
   return undefined;
 }
 
@@ -176,7 +178,7 @@ async function fetched(
   const path = bodyIn(options.bodies, blob.digest);
   const state = await bodyState(options.bodies, blob);
   if (state === "whole") return path;
-  if (state === "poisoned") options.say?.(`${path} does not hold what its name says: fetching it anew`);
+  if (state === "poisoned") options.warn?.(`${path} does not hold what its name says: fetching it anew`);
   options.say?.(`fetching ${what} (${blob.size} bytes)`);
   return await writeBody(options.bodies, blob, source.blob(blob), `${what} (${blob.digest})`);
 }

@@ -49,6 +49,7 @@ export async function buildTwice(
       scratch,
       signal,
       onProgress: (line) => terminal.progress(`fetch · ${line}`),
+      onWarning: (line) => terminal.warn(line),
     });
     options.accept?.(prepared);
     showPrepared(terminal, prepared);

@@ -38,6 +38,7 @@ export async function lock(args: readonly string[], options: Options, terminal: 
           ...(asOf === undefined ? {} : { asOf }),
           signal,
           onProgress: (line) => terminal.progress(`lock · ${line}`),
+          onWarning: (line) => terminal.warn(line),
         });
         terminal.progress(undefined);
         const changes = lockChanges(before, made.lock);

@@ -20,6 +20,7 @@ export async function sbom(args: readonly string[], options: Options, terminal: 
       host: await probeHost(),
       scratch,
       onProgress: (line) => terminal.progress(`fetch · ${line}`),
+      onWarning: (line) => terminal.warn(line),
     }),
   );
   terminal.progress(undefined);
