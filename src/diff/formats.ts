@@ -20,6 +20,7 @@ import {
 } from "../format/archive-magic.ts";
 import { compressionOf, looksLikeZip } from "../format/magic.ts";
 import {
+  looksLikeCramfs,
   looksLikeDeviceTree,
   looksLikeDisk,
   looksLikeErofs,
@@ -27,6 +28,7 @@ import {
   looksLikeFat,
   looksLikeImageTar,
   looksLikeIso,
+  looksLikeRomfs,
   looksLikeSquashfs,
   looksLikeTables,
   looksLikeTails,
@@ -211,6 +213,16 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "erofs",
     looksLike: looksLikeErofs,
     load: async () => (await import("../format/erofs.ts")).erofsParts,
+  },
+  {
+    name: "cramfs",
+    looksLike: looksLikeCramfs,
+    load: async () => (await import("../format/cramfs.ts")).cramfsParts,
+  },
+  {
+    name: "romfs",
+    looksLike: looksLikeRomfs,
+    load: async () => (await import("../format/romfs.ts")).romfsParts,
   },
   {
     name: "ISO 9660",
