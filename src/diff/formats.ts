@@ -28,6 +28,7 @@ import {
   looksLikeFat,
   looksLikeImageTar,
   looksLikeIso,
+  looksLikeQcow2,
   looksLikeRomfs,
   looksLikeSquashfs,
   looksLikeTables,
@@ -223,6 +224,11 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "romfs",
     looksLike: looksLikeRomfs,
     load: async () => (await import("../format/romfs.ts")).romfsParts,
+  },
+  {
+    name: "qcow2",
+    looksLike: looksLikeQcow2,
+    load: async () => (await import("../format/qcow2.ts")).qcow2Parts,
   },
   {
     name: "ISO 9660",

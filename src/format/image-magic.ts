@@ -87,3 +87,7 @@ export function looksLikeCramfs(start: Uint8Array): boolean {
 export function looksLikeRomfs(start: Uint8Array): boolean {
   return begins(start, "-rom1fs-");
 }
+
+export function looksLikeQcow2(start: Uint8Array): boolean {
+  return begins(start, "QFI\u00fb\0\0\0") && (start[7] === 2 || start[7] === 3);
+}
