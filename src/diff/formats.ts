@@ -20,6 +20,7 @@ import {
 } from "../format/archive-magic.ts";
 import { compressionOf, looksLikeZip } from "../format/magic.ts";
 import {
+  looksLikeCramfs,
   looksLikeDeviceTree,
   looksLikeDisk,
   looksLikeErofs,
@@ -27,6 +28,8 @@ import {
   looksLikeFat,
   looksLikeImageTar,
   looksLikeIso,
+  looksLikeQcow2,
+  looksLikeRomfs,
   looksLikeSquashfs,
   looksLikeTables,
   looksLikeTails,
@@ -213,6 +216,21 @@ export const FORMATS: readonly FormatEntry[] = [
     name: "erofs",
     looksLike: looksLikeErofs,
     load: async () => (await import("../format/erofs.ts")).erofsParts,
+  },
+  {
+    name: "cramfs",
+    looksLike: looksLikeCramfs,
+    load: async () => (await import("../format/cramfs.ts")).cramfsParts,
+  },
+  {
+    name: "romfs",
+    looksLike: looksLikeRomfs,
+    load: async () => (await import("../format/romfs.ts")).romfsParts,
+  },
+  {
+    name: "qcow2",
+    looksLike: looksLikeQcow2,
+    load: async () => (await import("../format/qcow2.ts")).qcow2Parts,
   },
   {
     name: "ISO 9660",

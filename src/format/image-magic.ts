@@ -75,3 +75,19 @@ export function looksLikeUimage(start: Uint8Array): boolean {
 export function looksLikeErofs(start: Uint8Array): boolean {
   return begins(start, "\u00e2\u00e1\u00f5\u00e0", 1024);
 }
+
+/** Either byte order, and behind 512 bytes of boot code. */
+export function looksLikeCramfs(start: Uint8Array): boolean {
+  const magics = ["\u0045\u003d\u00cd\u0028", "\u0028\u00cd\u003d\u0045"];
+  return [0, 512].some(
+    (at) => begins(start, "Compressed ROMFS", at + 16) && magics.some((magic) => begins(start, magic, at)),
+  );
+}
+
+export function looksLikeRomfs(start: Uint8Array): boolean {
+  return begins(start, "-rom1fs-");
+}
+
+export function looksLikeQcow2(start: Uint8Array): boolean {
+  return begins(start, "QFI\u00fb\0\0\0") && (start[7] === 2 || start[7] === 3);
+}

@@ -6,7 +6,8 @@ import { badSquashfs } from "./squashfs-tables.ts";
 
 /**
  * The fragment blocks of a squashfs image as `squashfs.ts` hands them on when
- * they are decompressed, and their cut: small files by path, one behind the other.
+ * they are decompressed, and their cut: small files, and ends of larger ones, by
+ * path, one behind the other. erofs' packed inode is handed on so, too.
  *
  *     "squashfs tails\0\0"  header length  count  (offset  length  whole  name length  name)…  blocks…
  *
@@ -74,7 +75,8 @@ export function* squashfsTailParts(source: ByteSource, title: string): Generator
     end = offset + length;
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (whole) yield { key: path, kind: "content", offset, length, name, show: () => `file, ${length} bytes` };
-    else yield derived(`end of ${path}`, offset, length);
+    // The rest of the file may be the same on both sides: nothing else would tell that its end is not.
+    else yield { key: `end of ${path}`, kind: "content", offset, length, show: () => `end of a file, ${length} bytes` };
   }
 }
 
