@@ -89,7 +89,8 @@ function readings(field: string, value: string): string[] {
       `${new Date(Number(seconds) * 1000).toISOString().slice(11, 19)}.${fraction.padEnd(6, "0").slice(0, 6)}`,
     );
   }
-  for (const [digits] of value.matchAll(/\b[0-7]{3,6}\b/g)) found.push(...lettersOf(parseInt(digits, 8)));
+  for (const [digits] of value.matchAll(/\b[0-7]{3,6}\b/g))
+    found.push(...lettersOf(parseInt(digits, 8)), String(parseInt(digits, 8)));
   if (/mode/.test(field) && value.startsWith("0x")) found.push(...lettersOf(Number(value) >>> 16));
   return found;
 }

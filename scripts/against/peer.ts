@@ -21,7 +21,7 @@ export interface Told {
 }
 
 const SEEN_BY =
-  /\{\}|^(?:file list|stat|metadata|symlink|filetype from|line order|ordering|encoding|zipinfo|zipnote|error|Pretty-printed|js-beautify|(?:objdump|sng|Python bytecode|xxd)$)/;
+  /\{\}|^(?:file list|stat|metadata|symlink|filetype from|line order|ordering|encoding|zipinfo|zipnote|error|Pretty-printed|js-beautify|(?:objdump|sng|Python bytecode|xxd|header)$)/;
 
 /** `document`: as parsed. Members of folders are told by their place below the root, not by whole paths. */
 export function toldBy(document: unknown): Told[] {

@@ -50,8 +50,8 @@ export const RULES: readonly Rule[] = [
   },
   {
     by: /^javap/,
-    why: "indexes of the constant pool, offsets of instructions, and the checksum of the file",
-    blank: /#\d+|^\s*\d+:|\b\d+$/g,
+    why: "indexes of the constant pool, offsets of instructions, lines that all moved alike (told once a method), the file's checksum",
+    blank: /#\d+|^\s*\d+:|^\s*line \d+:|\b\d+$/g,
     without: [/^\s*(?:Classfile|Last modified|SHA-256 checksum|MD5 checksum|Compiled from)/],
   },
   {
@@ -81,6 +81,24 @@ export const RULES: readonly Rule[] = [
     by: /^zipinfo \{\}/,
     why: "its own letters for system, method and a time that is none",
     blank: /\b(?:fat|unx|ntf)\b|\b(?:def[NXFS]|stor)\b|80-000-00 00:00|-rw----|\bb[-lxX]/g,
+  },
+  {
+    by: /^isoinfo/,
+    why: "blocks in which files lie, which move with what stands before them",
+    blank: /\[\s*\d+ \d+\]|^Volume size is: \d+/g,
+  },
+  {
+    by: /^header$/,
+    why: "an rpm's header once more in base 16, of which every tag stands decoded beside it; sizes and digests",
+    without: [
+      /^\s*(?:HEADERIMMUTABLE: )?[0-9a-f]{28,}$/,
+      /^(?:SIG(?:SIZE|MD5)|SHA\d+HEADER|(?:LONG)?(?:ARCHIVE)?SIZE|PAYLOADDIGEST\w*):|^ *- [0-9a-f]{64}$/,
+    ],
+  },
+  {
+    by: /^fdtdump/,
+    why: "sizes and offsets of the blob's pieces",
+    without: [/^\/\/ (?:totalsize|off_|size_)/],
   },
   {
     by: /^encoding/,

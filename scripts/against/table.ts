@@ -29,6 +29,9 @@ const COLUMNS = [
   "missing",
 ];
 
+/** Below, both mostly start up. */
+const LONG = 5;
+
 interface Row {
   pair: MadePair;
   figures: Figures;
@@ -61,9 +64,13 @@ function summary(rows: readonly Row[]): string {
   const answered = rows.filter(({ counts }) => counts.missing !== undefined);
   const complete = answered.filter(({ counts }) => counts.missing === 0).length;
   const load = rows.map((row) => row.figures.load);
+  const long = told.filter(({ figures }) => (figures.peer?.seconds ?? 0) > LONG).map(({ figures }) => ratioOf(figures));
+  const sum = (side: "ours" | "peer"): string =>
+    told.reduce((seconds, { figures }) => seconds + (figures[side]?.seconds ?? 0), 0).toFixed(0);
   return (
     `${told.length} pairs: in the median ${median(ratios).toFixed(0)} times as fast, at least ${Math.min(...ratios).toFixed(1)} ` +
-    `times; to ${unanswered} of them diffoscope gave no answer. Nothing is missing in ${complete} of the ${answered.length} that it ` +
+    `times; of the ${long.length} that take diffoscope over ${LONG} s, ${median(long).toFixed(0)} times. All together: ${sum("ours")} s against ` +
+    `${sum("peer")} s; to ${unanswered} of them diffoscope gave no answer. Nothing is missing in ${complete} of the ${answered.length} that it ` +
     `answered. The load of the machine (two cores) was ${median(load).toFixed(1)} in the median, ${Math.max(...load).toFixed(1)} at most.`
   );
 }
