@@ -26,9 +26,11 @@ export interface OpenSource extends ByteSource {
   close(): void;
 }
 
-/** Small reads are served from a window of this many bytes. */
+/** Small reads are served from windows of this many bytes, and of as many more as a small read may take. */
 const WINDOW = 64 << 10;
 const SMALL = 4 << 10;
+/** So many are kept: a format may read here and there in turn. */
+const WINDOWS = 16;
 
 export function memorySource(content: Uint8Array, name = "bytes"): ByteSource {
   // Never a Buffer, whose `slice` would not copy.
@@ -64,8 +66,23 @@ export function openSource(path: string | Buffer, name: string = path.toString()
   const descriptor = openRegular(path, name);
   const opened = fstatSync(descriptor, { bigint: true });
   const size = Number(opened.size);
-  let windowAt = 0;
-  let window = new Uint8Array(0);
+  // By their place; in the order in which they were last asked for.
+  const windows = new Map<number, Uint8Array>();
+  let [lastAt, last] = [-1, new Uint8Array(0)];
+  const windowAt = (at: number): Uint8Array<ArrayBuffer> => {
+    // A fresh window each time: callers keep views of the old ones.
+    const known = windows.get(at) as Uint8Array<ArrayBuffer> | undefined;
+    const start = at * WINDOW;
+    const window = known ?? fill(descriptor, new Uint8Array(Math.min(WINDOW + SMALL, size - start)), start, name);
+    windows.delete(at);
+    windows.set(at, window);
+    for (const oldest of windows.keys()) {
+      if (windows.size <= WINDOWS) break;
+      windows.delete(oldest);
+    }
+    [lastAt, last] = [at, window];
+    return window;
+  };
   return {
     name,
     size,
@@ -75,12 +92,9 @@ export function openSource(path: string | Buffer, name: string = path.toString()
         const target = scratch !== undefined && scratch.length >= length ? scratch : new Uint8Array(length);
         return fill(descriptor, target.subarray(0, length), offset, name);
       }
-      if (offset < windowAt || offset + length > windowAt + window.length) {
-        // A fresh window each time: callers keep views of the old one.
-        window = fill(descriptor, new Uint8Array(Math.min(WINDOW, size - offset)), offset, name);
-        windowAt = offset;
-      }
-      return window.subarray(offset - windowAt, offset - windowAt + length);
+      const at = Math.min(Math.floor(offset / WINDOW), Math.max(0, Math.ceil(size / WINDOW) - 1));
+      const window = at === lastAt ? last : windowAt(at);
+      return window.subarray(offset - at * WINDOW, offset - at * WINDOW + length);
     },
     assertUnchanged() {
       const now = fstatSync(descriptor, { bigint: true });

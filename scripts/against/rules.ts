@@ -55,6 +55,11 @@ export const RULES: readonly Rule[] = [
     without: [/^\s*(?:Classfile|Last modified|SHA-256 checksum|MD5 checksum|Compiled from)/],
   },
   {
+    by: /^procyon/,
+    why: "a decompiler's guess at the source: its keywords, packages and names of locals; ours tells the bytecode and what it names",
+    blank: /\b(?:import|return|else|break|if|for|while|this|new|int|case|try|catch|throw)\b|\b\w+\.(?=\w)|[!]/g,
+  },
+  {
     by: /^zipinfo -v/,
     why: "the words before a value",
     blank: /^\s*[^:]+:\s+|\(UT extra field modtime\)|\b(?:local|UTC)$|\bnone(?= \(stored)/g,
