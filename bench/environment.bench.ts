@@ -11,8 +11,11 @@ import { canonicalWorld } from "../src/vary/worlds.ts";
 import { median } from "./paired.ts";
 import type { Row } from "./run.ts";
 
-const RUNS = 3;
-const LISTS: readonly (readonly string[])[] = [["gcc", "make", "libc6-dev"], ["build-essential"]];
+const RUNS = Number(process.env["BENCH_RUNS"] ?? 3);
+const LISTS: readonly (readonly string[])[] = [["gcc", "make", "libc6-dev"], ["build-essential"]].slice(
+  0,
+  Number(process.env["BENCH_LISTS"] ?? 2),
+);
 
 const milliseconds = async (work: () => unknown): Promise<number> => {
   const start = process.hrtime.bigint();

@@ -51,7 +51,7 @@ export async function bench(): Promise<Row[]> {
     if (ran.exitCode !== 0) throw new Error(`the sandbox gave ${ran.outcome} ${ran.exitCode}`);
     return Number(process.hrtime.bigint() - start) / 1e6;
   };
-  for (let run = 0; run < 15; run++) {
+  for (let run = 0; run < 41; run++) {
     const start = process.hrtime.bigint();
     spawnSync("bwrap", BARE);
     bare.push(Number(process.hrtime.bigint() - start) / 1e6);

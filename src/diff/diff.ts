@@ -11,9 +11,7 @@ import type { Bounds, Comparison, Incomplete, Proof } from "./comparison.ts";
 import type { Wrapped } from "./compressed.ts";
 import type { Difference, Leaf } from "./difference.ts";
 import { betweenFiles } from "./files.ts";
-import { FORMATS } from "./formats.ts";
 import { imageInput } from "./image-named.ts";
-import { areTexts, textLeaves } from "./text.ts";
 
 export type DiffOptions = Partial<Bounds>;
 
@@ -167,12 +165,12 @@ async function inFormat(
   depth: number,
 ): Promise<Difference> {
   if (depth >= comparison.bounds.maxDepth) {
-    return flat(comparison, a, b, path, `not looked into: over ${comparison.bounds.maxDepth} containers deep`);
+    return await flat(comparison, a, b, path, `not looked into: over ${comparison.bounds.maxDepth} containers deep`);
   }
   let note: string | undefined;
   const across = await acrossFormats(comparison, a, b, path, depth);
   if (across !== undefined) return across;
-  for (const format of formatsOf(a, b)) {
+  for await (const format of formatsOf(a, b)) {
     const before = { leaves: comparison.leaves, incomplete: comparison.incomplete.length };
     try {
       const found = await format.compare(comparison, a, b, path, depth);
@@ -185,7 +183,7 @@ async function inFormat(
       if (!format.guess) note ??= `not looked into as ${format.name}: ${messageOf(error)}`;
     }
   }
-  return flat(comparison, a, b, path, note);
+  return await flat(comparison, a, b, path, note);
 }
 
 async function acrossFormats(
@@ -224,9 +222,10 @@ async function gzipCompare(...args: Parameters<Comparer["compare"]>): Promise<Di
   return await diffGzip(...args);
 }
 
-function* formatsOf(a: ByteSource, b: ByteSource): Generator<Comparer> {
+async function* formatsOf(a: ByteSource, b: ByteSource): AsyncGenerator<Comparer> {
   const [startA, startB] = [startOf(a), startOf(b)];
   if (looksLikeGzip(startA) && looksLikeGzip(startB)) yield { name: "gzip", guess: false, compare: gzipCompare };
+  const { FORMATS } = await import("./formats.ts");
   for (const { name, looksLike, load, guess = false } of FORMATS) {
     if (!looksLike(startA, a.name, a) || !looksLike(startB, b.name, b)) continue;
     yield {
@@ -253,6 +252,7 @@ async function gunzipped(source: ByteSource, sink: Sink, limits: InflationLimits
 async function wrappedIn(source: ByteSource): Promise<Wrapped | undefined> {
   const start = startOf(source);
   if (looksLikeGzip(start)) return { format: "gzip", source, run: (sink, limits) => gunzipped(source, sink, limits) };
+  const { FORMATS } = await import("./formats.ts");
   const format = FORMATS.find(({ wraps, looksLike }) => wraps === true && looksLike(start, source.name, source));
   if (format === undefined) return undefined;
   const parse = await format.load();
@@ -263,7 +263,14 @@ async function wrappedIn(source: ByteSource): Promise<Wrapped | undefined> {
 }
 
 /** Text line by line, everything else byte by byte. */
-function flat(comparison: Comparison, a: ByteSource, b: ByteSource, path: string[], note?: string): Difference {
+async function flat(
+  comparison: Comparison,
+  a: ByteSource,
+  b: ByteSource,
+  path: string[],
+  note?: string,
+): Promise<Difference> {
+  const { areTexts, textLeaves } = await import("./text.ts");
   const format = areTexts(comparison, a, b) ? "text" : "bytes";
   const leaves = format === "text" ? textLeaves(comparison, a, b, path) : byteLeaves(comparison, a, b, path);
   // Two contents that are known to differ must not come out as equal, whatever a comparison of lines says.

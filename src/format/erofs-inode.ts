@@ -16,7 +16,6 @@ import type { Piece } from "./scattered.ts";
  */
 export const FLAT = 0;
 export const FULL_MAP = 1;
-export const INLINE = 2;
 export const COMPACT_MAP = 3;
 export const CHUNKS = 4;
 const LAYOUTS: readonly string[] = [

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { systemClock } from "../../clock.ts";
 import { type Compared, compare } from "../../diff/diff.ts";
-import { kindRule, pathRule, profileRules, type Rule, withoutExcluded } from "../../diff/exclusion.ts";
-import { differenceText } from "../../diff/json.ts";
+import type { Rule } from "../../diff/exclusion.ts";
 import {
   certificateOf,
   certificateWords,
@@ -11,9 +10,7 @@ import {
   type Reading,
   verdictOf,
 } from "../../diff/reading.ts";
-import { renderText, sayings } from "../../diff/render.ts";
 import { BitforbitError, type ExitCode, messageOf } from "../../errors.ts";
-import { parsePlatform } from "../../oci/platform.ts";
 import { type Options, texts } from "../program.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -29,7 +26,10 @@ export async function diff(args: readonly string[], options: Options, terminal: 
   const maxLines = linesOf(options, terminal);
   const rules = await rulesOf(options);
   const prove = options["prove"] === true;
-  const platform = typeof options["platform"] === "string" ? parsePlatform(options["platform"]) : undefined;
+  const platform =
+    typeof options["platform"] === "string"
+      ? (await import("../../oci/platform.ts")).parsePlatform(options["platform"])
+      : undefined;
   const html = typeof options["html"] === "string" ? options["html"] : undefined;
   const reading = await withPaths([a, b], options, async (pathA, pathB) => {
     const found = await compare(pathA, pathB, { ...until(options["timeout"]), prove, images: { platform } });
@@ -37,7 +37,7 @@ export async function diff(args: readonly string[], options: Options, terminal: 
       inputOf(a, pathA, prove || html !== undefined),
       inputOf(b, pathB, prove || html !== undefined),
     ]);
-    return readingOf(found, rules, left, right);
+    return await readingOf(found, rules, left, right);
   });
   if (html !== undefined) await writeReport(html, reading, terminal);
   await say(reading, format, maxLines, terminal);
@@ -55,8 +55,11 @@ function until(seconds: unknown): { expired?: () => boolean; timeLeft?: () => nu
   return { expired: () => systemClock.elapsed() > end, timeLeft: () => end - systemClock.elapsed() };
 }
 
-function readingOf(found: Compared, rules: readonly Rule[], a: Input, b: Input): Reading {
-  const { difference, excluded } = withoutExcluded(found.difference, rules);
+async function readingOf(found: Compared, rules: readonly Rule[], a: Input, b: Input): Promise<Reading> {
+  const { difference, excluded } =
+    rules.length === 0
+      ? { difference: found.difference, excluded: [] }
+      : (await import("../../diff/exclusion.ts")).withoutExcluded(found.difference, rules);
   const incomplete = incompleteIn(found.difference, found.incomplete);
   const certificate =
     found.proof === undefined ? {} : { certificate: certificateOf(found.proof, found.incomplete, a, b) };
@@ -95,7 +98,10 @@ async function inputOf(name: string, path: string, digested: boolean): Promise<I
 
 async function say(reading: Reading, format: string, maxLines: number, terminal: Terminal): Promise<void> {
   const { difference } = reading;
-  if (format === "json") return terminal.pieces(differenceText(difference, reading));
+  if (format === "json") {
+    const { differenceText } = await import("../../diff/json.ts");
+    return terminal.pieces(differenceText(difference, reading));
+  }
   if (format === "line" || format === "markdown") {
     const { summaryLine, summaryMarkdown } = await import("../../diff/summary-line.ts");
     terminal.line(format === "line" ? summaryLine(reading) : summaryMarkdown(reading).trimEnd());
@@ -104,9 +110,13 @@ async function say(reading: Reading, format: string, maxLines: number, terminal:
   if (difference === undefined) {
     const page = { width: terminal.width, paint: (_style: unknown, text: string) => text };
     terminal.line(terminal.good(verdictOf(reading) === "identical" ? "identical" : "equal but for what was excluded"));
-    for (const line of sayings(page, reading)) terminal.line(line);
+    if (reading.excluded.length > 0 || reading.incomplete.length > 0 || reading.certificate !== undefined) {
+      const { sayings } = await import("../../diff/render.ts");
+      for (const line of sayings(page, reading)) terminal.line(line);
+    }
     return;
   }
+  const { renderText } = await import("../../diff/render.ts");
   const lines = renderText(difference, { width: terminal.width, color: terminal.colour, maxTotal: maxLines, reading });
   for (const line of lines) terminal.line(line);
   if (reading.certificate !== undefined) terminal.say(certificateWords(reading.certificate));
@@ -130,6 +140,8 @@ function linesOf(options: Options, terminal: Terminal): number {
 }
 
 async function rulesOf(options: Options): Promise<Rule[]> {
+  if (["exclude", "excludeKind", "profile"].every((name) => texts(options, name).length === 0)) return [];
+  const { kindRule, pathRule, profileRules } = await import("../../diff/exclusion.ts");
   const rules = [...texts(options, "exclude").map(pathRule), ...texts(options, "excludeKind").map(kindRule)];
   for (const file of texts(options, "profile")) {
     const { parseToml } = await import("../../format/toml.ts");
