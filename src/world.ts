@@ -52,6 +52,22 @@ export interface World {
   aslr: boolean;
   /** Set in the build's environment besides what the sandbox itself sets. */
   environment: Readonly<Record<string, string>>;
+  /** `2.6`: uname(2) tells an old release, by personality(2); otherwise the machine's own. */
+  kernel?: "2.6";
+  /** The number of the sandbox's processes begins here; otherwise at 1. */
+  firstPid?: number;
+  /** Seeds getrandom(2), /dev/urandom and AT_RANDOM, a stream of its own for each process; otherwise they are the kernel's. */
+  random?: number;
+  /** Seeds short delays before programs start, so that what runs side by side meets in another order; otherwise none. */
+  schedule?: number;
+  /** Bytes of memory that /proc/meminfo shows; otherwise the machine's. */
+  memoryShown?: number;
+  /** Where the build path lies: `memory`, a tmpfs; otherwise where the caller's scratch is. */
+  fileSystem?: "memory";
+  /** The wall clock stands still at this epoch second, and file times made during the build show it; `clockOffset` is added. */
+  clockHeld?: number;
+  /** `repository`: a git repository of one commit lies at the build path; otherwise none. */
+  vcs?: "repository";
 }
 
 /** Something that this machine could not do, in one line, with what to do about it. */

@@ -13,4 +13,30 @@ export interface Cause {
   evidence: { a: string; b: string };
   confidence: "certain" | "likely" | "possible";
   remedy: string;
+  /**
+   * How it is known: a world's value stands there, a metadata field says it, builds
+   * that differ in it alone differ there, or it holds the digest of what differs.
+   */
+  basis?: "watermark" | "field" | "experiment" | "digest";
+  /** Further variations without which it does not differ. */
+  with?: CauseName[];
+  /** Of a consequence: the artifact and leaf that it follows from. */
+  from?: string[];
+  /** Who wrote the bytes. */
+  command?: Writer;
+  /** Of what is unknown: what was tried, in words. */
+  tried?: string[];
+}
+
+/** The command that first wrote the bytes of a leaf. */
+export interface Writer {
+  argv: string[];
+  /** Working directory, relative to the build path where it lies below. */
+  directory: string;
+  /** The file that it wrote them into, relative to the build path where it lies below. */
+  file: string;
+  /** The commands above it, from the recipe's own down, each as it would be typed, shortened. */
+  parents: string[];
+  /** Where the build script asks for it: a file of the source, a line counted from 1, its text. */
+  script?: { path: string; line: number; text: string };
 }

@@ -1,3 +1,4 @@
+import type { Cause, Writer } from "../explain/cause.ts";
 import { differenceJson } from "../diff/json.ts";
 import { rfc3339 } from "../clock.ts";
 import type { JsonObject } from "../json.ts";
@@ -40,11 +41,7 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
     notCanonical: verdict.notCanonical,
     ...(verdict.read === undefined ? {} : { read: readDocument(verdict.read) }),
     outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
-    causes: verdict.causes.map(({ offset, ...cause }) => ({
-      ...cause,
-      evidence: { ...cause.evidence },
-      ...(offset === undefined ? {} : { offset }),
-    })),
+    causes: verdict.causes.map(causeDocument),
     ...(verdict.difference === undefined ? {} : { difference: differenceJson(verdict.difference) }),
   };
 }
@@ -78,4 +75,17 @@ export function worldDifferences(a: World, b: World): string[] {
     const difference = variation.describe(a, b);
     return difference === "" ? [] : [`${variation.name}: ${difference}`];
   });
+}
+
+export function causeDocument({ offset, evidence, command, ...cause }: Cause): JsonObject {
+  return {
+    ...cause,
+    evidence: { ...evidence },
+    ...(offset === undefined ? {} : { offset }),
+    ...(command === undefined ? {} : { command: writerDocument(command) }),
+  };
+}
+
+function writerDocument({ script, ...writer }: Writer): JsonObject {
+  return { ...writer, ...(script === undefined ? {} : { script: { ...script } }) };
 }

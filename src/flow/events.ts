@@ -1,3 +1,4 @@
+import { causeDocument } from "./document.ts";
 import type { JsonObject } from "../json.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import { environmentWords } from "../lock/environment.ts";
@@ -53,11 +54,10 @@ function verdictData(prepared: Prepared, verdict: Verdict, canonical: boolean): 
     recipe: prepared.recipeDigest,
     environment: environmentWords(prepared.lock.environment),
     outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
-    causes: verdict.causes.slice(0, MOST_CAUSES).map(({ offset, ...cause }) => ({
-      ...cause,
-      evidence: { a: cause.evidence.a.slice(0, MOST_EVIDENCE), b: cause.evidence.b.slice(0, MOST_EVIDENCE) },
-      ...(offset === undefined ? {} : { offset }),
-    })),
+    causes: verdict.causes.slice(0, MOST_CAUSES).map((cause) => {
+      const { a, b } = cause.evidence;
+      return causeDocument({ ...cause, evidence: { a: a.slice(0, MOST_EVIDENCE), b: b.slice(0, MOST_EVIDENCE) } });
+    }),
     lacks: verdict.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes })),
     caveats: [...verdict.caveats],
   };

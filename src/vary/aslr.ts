@@ -5,6 +5,7 @@ import { against, type Variation } from "./variation.ts";
 export const aslr: Variation = {
   name: "aslr",
   describe: (a, b) => against("address space randomisation", a.aslr ? "on" : "off", b.aslr ? "on" : "off"),
+  take: (world, { aslr }) => ({ ...world, aslr }),
   watermarks: () => [
     patternWatermark(
       "aslr",

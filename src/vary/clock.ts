@@ -5,6 +5,7 @@ import { against, type Variation } from "./variation.ts";
 export const clock: Variation = {
   name: "clock",
   describe: (a, b) => against("clock", shift(a.clockOffset), shift(b.clockOffset)),
+  take: (world, { clockOffset }) => ({ ...world, clockOffset }),
   watermarks: (world, times) => instantWatermarks("clock", "build time", shownSpan(world, times), world),
   remedy:
     "take the time from SOURCE_DATE_EPOCH instead of the clock, or leave it out; for C: no __DATE__, __TIME__, __TIMESTAMP__ (-Werror=date-time finds them)",

@@ -6,6 +6,7 @@ const count = (cpus: number | undefined): string => (cpus === undefined ? "all" 
 export const cpuCount: Variation = {
   name: "cpu-count",
   describe: (a, b) => against("CPUs", count(a.cpus), count(b.cpus)),
+  take: (world, { cpus }) => ({ ...world, cpus }),
   watermarks: () => [],
   remedy:
     "partition work by content and not by the number of CPUs, and collect results in a fixed order; if need be, run that step with -j1",

@@ -5,6 +5,7 @@ import { against, type Variation } from "./variation.ts";
 export const hostname: Variation = {
   name: "hostname",
   describe: (a, b) => against("host name", a.hostname, b.hostname),
+  take: (world, { hostname }) => ({ ...world, hostname }),
   watermarks: (world) => textWatermarks("hostname", "host name", world.hostname),
   remedy:
     "leave the host name out (no hostname, uname -n or gethostname in what is generated), or write a fixed one when SOURCE_DATE_EPOCH is set",

@@ -15,6 +15,7 @@ const WORDS: Readonly<Record<string, RegExp>> = {
 export const locale: Variation = {
   name: "locale",
   describe: (a, b) => against("locale", a.locale, b.locale),
+  take: (world, { locale }) => ({ ...world, locale }),
   watermarks: (world) => {
     const words = WORDS[world.locale];
     if (words === undefined) return [];

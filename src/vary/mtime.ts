@@ -8,6 +8,7 @@ import { against, type Variation } from "./variation.ts";
 export const mtime: Variation = {
   name: "mtime",
   describe: (a, b) => against("start", `after ${a.startDelay} ms`, `after ${b.startDelay} ms`),
+  take: (world, { startDelay }) => ({ ...world, startDelay }),
   watermarks: (world, times) => instantWatermarks("mtime", "file time", realSpan(times), world),
   remedy:
     "clamp file times to SOURCE_DATE_EPOCH when packing (tar --mtime=@$SOURCE_DATE_EPOCH --clamp-mtime, zip -X after touch), and do not compile files' times in",

@@ -5,6 +5,7 @@ import { against, type Variation } from "./variation.ts";
 export const path: Variation = {
   name: "path",
   describe: (a, b) => against("build path", a.buildPath, b.buildPath),
+  take: (world, { buildPath }) => ({ ...world, buildPath }),
   watermarks: (world) => textWatermarks("path", "build path", world.buildPath),
   remedy:
     "map the build path away: C/C++ -ffile-prefix-map=$PWD=. , Go -trimpath, Rust --remap-path-prefix, or write relative paths",

@@ -4,6 +4,7 @@ import { against, type Variation } from "./variation.ts";
 export const readdirOrder: Variation = {
   name: "readdir-order",
   describe: (a, b) => against("directory order", a.directoryOrder, b.directoryOrder),
+  take: (world, { directoryOrder }) => ({ ...world, directoryOrder }),
   watermarks: () => [],
   remedy:
     "sort what is read from a directory: tar --sort=name, sorted(glob(…)), $(sort $(wildcard …)), find | LC_ALL=C sort",

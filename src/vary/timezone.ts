@@ -6,6 +6,7 @@ import { offsetMinutes } from "./zone.ts";
 export const timezone: Variation = {
   name: "timezone",
   describe: (a, b) => against("time zone", a.timezone, b.timezone),
+  take: (world, { timezone }) => ({ ...world, timezone }),
   watermarks: (world) => {
     if (world.timezone === "UTC") return [];
     const minutes = offsetMinutes(world.timezone);

@@ -7,6 +7,7 @@ const octal = (mode: number): string => mode.toString(8).padStart(4, "0");
 export const umask: Variation = {
   name: "umask",
   describe: (a, b) => against("umask", octal(a.umask), octal(b.umask)),
+  take: (world, { umask }) => ({ ...world, umask }),
   watermarks: (world) => {
     const modes = [0o666, 0o777].map((mode) => (mode & ~world.umask).toString(8));
     const pattern = new RegExp(`(?<![0-7])0*(?:10|4)?0?(?:${modes.join("|")})(?![0-7])`, "g");

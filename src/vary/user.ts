@@ -6,6 +6,7 @@ import { against, type Match, type Variation, type Watermark } from "./variation
 export const user: Variation = {
   name: "user",
   describe: (a, b) => against("user", who(a), who(b)),
+  take: (world, { user }) => ({ ...world, user }),
   watermarks: (world) => {
     const { name, group, fullName, home, uid, gid } = world.user;
     return [

@@ -33,6 +33,12 @@ export interface Variation {
   name: CauseName;
   /** "umask 0022 against 0002"; empty when the two worlds agree. */
   describe(a: World, b: World): string;
+  /** `world` with what this varies taken from `other`: the two then agree in it. */
+  take(world: World, other: World): World;
+  /** `world` with what this varies held still, where a canonical world leaves it to the machine. */
+  hold?(world: World): World;
+  /** Not part of the adversarial world unless it is asked for by name. */
+  optional?: true;
   /** What to look for in what was built in `world`. */
   watermarks(world: World, times: BuildTimes): Watermark[];
   /** What to change in the project, in one or two lines. */

@@ -1,4 +1,4 @@
-import type { World } from "../world.ts";
+import type { CauseName, World } from "../world.ts";
 import { aslr } from "./aslr.ts";
 import { clock } from "./clock.ts";
 import { cpuCount } from "./cpu-count.ts";
@@ -109,4 +109,16 @@ export function adversarialWorld(project: string, cpus = 1): World {
  */
 export function worldPair(project: string): [canonical: World, adversarial: World] {
   return [{ ...canonicalWorld(project), startDelay: MTIME_DELAY }, adversarialWorld(project)];
+}
+
+/** `world` with the values of `other` in the named ways; `name` is the new world's. */
+export function mixed(world: World, other: World, names: readonly CauseName[], name: string): World {
+  return variations
+    .filter((variation) => names.includes(variation.name))
+    .reduce((mix, variation) => variation.take(mix, other), { ...world, name });
+}
+
+/** `world` with everything held still that it leaves to the machine: two builds in it differ by noise alone. */
+export function held(world: World): World {
+  return variations.reduce((still, variation) => variation.hold?.(still) ?? still, world);
 }
