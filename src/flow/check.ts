@@ -12,7 +12,7 @@ import { byteOrder } from "../order.ts";
 import type { Unanswered } from "../record/replayer.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import type { Reads } from "../sandbox/reads.ts";
-import { canonicalWorld, variations, worldPair } from "../vary/worlds.ts";
+import { canonicalWorld, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
 import { replayed } from "./proxied.ts";
@@ -92,7 +92,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     covered:
       adversarial === undefined
         ? []
-        : variations.map(({ name: cause }) => cause).filter((cause) => !uncovered.has(cause)),
+        : variedBetween(canonical.world, adversarial.world).filter((cause) => !uncovered.has(cause)),
     lacks,
     caveats: [...notPinned, ...(options.once === true ? [] : [CLOCK_REACH])],
     read,
