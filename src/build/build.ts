@@ -7,10 +7,12 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { runSandboxed, type SandboxResult, type SandboxSpec } from "../sandbox/sandbox.ts";
+import { makeRepository } from "../source/repository.ts";
 import type { Source } from "../source/source.ts";
 import { copyTree } from "../tree.ts";
 import type { Lack, World } from "../world.ts";
 import { collectOutputs, type Output } from "./outputs.ts";
+import { type Place, placeFor } from "./place.ts";
 import { type LockedRoot, toolsFor } from "./tools.ts";
 
 export interface BuildRequest {
@@ -58,13 +60,30 @@ export interface Built {
  * an exception: in another world it may succeed.
  */
 export async function build(request: BuildRequest): Promise<Built> {
-  const { recipe, world, scratch } = request;
+  const place = await placeFor(request.world, request.host, request.scratch, request.recipe.limits);
+  try {
+    return await buildAt(place, request);
+  } finally {
+    await place.leave();
+  }
+}
+
+const NO_REPOSITORY: Lack = {
+  what: "no repository can be made at the build path: git is not installed, or the source brings a .git",
+  remedy: "apt-get install git, or leave .git out of the source",
+  causes: ["vcs"],
+};
+
+async function buildAt({ tree, lacks }: Place, request: BuildRequest): Promise<Built> {
+  const { recipe, scratch } = request;
   const clock = request.clock ?? systemClock;
-  const tree = join(scratch, "tree");
   const outputs = join(scratch, "outputs");
   const log = join(scratch, "build.log");
   await mkdir(outputs, { recursive: true });
   copyTree(request.staged, tree);
+  const commit = request.world.vcs === undefined ? undefined : await makeRepository(tree);
+  if (request.world.vcs !== undefined && commit === undefined) lacks.push(NO_REPOSITORY);
+  const world = { ...request.world, ...(commit === undefined ? {} : { commit }) };
   const mounts = [{ from: tree, to: world.buildPath, writable: true }];
   if (request.deps !== undefined) {
     const deps = join(scratch, "deps");
@@ -109,7 +128,7 @@ export async function build(request: BuildRequest): Promise<Built> {
     times: { start: started, end: clock.now() },
     milliseconds: ran.milliseconds,
     peakMemory: ran.peakMemory,
-    lacks: ran.lacks,
+    lacks: [...ran.lacks, ...lacks],
     log,
   };
   if (ran.outcome !== "exited" || ran.exitCode !== 0) {

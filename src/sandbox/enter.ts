@@ -16,6 +16,7 @@ import { DIRECTORY_ORDER } from "./directory-order.ts";
  *     order sorted|reversed UID  of all directories, by a process of ours with that uid (0: our own)
  *     mirror yes|no MANY FROM TO disorderfs, reversed or not, until LIFELINE closes
  *     umask OCTAL  limit WHAT N  oom N  cpus 0,1  noaslr  uname26  uid N
+ *     busy                       a process of ours works on each CPU that is left to us, until we end
  */
 export const ENTER_SOURCE: string = `#define _GNU_SOURCE
 #include <errno.h>
@@ -118,6 +119,20 @@ static void become(const char *number) {
       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("cannot become", number);
 }
 
+static void keep_busy(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) fail("cannot count", "CPUs");
+  for (int left = CPU_COUNT(&set), parent = getpid(); left > 0; left--) {
+    pid_t worker = fork();
+    if (worker < 0) fail("cannot fork to be", "busy");
+    if (worker != 0) continue;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(0);
+    syscall(SYS_close_range, 0, ~0u, 0);
+    for (volatile unsigned long turns = 0;; turns++);
+  }
+}
+
 int main(int count, char **at) {
   for (at++; *at != 0 && strcmp(*at, "--") != 0; at++) {
     const char *step = *at;
@@ -135,6 +150,7 @@ int main(int count, char **at) {
     else if (!strcmp(step, "noaslr")) take_on(ADDR_NO_RANDOMIZE, step);
     else if (!strcmp(step, "uname26")) take_on(UNAME26, step);
     else if (!strcmp(step, "uid")) become(*++at);
+    else if (!strcmp(step, "busy")) keep_busy();
     else errno = EINVAL, fail("no such step:", step);
   }
   if (*at == 0 || at[1] == 0) errno = EINVAL, fail("nothing to", "become");

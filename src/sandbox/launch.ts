@@ -80,6 +80,8 @@ interface Steps {
   oldKernel: boolean;
   /** The kernel user to become for good. */
   uid: number | undefined;
+  /** Processes of ours work beside the build. */
+  busy: boolean;
 }
 
 /** The limits that a process can be given, behind the polling, which says what happened. */
@@ -162,6 +164,7 @@ export function launch(plan: LaunchPlan): Launch {
     aslrOff: !world.aslr && host.aslrOff,
     oldKernel: world.kernel === "2.6",
     uid: plan.uid,
+    busy: world.load === "busy",
   };
   const sandbox = [
     "bwrap",
@@ -201,6 +204,7 @@ function enterArguments(steps: Steps): string[] {
     ...(steps.aslrOff ? ["noaslr"] : []),
     ...(steps.oldKernel ? ["uname26"] : []),
     ...(steps.uid === undefined ? [] : ["uid", String(steps.uid)]),
+    ...(steps.busy ? ["busy"] : []),
   ];
 }
 

@@ -161,6 +161,9 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
     });
   }
   if (world.firstPid !== undefined && host.firstPid === undefined) lacks.push(NOT_NUMBERED);
+  if (world.load !== undefined && host.enter === undefined) {
+    lacks.push({ what: "nothing of ours can work beside the build", remedy: "install a C compiler", causes: ["load"] });
+  }
   if (world.environment["GLIBC_TUNABLES"] !== undefined && process.arch !== "x64") {
     lacks.push({
       what: `the processor's features cannot be hidden on ${process.arch}`,
