@@ -42,11 +42,12 @@ const BINARIES = [
   "/usr/share/perl/5.36/unicore/Name.pl",
 ];
 
+/** Four bytes of a program may be a number of any kind, rarely. */
+const chance = (label: string): boolean => /integer|milliseconds|DOS time/.test(label);
+
 test("programs, libraries and texts of the system hold no telling match", (t) => {
   const present = BINARIES.filter((path) => existsSync(path));
   assert.ok(present.length >= 3, "there are programs to look at");
-  // Addresses, the kernel's own release and binary times do stand in programs, rarely, and by chance or right.
-  const chance = (label: string): boolean => /integer|milliseconds|DOS time/.test(label);
   for (const path of present) {
     const bytes = readFileSync(path).subarray(0, 1 << 19);
     const found = telling(bytes).filter(({ label }) => !chance(label));
