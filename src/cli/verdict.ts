@@ -80,6 +80,11 @@ function worldLine(terminal: Terminal, run: WorldRun): string {
     ...(world.cpus === undefined ? [] : [`${world.cpus} CPU`]),
     ...(world.clockOffset === 0 ? [] : [`+${Math.floor(world.clockOffset / 86_400)} days`]),
     `${world.directoryOrder} directories`,
+    ...(world.kernel === undefined ? [] : [`kernel ${world.kernel}`]),
+    ...(world.firstPid === undefined ? [] : [`processes from ${world.firstPid}`]),
+    ...(world.fileSystem === undefined ? [] : ["tmpfs"]),
+    ...(world.vcs === undefined ? [] : ["a git repository"]),
+    ...(world.load === undefined ? [] : ["a busy machine"]),
   ].join(" · ");
   return `${sign} in ${duration(run.milliseconds)}\n${terminal.dim(`  ${about}`)}`;
 }

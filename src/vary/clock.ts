@@ -8,7 +8,7 @@ export const clock: Variation = {
   shows:
     "The build's moment: seconds, milliseconds, micro- and nanoseconds, decimal, hexadecimal, octal, integers of either byte order; RFC 3339, RFC 2822, ctime, `__DATE__`, DOS time and other dates, in UTC and in the world's zone.",
   beyond:
-    "Commits of today: a date that a tool took from `SOURCE_DATE_EPOCH` may be told as a possible `clock`, since it is the day of the build too.",
+    "Static programs and Go, which do not ask the C library. Commits of today: a date that a tool took from `SOURCE_DATE_EPOCH` may be told as a possible `clock`, since it is the day of the build too.",
   describe: (a, b) => against("clock", shift(a.clockOffset), shift(b.clockOffset)),
   take: (world, { clockOffset }) => ({ ...world, clockOffset }),
   watermarks: (world, times) => instantWatermarks("clock", "build time", shownSpan(world, times), world),
