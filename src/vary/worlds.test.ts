@@ -151,6 +151,34 @@ test("without ordered directories, a shifted clock, locales and control groups t
   assert.equal(readFileSync(join(own, "bare.log"), "utf8"), `${world.buildPath}\n${world.hostname}\n`);
 });
 
+test("without our own program the kernel's release is varied as well, and a lack says what is not", async () => {
+  const full = await probeHost();
+  const world = { ...adversarialWorld("thing"), startDelay: 0, load: "busy" as const };
+  const inWorld = async (name: string, host: typeof full) => {
+    const folder = join(own, name);
+    mkdirSync(folder);
+    const limits = { timeoutSeconds: 30, memoryBytes: 1 << 29, processes: 200, diskBytes: 1 << 26, logBytes: 1 << 20 };
+    const mounts = [{ from: folder, to: world.buildPath, writable: true }];
+    const [environment, network, directory, log] = [{}, "none" as const, world.buildPath, join(own, `${name}.log`)];
+    const command = ["sh", "-c", "uname -r; echo $$"];
+    const { lacks } = await runSandboxed(
+      { world, command, directory, mounts, environment, network, limits, log },
+      host,
+    );
+    const causes = new Set(lacks.flatMap((lack) => lack.causes));
+    const [told, number] = readFileSync(log, "utf8").split("\n");
+    return { told, number: Number(number), causes };
+  };
+  const old = releaseIn(world, release());
+  const bare = await inWorld("no-enter", { ...full, enter: undefined, ordering: undefined, firstPid: undefined });
+  assert.equal(bare.told, old);
+  assert.ok(bare.number < 100 && bare.causes.has("pid") && bare.causes.has("load"));
+  // A machine that does not let the number be written.
+  const refused = await inWorld("refused", { ...full, firstPid: "/bin/false" });
+  assert.equal(refused.told, old);
+  assert.ok(refused.number < 100 && refused.causes.has("pid"));
+});
+
 test("memory that a program did not write bears the world's bytes, fresh or freed", async (t) => {
   const folder = join(own, "heap");
   mkdirSync(folder);
