@@ -1,5 +1,6 @@
 import { run } from "../child.ts";
 import { compiledOnce } from "./compiled.ts";
+import { CLOCK_WAITS } from "./clock-waits.ts";
 import { FILE_TIMES } from "./file-times.ts";
 
 /** Where the library reads by how many seconds it shifts the clock; also where libfaketime looks by itself. */
@@ -30,24 +31,22 @@ const COMPARING = (
  * clock, and allocates nothing. Needs no header, so that a compiler is enough.
  *
  * A held clock stands still at a second for every program that starts, so that
- * neither the machine's speed nor its load shows. It goes on by what the process
- * itself does, and by nothing else:
+ * neither the machine's speed nor its load shows. It goes on by what the program
+ * itself asks for, and by nothing else:
  *
- * - by its sleeps, as long as it asked for (to the next hundredth of a second, if it
- *   sleeps until a monotonic time); to a deadline of its own, once that has come;
- * - by time-outs of poll, select and the like that ran out, in whole steps of
- *   ten seconds of their sum: how long a single one takes is the machine's;
- * - after a hundred thousand readings, by a microsecond a reading, so that a program
- *   that waits by asking again and again goes on.
+ * - by its sleeps of a tenth of a second or more, for the whole process and by the
+ *   length asked for (to the next hundredth, if it sleeps until a monotonic time);
+ *   to a deadline of its own, once that has come;
+ * - by shorter sleeps and by time-outs that ran out (poll, select, monotonic
+ *   deadlines), for that thread and in whole steps of half a minute of their sum: how
+ *   many there are is the machine's, and runtimes make many in threads of their own;
+ * - after a hundred thousand readings by one thread, by a microsecond a reading: what
+ *   asks again and again until the time comes goes on.
  *
- * All of that follows from what the process asks for, so it is the same in every
- * run of a program of one thread. A loop of processes that each ask once (a
- * shell's `until [ $(date +%s) -gt … ]`) is not ended by that; the build's time
- * limit ends it. Monotonic clocks, and so all waiting, are real.
- *
- * Waits until an absolute time are moved to the real clock when that time can
- * only have come from ours: it then lies nearer to our wall clock than to the
- * monotonic one.
+ * So a program of one thread that does the same sees the same times. A loop of
+ * processes that each ask once (a shell's `until [ $(date +%s) -gt … ]`) is not
+ * ended by that: the build's time limit ends it. Monotonic clocks, and so all
+ * waiting, are real.
  *
  * Our own questions to the kernel bear a third argument that the kernel ignores:
  * whoever answers other programs' clock calls lets them pass by that.
@@ -143,16 +142,18 @@ static void configure(void) {
   __atomic_store_n(&known, 1, __ATOMIC_RELEASE);
 }
 
-static long readings, slept, waited;
+static long slept;
+static __thread long readings, waited;
+#define STEP (30 * SECOND)
 static struct { long set; struct timespec real, shown; } alarm_at;
 
 static long between(when from, when to) { return (to->s - from->s) * SECOND + (to->n - from->n); }
 static int reached(when now, when at) { return now->s > at->s || (now->s == at->s && now->n >= at->n); }
 
 static void look(struct timespec *to) {
-  long count = __atomic_load_n(&readings, __ATOMIC_RELAXED) - ${STEADY_READINGS};
+  long count = readings - ${STEADY_READINGS};
   long on = __atomic_load_n(&slept, __ATOMIC_RELAXED);
-  on += __atomic_load_n(&waited, __ATOMIC_RELAXED) / (10 * SECOND) * (10 * SECOND) + (count > 0 ? count * 1000 : 0);
+  on += waited / STEP * STEP + (count > 0 ? count * 1000 : 0);
   to->s = settings.held + on / SECOND;
   to->n = settings.compares ? SECOND - 1 : on % SECOND;
 }
@@ -163,8 +164,11 @@ static void goOnTo(when shown) {
   while (to > now && !__atomic_compare_exchange_n(&slept, &now, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
-static void goOnLater(long nanoseconds) { if (nanoseconds > 0) __atomic_add_fetch(&waited, nanoseconds, __ATOMIC_RELAXED); }
-static void goOnBy(long nanoseconds) { if (nanoseconds > 0) __atomic_add_fetch(&slept, nanoseconds, __ATOMIC_RELAXED); }
+static void goOnLater(long nanoseconds) { if (nanoseconds > 0) waited += nanoseconds; }
+static void goOnBy(long nanoseconds) {
+  if (nanoseconds < SECOND / 10) goOnLater(nanoseconds);
+  else __atomic_add_fetch(&slept, nanoseconds, __ATOMIC_RELAXED);
+}
 
 static void wall(struct timespec *to) {
   configure();
@@ -177,7 +181,7 @@ static void wall(struct timespec *to) {
     ask(0, to);
     if (reached(to, &alarm_at.real)) alarm_at.set = 0, goOnTo(&alarm_at.shown);
   }
-  __atomic_add_fetch(&readings, 1, __ATOMIC_RELAXED);
+  readings++;
   look(to);
 }
 
@@ -209,121 +213,22 @@ int timespec_get(struct timespec *to, int base) {
 }
 `;
 
-/** What waits: `until` is the deadline as the program has it, `on.real` as the kernel is to have it. */
-const WAITS = `
-struct wait { when until; struct timespec real, steady; };
-
-static long apart(long a, long b) { return a > b ? a - b : b - a; }
-
-static when begin(when until, struct wait *on) {
-  struct timespec shown;
-  long shift;
-  configure();
-  on->until = until;
-  if (until == 0 || until->s >= 1L << 40 || (!settings.holds && settings.offset <= 0)) return until;
-  ask(1, &on->steady);
-  if (settings.holds) look(&shown);
-  else ask(0, &shown), shown.s += settings.offset;
-  if (apart(until->s, on->steady.s) < apart(until->s, shown.s)) return until;
-  ask(0, &on->real);
-  shift = settings.holds ? between(&shown, until) : 0;
-  if (settings.holds) {
-    on->real.s += shift / SECOND;
-    on->real.n += shift % SECOND;
-    if (on->real.n >= SECOND) on->real.s++, on->real.n -= SECOND;
-    if (on->real.n < 0) on->real.s--, on->real.n += SECOND;
-    if (on->real.s < 0) on->real.s = on->real.n = 0;
-  } else on->real.s = until->s - settings.offset, on->real.n = until->n;
-  return &on->real;
-}
-
-static void end(when given, struct wait *on) {
-  struct timespec now;
-  if (!settings.holds || on->until == 0 || on->until->s >= 1L << 40) return;
-  ask(given == on->until ? 1 : 0, &now);
-  if (!reached(&now, given)) return;
-  if (given == on->until) goOnLater(between(&on->steady, given));
-  else goOnTo(on->until);
-}
-
-#define NEXT(name, result, ...) \\
-  static result (*next)(__VA_ARGS__); \\
-  if (next == 0) next = (result (*)(__VA_ARGS__))dlsym((void *)-1L, name)
-#define UNTIL(t, call) struct wait on; when at = begin(t, &on); int result = call; end(at, &on); return result
-
-int pthread_cond_timedwait(void *c, void *m, when t) { NEXT("pthread_cond_timedwait", int, void *, void *, when); UNTIL(t, next(c, m, at)); }
-int pthread_cond_clockwait(void *c, void *m, int k, when t) { NEXT("pthread_cond_clockwait", int, void *, void *, int, when); UNTIL(t, next(c, m, k, at)); }
-int pthread_mutex_timedlock(void *m, when t) { NEXT("pthread_mutex_timedlock", int, void *, when); UNTIL(t, next(m, at)); }
-int pthread_mutex_clocklock(void *m, int k, when t) { NEXT("pthread_mutex_clocklock", int, void *, int, when); UNTIL(t, next(m, k, at)); }
-int pthread_rwlock_timedrdlock(void *l, when t) { NEXT("pthread_rwlock_timedrdlock", int, void *, when); UNTIL(t, next(l, at)); }
-int pthread_rwlock_timedwrlock(void *l, when t) { NEXT("pthread_rwlock_timedwrlock", int, void *, when); UNTIL(t, next(l, at)); }
-int sem_timedwait(void *s, when t) { NEXT("sem_timedwait", int, void *, when); UNTIL(t, next(s, at)); }
-int sem_clockwait(void *s, int k, when t) { NEXT("sem_clockwait", int, void *, int, when); UNTIL(t, next(s, k, at)); }
-int pthread_timedjoin_np(long p, void **v, when t) { NEXT("pthread_timedjoin_np", int, long, void **, when); UNTIL(t, next(p, v, at)); }
-int cnd_timedwait(void *c, void *m, when t) { NEXT("cnd_timedwait", int, void *, void *, when); UNTIL(t, next(c, m, at)); }
-int mtx_timedlock(void *m, when t) { NEXT("mtx_timedlock", int, void *, when); UNTIL(t, next(m, at)); }
-
-struct alarm { struct timespec every, first; };
-static void set(struct alarm *moved) {
-  struct wait on;
-  struct timespec shown = moved->first;
-  if (begin(&shown, &on) != &on.real) return;
-  moved->first = on.real;
-  if (!settings.holds) return;
-  alarm_at.set = 0;
-  alarm_at.real = on.real;
-  alarm_at.shown = shown;
-  __atomic_store_n(&alarm_at.set, 1, __ATOMIC_RELEASE);
-}
-int timer_settime(void *x, int f, const struct alarm *a, struct alarm *o) { struct alarm moved = *a; NEXT("timer_settime", int, void *, int, const struct alarm *, struct alarm *); if (f & 1) set(&moved); return next(x, f, &moved, o); }
-int timerfd_settime(int x, int f, const struct alarm *a, struct alarm *o) { struct alarm moved = *a; NEXT("timerfd_settime", int, int, int, const struct alarm *, struct alarm *); if (f & 1) set(&moved); return next(x, f, &moved, o); }
-
-static int sleeping(int result, when asked, when left) {
-  static const struct timespec none;
-  configure();
-  if (settings.holds && asked != 0 && (result == 0 || left != 0)) goOnBy(between(result == 0 ? &none : left, asked));
-  return result;
-}
-int clock_nanosleep(int k, int f, when t, struct timespec *left) {
-  NEXT("clock_nanosleep", int, int, int, when, struct timespec *);
-  struct wait on;
-  when at;
-  int result;
-  if (!(f & 1)) return sleeping(next(k, f, t, left), t, left);
-  at = begin(t, &on);
-  result = next(k, f, at, left);
-  if (result != 0 || !settings.holds || t == 0) return result;
-  /* A sleep that the caller made out of "now" and a length: the length, but for the moments since. */
-  if (at == t) goOnBy((between(&on.steady, t) + SECOND / 100 - 1) / (SECOND / 100) * (SECOND / 100));
-  else goOnTo(t);
-  return result;
-}
-int nanosleep(when t, struct timespec *left) { NEXT("nanosleep", int, when, struct timespec *); return sleeping(next(t, left), t, left); }
-int thrd_sleep(when t, struct timespec *left) { NEXT("thrd_sleep", int, when, struct timespec *); return sleeping(next(t, left), t, left); }
-int usleep(unsigned u) { NEXT("usleep", int, unsigned); struct timespec t = { 0, u * 1000L }; return sleeping(next(u), &t, 0); }
-unsigned sleep(unsigned s) { NEXT("sleep", unsigned, unsigned); unsigned left = next(s); struct timespec t = { s - left, 0 }; sleeping(0, &t, 0); return left; }
-
-static int timedOut(int result, long nanoseconds) {
-  configure();
-  if (result == 0 && settings.holds) goOnLater(nanoseconds);
-  return result;
-}
-#define LONG(t) ((t) == 0 ? 0 : (t)->s * SECOND + (t)->n)
-int poll(void *f, unsigned long n, int ms) { NEXT("poll", int, void *, unsigned long, int); return timedOut(next(f, n, ms), ms * 1000000L); }
-int ppoll(void *f, unsigned long n, when t, const void *m) { NEXT("ppoll", int, void *, unsigned long, when, const void *); return timedOut(next(f, n, t, m), LONG(t)); }
-int select(int n, void *r, void *w, void *e, struct timeval *t) { NEXT("select", int, int, void *, void *, void *, struct timeval *); long asked = t == 0 ? 0 : t->s * SECOND + t->u * 1000; return timedOut(next(n, r, w, e, t), asked); }
-int pselect(int n, void *r, void *w, void *e, when t, const void *m) { NEXT("pselect", int, int, void *, void *, void *, when, const void *); return timedOut(next(n, r, w, e, t, m), LONG(t)); }
-int epoll_wait(int d, void *e, int n, int ms) { NEXT("epoll_wait", int, int, void *, int, int); return timedOut(next(d, e, n, ms), ms * 1000000L); }
-int epoll_pwait(int d, void *e, int n, int ms, const void *m) { NEXT("epoll_pwait", int, int, void *, int, int, const void *); return timedOut(next(d, e, n, ms, m), ms * 1000000L); }
-int epoll_pwait2(int d, void *e, int n, when t, const void *m) { NEXT("epoll_pwait2", int, int, void *, int, when, const void *); return timedOut(next(d, e, n, t, m), LONG(t)); }
-`;
-
 /** The compiled library, made once a machine; undefined where there is no C compiler. */
 export function clockShiftLibrary(cache: string): Promise<string | undefined> {
   return compiledOnce(cache, {
     name: "clock",
-    source: CLOCK + WAITS + FILE_TIMES,
-    options: ["-O2", "-shared", "-fPIC", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-Wl,-Bsymbolic", "-w"],
+    source: CLOCK + CLOCK_WAITS + FILE_TIMES,
+    options: [
+      "-O2",
+      "-shared",
+      "-fPIC",
+      "-fno-builtin",
+      "-fno-stack-protector",
+      "-ftls-model=initial-exec",
+      "-nostdlib",
+      "-Wl,-Bsymbolic",
+      "-w",
+    ],
     // A library that cannot be loaded would spoil every program's output.
     works: async (path) => {
       const tried = await run("date", ["+%s"], { env: { LD_PRELOAD: path }, timeoutMilliseconds: 5000 });
