@@ -118,6 +118,7 @@ test("the verdict's document tells of the worlds in lines, and of equal worlds n
     builds: 1,
     breaks: [],
     open: [],
+    agreement: undefined,
   });
   assert.deepEqual(document["worlds"], [
     {
