@@ -21,7 +21,9 @@ export function buildsFor(confidence: number, rarity: number): number {
 
 /** "99.9%" as 0.999. Throws `input` for what is no percentage between `least` and `most`. */
 export function parsePercentage(text: string, least: number, most: number): number {
-  const number = /^\d{1,3}(?:\.\d{1,6})?%?$/.test(text) ? Number(text.replace("%", "")) / 100 : Number.NaN;
+  const number = /^\d{1,3}(?:\.\d{1,6})?%?$/.test(text)
+    ? Number((Number(text.replace("%", "")) / 100).toFixed(9))
+    : Number.NaN;
   if (number >= least && number <= most) return number;
   throw new BitforbitError(
     "input",

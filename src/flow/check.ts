@@ -11,7 +11,7 @@ import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/con
 import { explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
-import { canonicalWorld, mixed, variations, worldPair } from "../vary/worlds.ts";
+import { canonicalWorld, mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
 import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./builds.ts";
@@ -108,7 +108,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     covered:
       adversarial === undefined
         ? []
-        : variations.map(({ name: cause }) => cause).filter((cause) => !uncovered.has(cause)),
+        : variedBetween(canonical.world, adversarial.world).filter((cause) => !uncovered.has(cause)),
     lacks,
     caveats: [...notPinned, ...(options.once === true ? [] : [CLOCK_REACH])],
     read,
