@@ -135,3 +135,24 @@ const unescaped = (text: string): string =>
     }),
     "latin1",
   ).toString("utf8");
+
+/** The same trace by a tracer that sees programs start but no forks: what a fork did, who forked did. */
+export function withoutForks({ processes, events, doubts }: Trace): Trace {
+  const kept: TracedProcess[] = [];
+  const now = new Map<number, number>();
+  for (const { id, parent, argv, directory } of processes) {
+    const above = parent === undefined ? undefined : now.get(parent);
+    // A fork has its parent's very list of words.
+    if (parent !== undefined && above !== undefined && processes[parent]?.argv === argv) {
+      now.set(id, above);
+      continue;
+    }
+    now.set(id, kept.length);
+    kept.push({ id: kept.length, parent: above, argv, directory });
+  }
+  return {
+    processes: kept,
+    events: events.map((event) => ({ ...event, process: now.get(event.process) ?? 0 })),
+    doubts,
+  };
+}

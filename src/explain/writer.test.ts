@@ -8,7 +8,7 @@ import { utf8 } from "../bytes.ts";
 import { treeFiles } from "./bearing.ts";
 import type { Writer } from "./cause.ts";
 import { scriptFiles } from "./script-files.ts";
-import { noStrace, traced } from "./strace-for-tests.ts";
+import { noStrace, traced, withoutForks } from "./strace-for-tests.ts";
 import { writerOf, type WriterQuestion } from "./writer.ts";
 
 const onPath = (program: string): boolean =>
@@ -41,7 +41,13 @@ async function built(
   const sources = await scriptFiles(folder);
   const trace = traced(argv, folder, join(scratch, "log"), env);
   const context = { buildPath: folder, sources, tree: treeFiles(folder) };
-  return { folder, ask: (question) => writerOf({ leaf: [], ...question }, trace, context) };
+  const forkless = withoutForks(trace);
+  const ask: Build["ask"] = (question) => {
+    const found = writerOf({ leaf: [], ...question }, trace, context);
+    assert.deepEqual(told(writerOf({ leaf: [], ...question }, forkless, context)), told(found), "without forks");
+    return found;
+  };
+  return { folder, ask };
 }
 
 /** What a test looks at: the command, the file, and the line of the script. */
