@@ -38,11 +38,11 @@ export const fixedRandom: Remedy = {
         ],
         javascript: [
           [
-            /(?<![\w.])(?:crypto\.)?randomUUID\(/,
+            /(?<![\w.])(?:crypto\.)?random[U]UID\(/,
             ({ path, start, quote }) => `${quote}${uuidOf(`${path}:${start}`)}${quote}`,
           ],
           [/(?<![\w.])Math\.random\(/, "0.5"],
-          [/(?<![\w.])(?:crypto\.)?randomBytes\(/, ({ inside }) => `Buffer.alloc(${inside})`],
+          [/(?<![\w.])(?:crypto\.)?random[B]ytes\(/, ({ inside }) => `Buffer.alloc(${inside})`],
           [/(?<![\w.])(?:crypto\.)?randomInt\(/, "0"],
         ],
         perl: [[/(?<![\w$@%&>{-])rand\(/, ({ inside }) => `(0.5 * (${inside === "" ? "1" : inside}))`]],
@@ -54,7 +54,7 @@ export const fixedRandom: Remedy = {
         ],
         java: [
           [
-            /(?<![\w.])(?:java\.util\.)?UUID\.randomUUID\(/,
+            /(?<![\w.])(?:java\.util\.)?UUID\.random[U]UID\(/,
             `java.util.UUID.nameUUIDFromBytes("${project.name}".getBytes())`,
           ],
           [/(?<![\w.])new\s+(?:java\.util\.)?(?:Random|SecureRandom)\(\)/, "new java.util.Random(0)"],

@@ -7,7 +7,7 @@ export const scriptOrder: Remedy = {
   name: "javascript-order",
   causes: ["readdir-order", "filesystem"],
   intrusion: "patch",
-  says: "JavaScript sorts what it reads from folders: readdirSync(…).sort()",
+  says: "JavaScript sorts what it reads from folders: ….sort()",
   propose: (project) =>
     codeEdits(
       project,
