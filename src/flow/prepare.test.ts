@@ -115,6 +115,9 @@ test("the verdict's document tells of the worlds in lines, and of equal worlds n
     read: undefined,
     notCanonical: [],
     caveats: [],
+    builds: 1,
+    breaks: [],
+    open: [],
   });
   assert.deepEqual(document["worlds"], [
     {

@@ -122,3 +122,16 @@ export function mixed(world: World, other: World, names: readonly CauseName[], n
 export function held(world: World): World {
   return variations.reduce((still, variation) => variation.hold?.(still) ?? still, world);
 }
+
+/** The seed that stands for other randomness than the held one. */
+const OTHER_RANDOM = 0x5eed0bad;
+
+/**
+ * The worlds of experiments: one in which everything is held still, and one that
+ * differs from it in every way; `mixed` lets single ways go. What a canonical
+ * world leaves to the machine, randomness above all, is then a way like any other.
+ */
+export function experimentWorlds(project: string): [still: World, other: World] {
+  const still = held({ ...canonicalWorld(project), name: "held" });
+  return [still, { ...adversarialWorld(project), random: OTHER_RANDOM }];
+}

@@ -4,6 +4,7 @@ import { verdictDocument } from "../../flow/document.ts";
 import { prepare, type Prepared } from "../../flow/prepare.ts";
 import { withScratch } from "../../flow/scratch.ts";
 import { probeHost } from "../../sandbox/host.ts";
+import { parseDuration } from "../../recipe/quantity.ts";
 import type { Options } from "../program.ts";
 import { homeFor, projectFolder } from "../project.ts";
 import { onInterrupt } from "../interrupt.ts";
@@ -26,12 +27,19 @@ export async function check(args: readonly string[], options: Options, terminal:
     home,
     { keep: options["keep"] === true, say: (line) => terminal.say(line) },
     async (scratch) => {
-      const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal);
+      const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal, explaining(options));
       showVerdict(terminal, verdict);
       terminal.document(verdictDocument(prepared, verdict));
       return EXIT_OF[verdict.outcome];
     },
   );
+}
+
+/** How far the causes of a difference are followed. */
+export function explaining(options: Options): { quick: boolean; budget?: number } {
+  const { budget } = options;
+  const quick = options["quick"] === true;
+  return typeof budget === "string" ? { quick, budget: parseDuration(budget) * 1000 } : { quick };
 }
 
 /** Prepares the project and builds it in both worlds, with progress. */
@@ -40,7 +48,7 @@ export async function buildTwice(
   home: Prepared["home"],
   scratch: string,
   terminal: Terminal,
-  options: { once?: boolean; accept?: (prepared: Prepared) => void } = {},
+  options: { once?: boolean; quick?: boolean; budget?: number; accept?: (prepared: Prepared) => void } = {},
 ): Promise<{ prepared: Prepared & { lockMade: boolean }; verdict: Verdict }> {
   return await onInterrupt(async (signal) => {
     const host = await probeHost();
@@ -58,6 +66,8 @@ export async function buildTwice(
       scratch,
       signal,
       once: options.once === true,
+      quick: options.quick === true,
+      ...(options.budget === undefined ? {} : { budget: options.budget }),
       onProgress: (world, line) => terminal.progress(`${world} · ${line}`),
     });
     terminal.progress(undefined);
