@@ -4,4 +4,4 @@ export const SHELL_EPOCH = "${SOURCE_DATE_EPOCH:-$(date +%s)}";
 const SCRIPT_CLOCK = "Date.now";
 
 /** In JavaScript, milliseconds. */
-export const SCRIPT_EPOCH = `(process.env.SOURCE_DATE_EPOCH ? Number(process.env.SOURCE_DATE_EPOCH) * 1000 : ${SCRIPT_CLOCK}())`;
+export const SCRIPT_EPOCH: string = `(process.env.SOURCE_DATE_EPOCH ? Number(process.env.SOURCE_DATE_EPOCH) * 1000 : ${SCRIPT_CLOCK}())`;
