@@ -115,6 +115,10 @@ test("the verdict's document tells of the worlds in lines, and of equal worlds n
     read: undefined,
     notCanonical: [],
     caveats: [],
+    builds: 1,
+    breaks: [],
+    open: [],
+    agreement: undefined,
   });
   assert.deepEqual(document["worlds"], [
     {

@@ -153,6 +153,13 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
       causes: ["readdir-order"],
     });
   }
+  if (world.clockHeld !== undefined && host.clockShift === undefined) {
+    lacks.push({
+      what: "the clock and file times cannot be held still",
+      remedy: "install a C compiler",
+      causes: ["clock", "mtime"],
+    });
+  }
   if (world.cpus !== undefined && world.cpus > host.cpus.length && host.cpus.length > 1) {
     lacks.push({
       what: `the world has ${world.cpus} CPUs and this machine ${host.cpus.length}`,

@@ -184,3 +184,13 @@ export function mixed(world: World, other: World, names: readonly CauseName[], n
 export function held(world: World): World {
   return variations.reduce((still, variation) => variation.hold?.(still) ?? still, world);
 }
+
+/**
+ * The worlds of experiments: one in which everything is held still, and one that
+ * differs from it in every way; `mixed` lets single ways go. What a canonical
+ * world leaves to the machine, randomness above all, is then a way like any other.
+ */
+export function experimentWorlds(project: string): [still: World, other: World] {
+  const still = held({ ...canonicalWorld(project), name: "held" });
+  return [still, experimentWorld(adversarialWorld(project))];
+}
