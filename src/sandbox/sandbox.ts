@@ -94,7 +94,7 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
  */
 export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Promise<SandboxResult> {
   checkSpec(spec);
-  const lacks = [...host.lacks, ...lacksOf(spec.world, host)];
+  const lacks = [...host.lacks, ...lacksOf(spec.world, host), ...environmentLacks(spec)];
   await delay(spec.world.startDelay, spec.signal);
   if (spec.signal?.aborted === true) {
     new BoundedLog(spec.log, 0).end();
@@ -144,6 +144,32 @@ const NOT_NUMBERED: Lack = {
   causes: ["pid"],
 };
 
+/** musl's dynamic linker, by which programs of another C library than GNU's are told: gnu's variables mean nothing there. */
+function isMusl(root: string): boolean {
+  const machine = { x64: "x86_64", arm64: "aarch64", riscv64: "riscv64", s390x: "s390x" }[process.arch as string];
+  return ["lib", "usr/lib"].some((folder) => existsSync(join(root, folder, `ld-musl-${machine ?? process.arch}.so.1`)));
+}
+
+function environmentLacks({ world, root = "/" }: SandboxSpec): Lack[] {
+  const { MALLOC_PERTURB_: fill, GLIBC_TUNABLES: tunables } = world.environment;
+  const lacks: Lack[] = [];
+  if ((fill !== undefined || tunables !== undefined) && isMusl(root)) {
+    lacks.push({
+      what: "the environment's C library neither fills memory nor hides processor features (musl)",
+      remedy: "check in an environment with the GNU C library as well",
+      causes: ["uninitialised", "cpu-model"],
+    });
+  }
+  if (tunables !== undefined && process.arch !== "x64") {
+    lacks.push({
+      what: `the processor's features cannot be hidden on ${process.arch}`,
+      remedy: "check on x86-64 as well",
+      causes: ["cpu-model"],
+    });
+  }
+  return lacks;
+}
+
 function lacksOf(world: World, host: HostAbilities): Lack[] {
   const lacks: Lack[] = [];
   if (host.ordering === "notifications" && host.enter === undefined) {
@@ -170,13 +196,6 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
   if (world.firstPid !== undefined && host.firstPid === undefined) lacks.push(NOT_NUMBERED);
   if (world.load !== undefined && host.enter === undefined) {
     lacks.push({ what: "nothing of ours can work beside the build", remedy: "install a C compiler", causes: ["load"] });
-  }
-  if (world.environment["GLIBC_TUNABLES"] !== undefined && process.arch !== "x64") {
-    lacks.push({
-      what: `the processor's features cannot be hidden on ${process.arch}`,
-      remedy: "check on x86-64 as well",
-      causes: ["cpu-model"],
-    });
   }
   return lacks;
 }
