@@ -144,10 +144,19 @@ const NOT_NUMBERED: Lack = {
   causes: ["pid"],
 };
 
-/** musl's dynamic linker, by which programs of another C library than GNU's are told: gnu's variables mean nothing there. */
+/** The dynamic linkers of musl and of the GNU C library. */
+const LINKERS: Readonly<Record<string, readonly [musl: string, gnu: string]>> = {
+  x64: ["lib/ld-musl-x86_64.so.1", "lib64/ld-linux-x86-64.so.2"],
+  arm64: ["lib/ld-musl-aarch64.so.1", "lib/ld-linux-aarch64.so.1"],
+  riscv64: ["lib/ld-musl-riscv64.so.1", "lib/ld-linux-riscv64-lp64d.so.1"],
+  s390x: ["lib/ld-musl-s390x.so.1", "lib/ld64.so.1"],
+};
+
+/** Whether the programs of a root use musl: variables of the GNU C library mean nothing there. */
 function isMusl(root: string): boolean {
-  const machine = { x64: "x86_64", arm64: "aarch64", riscv64: "riscv64", s390x: "s390x" }[process.arch as string];
-  return ["lib", "usr/lib"].some((folder) => existsSync(join(root, folder, `ld-musl-${machine ?? process.arch}.so.1`)));
+  const [musl, gnu] = LINKERS[process.arch] ?? [];
+  if (musl === undefined || gnu === undefined) return false;
+  return existsSync(join(root, musl)) && !existsSync(join(root, gnu));
 }
 
 function environmentLacks({ world, root = "/" }: SandboxSpec): Lack[] {
