@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -147,7 +148,8 @@ test("files are shown at their place, the world's clock is shifted, and a path w
 const about = (lacks: readonly Lack[]): string[] =>
   lacks.filter(({ what }) => what.includes("musl")).flatMap(({ causes }) => causes);
 
-test("a root with another C library says that its variables mean nothing there, where a world sets them", async () => {
+test("a root with another C library says that its variables mean nothing there, where a world sets them", async (t) => {
+  if (process.arch !== "x64") return t.skip("its linkers lie elsewhere");
   const root = await smallRoot("musl");
   const environment = { MALLOC_PERTURB_: "234", GLIBC_TUNABLES: "glibc.cpu.hwcaps=-AVX2" };
   const varied = { world: { ...world, environment } };
@@ -157,10 +159,9 @@ test("a root with another C library says that its variables mean nothing there, 
     writeFileSync(join(root, "lib", `ld-musl-${machine}.so.1`), "");
   }
   assert.deepEqual(about((await ranInside(root, "true", varied)).lacks), [], "it has both");
-  // Without its linker the shell does not start, which is no matter here.
-  for (const linker of ["lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1", "lib/ld64.so.1"]) {
-    rmSync(join(root, linker), { force: true });
-  }
+  // Seen from outside the GNU linker is gone; inside, the shell still finds it.
+  renameSync(join(root, "lib64"), join(root, "elsewhere"));
+  symlinkSync("/elsewhere", join(root, "lib64"));
   assert.deepEqual(about((await ranInside(root, "true")).lacks), []);
   assert.deepEqual(about((await ranInside(root, "true", varied)).lacks), ["uninitialised", "cpu-model"]);
 });
