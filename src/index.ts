@@ -6,7 +6,7 @@ export { parseLock } from "./lock/lock-toml.ts";
 export { diff } from "./diff/diff.ts";
 export { type Difference, type Leaf, leavesOf, summaryOf } from "./diff/difference.ts";
 export { differenceJson } from "./diff/json.ts";
-export { explain } from "./explain/explain.ts";
+export { explain } from "./explain/conclude.ts";
 export type { Cause } from "./explain/cause.ts";
 export { completeness, cycloneDx, sbomBytes } from "./sbom/cyclonedx.ts";
 export { attest, attestAll } from "./attest/sign.ts";

@@ -34,6 +34,11 @@ const POLICY_OPTIONS = [
   ["--offline", "use no network; this is always so, the option only says it"],
 ] as const;
 
+const EXPLAIN_OPTIONS = [
+  ["--quick", "two builds and no more: what their bytes do not name stays unknown"],
+  ["--budget <duration>", "time for the builds that find causes out: 20m, 2h (default: 30m)"],
+] as const;
+
 /** The contract: DESIGN.md, "The command line". In the order in which one meets them. */
 const VERBS: readonly VerbEntry[] = [
   {
@@ -69,6 +74,7 @@ const VERBS: readonly VerbEntry[] = [
     summary: "lock, build in two worlds, compare, and sign, log and store the evidence",
     options: [
       ["--once", "one build in the canonical world: marked local, never promotable"],
+      ...EXPLAIN_OPTIONS,
       ["-o, --output <dir>", "where the outputs go (default: dist in the project)"],
       ["--keep", "keep the build trees and say where they are"],
       HOME_OPTION,
@@ -79,8 +85,19 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "check [dir]",
     summary: "build in two worlds and say why they differ; attest nothing",
-    options: [["--keep", "keep the build trees and say where they are"], HOME_OPTION],
-    examples: ["bitforbit check", "bitforbit check --json | jq .causes"],
+    options: [
+      ...EXPLAIN_OPTIONS,
+      ["--until <chance>", "where two builds agree, build on until a rare outcome would have shown with this chance"],
+      ["--rarity <share>", "how rare an outcome --until and the verdict speak of (default: 10%)"],
+      ["--keep", "keep the build trees and say where they are"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit check",
+      "bitforbit check --budget 2h",
+      "bitforbit check --until 99.9%",
+      "bitforbit check --json | jq .causes",
+    ],
     load: async () => (await import("./verbs/check.ts")).check,
   },
   {

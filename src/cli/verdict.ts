@@ -42,6 +42,7 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
   if (ran && verdict.outcome !== "built-once") terminal.step("compare", compareLine(terminal, verdict));
   showCauses(terminal, verdict.causes);
   terminal.step("verdict", verdictLine(terminal, verdict));
+  for (const open of verdict.open) terminal.step("", terminal.dim(`left open: ${open}`));
   for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
   for (const caveat of verdict.caveats) terminal.step("", terminal.dim(caveat));
 }
@@ -109,16 +110,31 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
   const coverage = terminal.dim(`${verdict.covered.length} of ${total} variations`);
   switch (verdict.outcome) {
     case "reproducible":
-      return `${terminal.good("reproducible")} in two worlds · ${coverage}`;
+      return `${terminal.good("reproducible")} in ${agreementText(verdict)} · ${coverage}`;
     case "differs":
       return `${terminal.bad("does not reproduce")}: ${namesOf(verdict.causes)} · ${coverage}`;
     case "fails-in-adversarial":
-      return `${terminal.bad("fails in the adversarial world")}, which is not the same as differing`;
+      return `${terminal.bad("fails in the adversarial world")}${breaksText(verdict)}, which is not the same as differing`;
     case "built-once":
       return "built once: that says nothing about whether it reproduces";
     case "failed":
       return terminal.bad("the build failed");
   }
+}
+
+const percent = (share: number): string => `${Number((share * 100).toPrecision(2))}%`;
+
+/** What agreeing builds say, and what they do not. */
+function agreementText({ agreement }: Verdict): string {
+  if (agreement === undefined) return "two worlds";
+  const { builds, rarity, missed } = agreement;
+  const how = builds === 2 ? "two worlds" : `${builds} builds`;
+  return `${how} (an outcome of ${percent(rarity)} of builds would be missed with ${percent(missed)})`;
+}
+
+/** "because of clock, or of path with locale". */
+function breaksText({ breaks }: Verdict): string {
+  return breaks.length === 0 ? "" : ` because of ${breaks.map((one) => one.join(" with ")).join(", or of ")}`;
 }
 
 const namesOf = (causes: readonly Cause[]): string =>

@@ -4,10 +4,11 @@ import type { Spooled } from "../format/spool.ts";
 import type { Part } from "../format/part.ts";
 import { byteLeaves, differingRanges } from "./bytes.ts";
 import { counted, rangeOf } from "./comparison.ts";
-import type { Space } from "./compare.ts";
+import type { Space } from "./space.ts";
 import { inflated, withBoth } from "./inflated.ts";
 import type { Difference, Leaf, Range } from "./difference.ts";
 import { addDerived } from "./fields.ts";
+import { rangeIn } from "./ranges.ts";
 
 interface Pair {
   one: Part;
@@ -74,10 +75,6 @@ function sameNote(part: Part, note: string | undefined): string {
   const listing = part.name?.endsWith(".txt") === true && part.decode !== undefined;
   const same = listing ? "it says the same, written in another way" : SAME;
   return note === undefined ? same : `${same}; ${note}`;
-}
-
-function rangeIn({ offset, length }: Part): Range {
-  return { offset, length };
 }
 
 type Found = "equal" | "differs" | "raw";

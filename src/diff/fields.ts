@@ -1,5 +1,5 @@
 import type { Part } from "../format/part.ts";
-import type { Space } from "./compare.ts";
+import type { Space } from "./space.ts";
 import { type Comparison, counted, fieldText, isFull, MAX_EXCERPT, shortened } from "./comparison.ts";
 import type { Leaf, Range } from "./difference.ts";
 

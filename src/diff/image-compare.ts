@@ -1,5 +1,5 @@
 import { type ByteSource, memorySource } from "../bytesource.ts";
-import { unzstd } from "../format/archive.ts";
+import { unzstd } from "../format/zstd.ts";
 import { type Compression, compressionOf } from "../format/magic.ts";
 import type { Spooled } from "../format/spool.ts";
 import { gunzip } from "../format/gzip.ts";

@@ -1,9 +1,9 @@
 import { type ByteSource, partOf } from "../bytesource.ts";
 import type { Part } from "../format/part.ts";
 import { BitforbitError } from "../errors.ts";
-import { saysOrder, type Space } from "./compare.ts";
 import { type Nameless, renamed } from "./renames.ts";
 import { rising } from "./sequence.ts";
+import type { Space } from "./space.ts";
 
 export interface Pairing {
   /** For each part of A its partner's place in B; negative: it has none. */
@@ -130,6 +130,11 @@ function contentIn(source: ByteSource, part: Part | undefined): ByteSource {
   }
   const { offset, length } = best ?? part ?? { offset: 0, length: 0 };
   return partOf(source, offset, length);
+}
+
+/** What was moved says that an order differs; fillers and checksums between do not. */
+export function saysOrder(part: Part): boolean {
+  return part.kind !== "padding" && part.kind !== "derived" && part.kind !== "stored";
 }
 
 /** Names of the pairs as they stand on either side; those of the same name are told apart. */

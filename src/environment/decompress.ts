@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { ByteSource } from "../bytesource.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
-import { unzstd } from "../format/archive.ts";
+import { unzstd } from "../format/zstd.ts";
 import { spool, type Spooled } from "../format/spool.ts";
 import type { DebPart } from "../format/deb.ts";
 import { gunzip } from "../format/gzip.ts";

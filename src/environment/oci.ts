@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { openSource } from "../bytesource.ts";
 import { type Digest, sha256Hex } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
-import { unzstd } from "../format/archive.ts";
+import { unzstd } from "../format/zstd.ts";
 import { compressionOf } from "../format/magic.ts";
 import { spool, type Spooled } from "../format/spool.ts";
 import { gunzip } from "../format/gzip.ts";

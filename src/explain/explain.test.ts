@@ -7,7 +7,8 @@ import type { Difference, Leaf } from "../diff/difference.ts";
 import { variations, worldPair } from "../vary/worlds.ts";
 import type { World } from "../world.ts";
 import type { Cause } from "./cause.ts";
-import { explain, type Side } from "./explain.ts";
+import { explain } from "./conclude.ts";
+import type { Side } from "./explain.ts";
 
 const START = Date.UTC(2026, 10, 23, 10, 0, 0);
 const [worldA, worldB] = worldPair("thing");

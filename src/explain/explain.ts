@@ -1,9 +1,9 @@
 import { showable, utf8 } from "../bytes.ts";
 import { type Difference, type Leaf, leavesOf } from "../diff/difference.ts";
-import { byteOrder } from "../order.ts";
 import type { BuildTimes, Match, Variation } from "../vary/variation.ts";
 import type { World } from "../world.ts";
 import type { Cause } from "./cause.ts";
+import type { Place } from "./group-testing.ts";
 
 /** A build's world and its real times: what its watermarks are made of. */
 export interface Side {
@@ -11,75 +11,89 @@ export interface Side {
   times: BuildTimes;
 }
 
-const LAST: readonly string[] = ["unknown", "consequence"];
 const MAX_PER_LEAF = 16;
 
+/** A leaf with the causes that its bytes name; none: they bear nothing of either world. */
+export interface Explained {
+  leaf: Leaf;
+  /** The leaf by its place, which is the same in every comparison of builds of one project. */
+  place: Place;
+  /** It only follows from other differences: a checksum, a size, the compressor's stream. */
+  follows: boolean;
+  causes: Cause[];
+}
+
 /**
- * Names the causes of every leaf of a difference between two builds. A cause is
- * `certain` when each side bears its own world's watermark where it differs,
- * `likely` when one side does. A leaf that bears none is `unknown`: never guessed.
+ * Reads the causes of every leaf of a difference between two builds out of its
+ * bytes. A cause is `certain` when each side bears its own world's watermark
+ * where it differs, `likely` when one side does.
  */
-export function explain(
+export function explainLeaves(
   difference: Difference,
   sides: readonly [Side, Side],
   variations: readonly Variation[],
-): Cause[] {
-  const found: Explained[] = [];
-  for (const leaf of leavesOf(difference)) {
-    const follows = leaf.what === "field" && FOLLOWING.has(leaf.field ?? "");
-    for (const cause of causesOf(leaf, sides, variations)) found.push({ cause, follows });
-  }
-  return withConsequences(found).sort(
-    (a, b) =>
-      LAST.indexOf(a.name) - LAST.indexOf(b.name) ||
-      RANK[a.confidence] - RANK[b.confidence] ||
-      byteOrder(a.name, b.name) ||
-      byteOrder([a.artifact, ...a.leaf].join("\0"), [b.artifact, ...b.leaf].join("\0")),
-  );
+): Explained[] {
+  return [...leavesOf(difference)].map((leaf) => ({
+    leaf,
+    place: placeOf(leaf),
+    follows: leaf.what === "field" && FOLLOWING.has(leaf.field ?? ""),
+    causes: causesOf(leaf, sides, variations),
+  }));
 }
 
-/** Fields that only follow from other differences: checksums, sizes, the compressor's stream. */
+/** Whether a leaf that only follows has something in its own artifact to follow from. */
+export function mayFollow(one: Explained, all: readonly Explained[]): boolean {
+  return one.follows && all.some((other) => !other.follows && other.leaf.path[0] === one.leaf.path[0]);
+}
+
+/** Where a leaf is, whatever its bytes: the way to it and, for metadata, the field. */
+export function placeOf(leaf: Leaf): Place {
+  return [...leaf.path, ...(leaf.field === undefined ? [] : [`.${leaf.field}`])].join("\0");
+}
+
+/** Fields that only follow from other differences. */
 const FOLLOWING = new Set(["derived", "compressed"]);
 
-interface Explained {
-  cause: Cause;
-  follows: boolean;
-}
-
-/** What merely follows from another difference of the same artifact is told as that. */
-function withConsequences(found: readonly Explained[]): Cause[] {
-  const primary = new Set(found.filter(({ follows }) => !follows).map(({ cause }) => cause.artifact));
-  return found.map(({ cause, follows }) =>
-    follows && primary.has(cause.artifact)
-      ? { ...cause, name: "consequence", confidence: "certain", remedy: "" }
-      : cause,
-  );
-}
-
-const RANK = { certain: 0, likely: 1, possible: 2 } as const;
-
 function causesOf(leaf: Leaf, sides: readonly [Side, Side], variations: readonly Variation[]): Cause[] {
-  const place = placeOf(leaf);
-  const found = leaf.what === "field" ? fieldCauses(leaf, sides, variations) : contentCauses(leaf, sides, variations);
-  if (found.length > 0) return found.slice(0, MAX_PER_LEAF).map((cause) => ({ ...place, ...cause }));
-  return [
-    {
-      ...place,
-      name: "unknown",
-      offset: leaf.ranges[0]?.a.offset,
-      evidence: { a: sample(leaf, "a"), b: sample(leaf, "b") },
-      confidence: "possible",
-      remedy: "",
-    },
-  ];
+  const place = artifactAndLeaf(leaf);
+  return foundIn(leaf, sides, variations)
+    .slice(0, MAX_PER_LEAF)
+    .map((cause) => ({ ...place, ...cause }));
+}
+
+function foundIn(leaf: Leaf, sides: readonly [Side, Side], variations: readonly Variation[]): Found[] {
+  if (leaf.what === "field") return fieldCauses(leaf, sides, variations);
+  if (leaf.what === "only-a" || leaf.what === "only-b") return nameCauses(leaf, sides, variations);
+  return contentCauses(leaf, sides, variations);
 }
 
 type Found = Omit<Cause, "artifact" | "leaf">;
 
 /** The artifact is the first step of the path; what lies within is the leaf. */
-function placeOf(leaf: Leaf): { artifact: string; leaf: string[] } {
+export function artifactAndLeaf(leaf: Leaf): { artifact: string; leaf: string[] } {
   const [artifact = "", ...within] = leaf.path;
   return { artifact, leaf: leaf.field === undefined ? within : [...within, leaf.field] };
+}
+
+/** What is there on one side only may bear its world in its name. */
+function nameCauses(leaf: Leaf, sides: readonly [Side, Side], variations: readonly Variation[]): Found[] {
+  const side = leaf.what === "only-a" ? 0 : 1;
+  const name = leaf.path.at(-1) ?? "";
+  return variations.flatMap((variation): Found[] => {
+    const match = strongest(variation, utf8(name), sides[side]);
+    if (match === undefined || match.confidence === "weak") return [];
+    const evidence = side === 0 ? { a: name, b: "" } : { a: "", b: name };
+    return [
+      {
+        name: variation.name,
+        offset: undefined,
+        evidence,
+        confidence: match.confidence === "certain" ? "likely" : "possible",
+        remedy: variation.remedy,
+        basis: "watermark",
+      },
+    ];
+  });
 }
 
 function contentCauses(leaf: Leaf, sides: readonly [Side, Side], variations: readonly Variation[]): Found[] {
@@ -109,6 +123,7 @@ function contentCauses(leaf: Leaf, sides: readonly [Side, Side], variations: rea
           evidence: { a: inA?.text ?? opposite(a, inB), b: inB?.text ?? opposite(b, inA) },
           confidence,
           remedy: variation.remedy,
+          basis: "watermark" as const,
         },
       ];
     });
@@ -158,7 +173,7 @@ function fieldCauses(leaf: Leaf, sides: readonly [Side, Side], variations: reado
   const [a, b] = [leaf.a ?? "", leaf.b ?? ""];
   const of = (name: Variation["name"], confidence: Cause["confidence"]): Found[] => {
     const remedy = variations.find((variation) => variation.name === name)?.remedy ?? "";
-    return [{ name, offset: leaf.ranges[0]?.a.offset, evidence: { a, b }, confidence, remedy }];
+    return [{ name, offset: leaf.ranges[0]?.a.offset, evidence: { a, b }, confidence, remedy, basis: "field" }];
   };
   const [{ user: userA }, { user: userB }] = [sides[0].world, sides[1].world];
   switch (leaf.field) {
@@ -197,18 +212,13 @@ function orderCauses(leaf: Leaf, sides: readonly [Side, Side], variations: reado
   if (sides[0].world.directoryOrder === sides[1].world.directoryOrder) return [];
   const remedy = variations.find((variation) => variation.name === "readdir-order")?.remedy ?? "";
   const evidence = { a: leaf.a ?? "one order", b: leaf.b ?? "another order" };
-  return [{ name: "readdir-order", offset: leaf.ranges[0]?.a.offset, evidence, confidence: "likely", remedy }];
+  return [
+    { name: "readdir-order", offset: leaf.ranges[0]?.a.offset, evidence, confidence: "likely", remedy, basis: "field" },
+  ];
 }
 
 /** What stands where the other side bears a watermark. */
 function opposite(bytes: Uint8Array, match: Match | undefined): string {
   if (match === undefined) return "";
   return showable(bytes.subarray(match.offset, match.offset + Math.max(match.length, 16)));
-}
-
-function sample(leaf: Leaf, side: "a" | "b"): string {
-  const value = side === "a" ? leaf.a : leaf.b;
-  if (value !== undefined) return value.slice(0, 200);
-  const bytes = side === "a" ? leaf.bytesA : leaf.bytesB;
-  return bytes === undefined ? "" : showable(bytes.subarray(0, 120));
 }

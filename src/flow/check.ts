@@ -1,22 +1,23 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { type Built, build, type Times } from "../build/build.ts";
+import type { Built, Times } from "../build/build.ts";
 import type { Output } from "../build/outputs.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { type Difference } from "../diff/difference.ts";
 import { diff } from "../diff/diff.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import type { Cause } from "../explain/cause.ts";
-import { explain, type Side } from "../explain/explain.ts";
+import { chanceMissed, RARITY } from "../explain/chance.ts";
+import { checksumFiles } from "../explain/checksum-files.ts";
+import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/conclude.ts";
+import { explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
-import type { Unanswered } from "../record/replayer.ts";
-import type { HostAbilities } from "../sandbox/host.ts";
-import type { Reads } from "../sandbox/reads.ts";
-import { canonicalWorld, variations, worldPair } from "../vary/worlds.ts";
+import { canonicalWorld, mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
-import { replayed } from "./proxied.ts";
-import { type MaterialsRead, materialsRead, observer } from "./reads.ts";
+import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./builds.ts";
+import { experiment, type ExperimentOptions, whatBreaks } from "./experiments.ts";
+import type { MaterialsRead } from "./reads.ts";
+import { type Agreement, repeat } from "./repeats.ts";
 
 /** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
 export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
@@ -51,17 +52,32 @@ export interface Verdict {
   read: MaterialsRead | undefined;
   /** Why this is no canonical build, in words; [] when it is one. */
   notCanonical: string[];
+  /** How many times it was built. */
+  builds: number;
+  /** Of a build that fails in the adversarial world only: the variations that break it, in sets that each do so. */
+  breaks: CauseName[][];
+  /** What the explanation leaves open, in words. */
+  open: string[];
+  /** Where builds agree: how many, and what they may have missed. */
+  agreement: Agreement | undefined;
 }
 
-export interface CheckOptions {
-  host: HostAbilities;
-  scratch: string;
+export interface CheckOptions extends BuildsOptions {
   /** One build in the canonical world: the verdict then tells nothing about reproducing. */
   once?: boolean;
+  /** Two builds and no experiments: what the bytes do not name stays unknown. */
+  quick?: boolean;
+  /** Milliseconds for experiments, counted from the end of the first two builds. */
+  budget?: number;
+  /** Builds on where two agree, until an outcome of this `rarity` would have shown with this probability. */
+  confidence?: number;
+  rarity?: number;
   entropy?: Entropy;
-  onProgress?: (world: string, line: string) => void;
-  signal?: AbortSignal;
+  clock?: Clock;
 }
+
+/** As long as people wait for an answer that would take them days. */
+const BUDGET = 30 * 60_000;
 
 /** What the shifted clock cannot reach, said in every verdict that rests on it. */
 export const CLOCK_REACH = "clock: programs that do not use the C library (static ones, Go) were under the real clock";
@@ -92,7 +108,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     covered:
       adversarial === undefined
         ? []
-        : variations.map(({ name: cause }) => cause).filter((cause) => !uncovered.has(cause)),
+        : variedBetween(canonical.world, adversarial.world).filter((cause) => !uncovered.has(cause)),
     lacks,
     caveats: [...notPinned, ...(options.once === true ? [] : [CLOCK_REACH])],
     read,
@@ -101,60 +117,120 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
       ...notPinned,
       ...(prepared.recipe.strict ? undeclaredIn(read) : []),
     ],
+    builds: both.length,
+    breaks: [],
+    open: [],
+    agreement: undefined,
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
-  if (!adversarial.result.ok) return { ...verdict, outcome: "fails-in-adversarial" };
+  const how = experimentOptions(prepared, options, name, [canonical, adversarial], uncovered);
+  const explaining = { prepared, options, how };
+  if (!adversarial.result.ok) {
+    const failing: Verdict = { ...verdict, outcome: "fails-in-adversarial" };
+    return options.quick === true ? failing : await explainFailure(failing, [canonical, adversarial], explaining);
+  }
+  const agreeing = 2;
   const difference = await diff(canonical.result.folder, adversarial.result.folder, {});
-  if (difference === undefined) return verdict;
-  const sides = [canonical, adversarial].map(({ world, times }) => ({ world, times })) as [Side, Side];
-  const causes = explain(difference, sides, variations);
-  return { ...verdict, outcome: "differs", difference, causes };
+  if (difference !== undefined)
+    return await explainDifference(verdict, [canonical, adversarial], difference, explaining);
+  const { rarity = RARITY, confidence } = options;
+  const agreed = { ...verdict, agreement: { builds: agreeing, rarity, missed: chanceMissed(agreeing, rarity) } };
+  if (confidence === undefined) return agreed;
+  const repeated = await repeat(canonical.world, agreeing, canonical.result.outputs, { ...how, confidence, rarity });
+  const { agreement, other, open } = repeated;
+  const told: Verdict = { ...agreed, agreement, builds: agreement.builds, open };
+  if (other === undefined) return told;
+  return await explainOther({ ...told, agreement: undefined }, [canonical, other], explaining);
 }
 
-/**
- * Builds in every world, then has the environment confirmed: one that turns
- * out to have been changed is made anew, and everything is built again in it.
- */
-async function builtInConfirmed(
+interface Explaining {
+  prepared: Prepared;
+  options: CheckOptions;
+  how: ExperimentOptions;
+}
+
+/** Why two builds differ: from their bytes, and where these do not say, by experiments. `flaky`: their worlds are equal. */
+async function explainDifference(
+  verdict: Verdict,
+  pair: readonly [Seen, Seen],
+  difference: Difference,
+  { prepared, options, how }: Explaining,
+  flaky = false,
+): Promise<Verdict> {
+  const sides = pair.map(({ world, times }) => ({ world, times })) as [Side, Side];
+  const explained = explainLeaves(difference, sides, variations);
+  const artifacts = [...new Set(explained.map(({ leaf }) => leaf.path[0] ?? ""))];
+  const [a, b] = pair.map(({ result }) => (result.ok ? result.folder : ""));
+  const checksums = await checksumFiles([a ?? "", b ?? ""], artifacts);
+  const causesOf = (evidence: Evidence): Cause[] => conclude(explained, evidence, remedyFrom(variations));
+  const outcome = verdict.outcome === "fails-in-adversarial" ? verdict.outcome : "differs";
+  const differing: Verdict = { ...verdict, outcome, difference };
+  if (options.quick === true) return { ...differing, causes: causesOf({ ...NO_EVIDENCE, checksums }) };
+  const own = explained.filter(({ leaf }) => !checksums.has(leaf.path[0] ?? ""));
+  const { evidence, builds, open } = await experiment(prepared.recipe.name, own, { ...how, flaky });
+  return {
+    ...differing,
+    causes: causesOf({ ...evidence, checksums }),
+    builds: verdict.builds + builds,
+    open: [...verdict.open, ...open],
+  };
+}
+
+/** What breaks a build in the adversarial world; and whether it differs in what does not. */
+async function explainFailure(
+  verdict: Verdict,
+  [canonical, adversarial]: readonly [Seen, Seen],
+  explaining: Explaining,
+): Promise<Verdict> {
+  const { how } = explaining;
+  const { breaks, builds, open } = await whatBreaks(explaining.prepared.recipe.name, how);
+  const told: Verdict = { ...verdict, breaks, builds: verdict.builds + builds, open };
+  if (breaks.length === 0 || !canonical.result.ok) return told;
+  const spared = mixed(adversarial.world, canonical.world, breaks.flat(), `without ${breaks.flat().join(", ")}`);
+  const built = await how.build(spared);
+  const three: Verdict = { ...told, builds: told.builds + 1, worlds: [...told.worlds, worldRun(built)] };
+  if (!built.result.ok) return three;
+  const difference = await diff(canonical.result.folder, built.result.folder, {});
+  return difference === undefined
+    ? three
+    : await explainDifference(three, [canonical, built], difference, {
+        ...explaining,
+        how: { ...how, without: how.without.union(new Set(breaks.flat())) },
+      });
+}
+
+/** A build in an equal world that came out otherwise. */
+async function explainOther(
+  verdict: Verdict,
+  [canonical, other]: readonly [Seen, Seen],
+  explaining: Explaining,
+): Promise<Verdict> {
+  const told: Verdict = { ...verdict, worlds: [...verdict.worlds, worldRun(other)] };
+  if (!other.result.ok || !canonical.result.ok) return { ...told, outcome: "fails-in-adversarial" };
+  const difference = await diff(canonical.result.folder, other.result.folder, {});
+  if (difference === undefined) return told;
+  return await explainDifference(told, [canonical, other], difference, explaining, true);
+}
+
+function experimentOptions(
   prepared: Prepared,
-  worlds: readonly World[],
   options: CheckOptions,
   name: string,
-): Promise<Seen[]> {
-  const inAll = async (root: Prepared["root"], called: string): Promise<Seen[]> =>
-    await allOrFirstError(options.signal, (signal) =>
-      worlds.map((world) => buildIn({ ...prepared, root }, world, { ...options, signal }, called)),
-    );
-  const { root } = prepared;
-  const first = await inAll(root, name).then(
-    (both) => ({ both }),
-    (error: unknown) => ({ error }),
-  );
-  const anew = options.signal?.aborted === true ? undefined : await root?.confirm?.();
-  if (anew !== undefined) return await inAll(anew, `${name}-again`);
-  if ("error" in first) throw first.error;
-  return first.both;
-}
-
-/**
- * The values of all, or the first error: then the others are told to stop, and
- * waited for, so that nothing still runs in folders that are about to go.
- */
-async function allOrFirstError<T>(
-  outer: AbortSignal | undefined,
-  start: (signal: AbortSignal) => Promise<T>[],
-): Promise<T[]> {
-  const stop = new AbortController();
-  const signal = outer === undefined ? stop.signal : AbortSignal.any([outer, stop.signal]);
-  const works = start(signal);
-  try {
-    return await Promise.all(works);
-  } catch (error) {
-    stop.abort();
-    await Promise.allSettled(works);
-    throw error;
-  }
+  first: readonly Seen[],
+  without: ReadonlySet<CauseName>,
+): ExperimentOptions {
+  const clock = options.clock ?? systemClock;
+  let built = 0;
+  return {
+    build: async (world) => await buildIn(prepared, world, options, `${name}-${built++}`),
+    without,
+    atOnce: Math.max(1, Math.min(2, options.host.cpus.length)),
+    deadline: clock.elapsed() + (options.budget ?? BUDGET),
+    expected: Math.max(...first.map(({ milliseconds }) => milliseconds)),
+    clock,
+    onProgress: (line) => options.onProgress?.("explain", line),
+  };
 }
 
 /** Why a strict recipe's build is not canonical: it read what is not locked, or nobody knows what it read. */
@@ -166,64 +242,6 @@ function undeclaredIn(read: MaterialsRead | undefined): string[] {
     ...(files === 0 ? [] : [`strict: it read ${files} files that are not locked (${first ?? ""})`]),
     ...read.doubts.map((doubt) => `strict: ${doubt}`),
   ];
-}
-
-type Seen = Built & { read?: MaterialsRead };
-
-async function buildIn(prepared: Prepared, world: World, options: CheckOptions, name: string): Promise<Seen> {
-  const { recipe, source, staged, root, deps, recording, home } = prepared;
-  const scratch = join(options.scratch, `${name}-${world.name}`);
-  await mkdir(scratch, { recursive: true });
-  const unanswered: Unanswered[] = [];
-  const replay =
-    recipe.network === "replay" && recording !== undefined
-      ? replayed({
-          cache: home.cache,
-          home: world.user.home,
-          recording,
-          epoch: source.epoch,
-          onUnanswered: (request) => unanswered.push(request),
-        })
-      : undefined;
-  const watching = world.name === "canonical" ? await observer(prepared, world) : undefined;
-  const building = build({
-    recipe,
-    source,
-    staged,
-    world,
-    host: options.host,
-    root,
-    ...(replay === undefined ? {} : { proxied: replay.parts }),
-    ...(watching === undefined ? {} : { observer: watching }),
-    deps,
-    scratch,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    onOutput: (line) => options.onProgress?.(world.name, line),
-  });
-  let reads: Reads | undefined;
-  let answered: ReadonlySet<string> = new Set();
-  try {
-    await building;
-  } finally {
-    if (replay !== undefined) answered = await replay.close();
-    reads = await watching?.finish();
-  }
-  const built = withUnanswered(await building, unanswered);
-  const seen =
-    reads === undefined || !built.result.ok
-      ? undefined
-      : await materialsRead(prepared, world, reads, answered, options.host);
-  return { ...built, ...(seen === undefined ? {} : { read: seen }) };
-}
-
-/** A build that failed after it asked for what is not recorded failed for that. */
-function withUnanswered(built: Built, unanswered: readonly Unanswered[]): Built {
-  const [first] = unanswered;
-  if (first === undefined || built.result.ok) return built;
-  const asker = first.process === undefined ? "" : `, asked by ${first.process}`;
-  const more = unanswered.length === 1 ? "" : ` (and ${unanswered.length - 1} more)`;
-  const reason = `${built.result.reason}; ${first.message}${asker}${more}: 'bitforbit lock' records anew`;
-  return { ...built, result: { ...built.result, reason } };
 }
 
 function worldRun(built: Built): WorldRun {

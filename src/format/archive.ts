@@ -1,13 +1,12 @@
-import { createZstdDecompress } from "node:zlib";
-import { Readable } from "node:stream";
 import { type ByteSource, openSource } from "../bytesource.ts";
-import { BitforbitError, messageOf } from "../errors.ts";
+import { BitforbitError } from "../errors.ts";
 import { gunzip } from "./gzip.ts";
-import { INFLATION_LIMITS, InflationGuard, type InflationLimits, type Sink } from "./inflation.ts";
+import { INFLATION_LIMITS, type InflationLimits, type Sink } from "./inflation.ts";
 import { type Compression, compressionOf, looksLikeZip } from "./magic.ts";
 import { spool, type Spooled } from "./spool.ts";
-import { BLOCK, looksLikeTar } from "./tar.ts";
+import { BLOCK, looksLikeTar } from "./tar-header.ts";
 import { unxz } from "./xz.ts";
+import { unzstd } from "./zstd.ts";
 
 export interface OpenedArchive {
   kind: "tar" | "zip";
@@ -73,34 +72,4 @@ async function decompress(
   if (compression === "gzip") await gunzip(source, sink, limits);
   else if (compression === "xz") await unxz(source, sink, limits);
   else await unzstd(source, sink, limits);
-}
-
-/** Decompresses zstd (RFC 8878) frames. Throws `input`, `limit`. */
-export async function unzstd(
-  source: ByteSource,
-  sink: Sink,
-  limits: InflationLimits = INFLATION_LIMITS,
-): Promise<void> {
-  const guard = new InflationGuard(source.name, source.size, limits);
-  const engine = createZstdDecompress();
-  const input = Readable.from(chunksOf(source), { objectMode: false });
-  input.on("error", (error) => engine.destroy(error));
-  input.pipe(engine);
-  try {
-    for await (const chunk of engine as AsyncIterable<Uint8Array>) {
-      guard.add(chunk.length);
-      sink(chunk);
-    }
-  } catch (error) {
-    if (error instanceof BitforbitError) throw error;
-    throw new BitforbitError("input", `${source.name}: zstd: ${messageOf(error)}`, { cause: error });
-  } finally {
-    input.destroy();
-    engine.destroy();
-  }
-}
-
-function* chunksOf(source: ByteSource): Generator<Uint8Array> {
-  const length = 128 << 10;
-  for (let at = 0; at < source.size; at += length) yield source.read(at, Math.min(length, source.size - at));
 }

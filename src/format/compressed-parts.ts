@@ -1,5 +1,5 @@
 import type { ByteSource } from "../bytesource.ts";
-import { unzstd } from "./archive.ts";
+import { unzstd } from "./zstd.ts";
 import type { GzipMember } from "./gzip.ts";
 import type { Part } from "./part.ts";
 import { unxz } from "./xz.ts";

@@ -5,7 +5,7 @@ import { gunzipSync, zstdCompressSync } from "node:zlib";
 import * as fc from "fast-check";
 import { memorySource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
-import { unzstd } from "./archive.ts";
+import { unzstd } from "./zstd.ts";
 import { gunzip, gzipBytes, gzipHeader, type Gunzipped } from "./gzip.ts";
 import { INFLATION_LIMITS } from "./inflation.ts";
 import { unxz } from "./xz.ts";

@@ -1,5 +1,5 @@
 import { partOf } from "../bytesource.ts";
-import { unzstd } from "./archive.ts";
+import { unzstd } from "./zstd.ts";
 import { inflateAt } from "./deflate.ts";
 import { type Elf, type ElfSection, SHF, storedSize } from "./elf.ts";
 import { InflationGuard, type InflationLimits, type Sink } from "./inflation.ts";

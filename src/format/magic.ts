@@ -1,8 +1,15 @@
+import { hex } from "../bytes.ts";
+
 /** What a file is by its first bytes, for the formats that others are found in. Costs nothing to load. */
 export type Compression = "gzip" | "xz" | "zstd";
 
 export function beginsWith(start: Uint8Array, ...magic: readonly number[]): boolean {
   return start.length >= magic.length && magic.every((byte, at) => start[at] === byte);
+}
+
+/** A test of the first bytes, told in hexadecimal; half a byte will do. */
+export function beginsInHex(magic: string): (start: Uint8Array) => boolean {
+  return (start) => hex(start.subarray(0, (magic.length + 1) >> 1)).startsWith(magic);
 }
 
 /** RFC 1952, with deflate, the only method there is. */

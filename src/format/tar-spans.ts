@@ -1,5 +1,6 @@
 import type { ByteSource } from "../bytesource.ts";
-import { BLOCK, padded, paxRecords, TAR_FIELDS, type TarEntry, type TarExtension } from "./tar.ts";
+import { paxRecords, type TarEntry, type TarExtension } from "./tar.ts";
+import { BLOCK, padded, TAR_FIELDS } from "./tar-header.ts";
 
 export interface TarSpan {
   field: string;

@@ -1,5 +1,5 @@
 import { BitforbitError } from "../errors.ts";
-import { BLOCK, padded, TAR_FIELDS, tarChecksum } from "./tar.ts";
+import { BLOCK, padded, TAR_FIELDS, tarChecksum } from "./tar-header.ts";
 
 /** A member to write. Nothing is taken from the machine: what is not given is zero or empty. */
 export interface TarMember {

@@ -10,7 +10,8 @@ import { type ByteSource, memorySource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import { tarSpans } from "./tar-spans.ts";
 import { tarBytes, type TarMember } from "./tar-write.ts";
-import { BLOCK, TAR_LIMITS, tarChecksum, type TarEntry, tarEntries } from "./tar.ts";
+import { TAR_LIMITS, type TarEntry, tarEntries } from "./tar.ts";
+import { BLOCK, tarChecksum } from "./tar-header.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bitforbit-tar-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -3,7 +3,8 @@ import test from "node:test";
 import * as fc from "fast-check";
 import { survives } from "../../test/parts.ts";
 import { memorySource } from "../bytesource.ts";
-import { type Wide, wideEncoding, wideTextParts } from "./wide-text.ts";
+import { type Wide, wideEncoding } from "./wide-encoding.ts";
+import { wideTextParts } from "./wide-text.ts";
 
 function encoded(text: string, encoding: Wide, mark: boolean): Uint8Array {
   const whole = mark ? `\ufeff${text}` : text;

@@ -9,7 +9,7 @@ import { utf8, utf8Text } from "../bytes.ts";
 import { memorySource, openSource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import { TAR_END, tarBytes, tarHeader } from "../format/tar-write.ts";
-import { tarChecksum } from "../format/tar.ts";
+import { tarChecksum } from "../format/tar-header.ts";
 import { removeTree } from "../tree.ts";
 import { type FolderNode, LAYER_LIMITS, LayerTree } from "./layers.ts";
 import { file, folder, hardLink, link, type Member, whiteout } from "./test-images.ts";

@@ -1,7 +1,8 @@
 import { showable } from "../bytes.ts";
 import type { ByteSource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
-import { BLOCK, padded, type TarEntry } from "../format/tar.ts";
+import type { TarEntry } from "../format/tar.ts";
+import { BLOCK, padded } from "../format/tar-header.ts";
 
 /** What a sparse member stands for: pieces of content, with holes of zeros between them. */
 export interface SparseFile {

@@ -2,11 +2,12 @@
 import { createHash } from "node:crypto";
 import { parse as parseToml } from "smol-toml";
 import { type ByteSource, memorySource, openSource } from "../bytesource.ts";
-import { openArchive, unzstd } from "../format/archive.ts";
+import { openArchive } from "../format/archive.ts";
 import { parseDeb822 } from "../format/deb822.ts";
 import { gunzip } from "../format/gzip.ts";
 import type { Sink } from "../format/inflation.ts";
 import { type TarEntry, tarEntries } from "../format/tar.ts";
+import { unzstd } from "../format/zstd.ts";
 import { unxz } from "../format/xz.ts";
 import { type Compression, compressionOf, looksLikeZip } from "../format/magic.ts";
 import { readZip, readZipMember, type Zip } from "../format/zip.ts";

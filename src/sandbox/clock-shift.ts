@@ -1,68 +1,201 @@
 import { run } from "../child.ts";
 import { compiledOnce } from "./compiled.ts";
+import { CLOCK_WAITS } from "./clock-waits.ts";
+import { FILE_TIMES } from "./file-times.ts";
 
 /** Where the library reads by how many seconds it shifts the clock; also where libfaketime looks by itself. */
 export const OFFSET_FILE = "/etc/faketimerc";
 
+/** "bf4b", the third argument of our own clock_gettime. */
+const CLOCK_MAGIC = "0x62663462";
+
+/** How often one process may read a held clock before that begins to creep on. */
+const STEADY_READINGS = 100_000;
+
 /**
- * A library for /etc/ld.so.preload that shifts the wall clock and nothing else.
- * libfaketime does more than is wanted here, and hangs programs whose allocator
- * asks for the time while it starts (rustc, with jemalloc): it looks symbols up
- * and opens a semaphore inside that question, and both allocate. This one calls
- * the kernel at once for every clock but the wall clock, and allocates nothing.
- *
- * Waits until an absolute time are shifted back when that time can only have
- * come from the shifted clock: a monotonic clock never reads half the offset
- * beyond the real time. Needs no header, so that a compiler is enough.
+ * Programs whose work is to compare file times, and which keep none: to them alone
+ * the order in which files were made shows, below the second. cp, install and the
+ * like are among them so that a copy that keeps its time is no older than the file.
  */
-const SOURCE = `
+const COMPARING = (
+  "make gmake ninja ninja-build samu bmake pmake tup redo cmake ctest " +
+  "ls find test [ sh dash bash zsh ksh mksh busybox cp mv install touch rsync"
+).split(" ");
+
+/**
+ * A library for /etc/ld.so.preload that shifts the wall clock, or holds it, and
+ * nothing else. libfaketime does more than is wanted here, and hangs programs
+ * whose allocator asks for the time while it starts (rustc, with jemalloc): it
+ * looks symbols up and opens a semaphore inside that question, and both
+ * allocate. This one calls the kernel at once for every clock but the wall
+ * clock, and allocates nothing. Needs no header, so that a compiler is enough.
+ *
+ * A held clock stands still at a second for every program that starts, so that
+ * neither the machine's speed nor its load shows. It goes on by what the program
+ * itself asks for, and by nothing else:
+ *
+ * - by its sleeps of a tenth of a second or more, for the whole process and by the
+ *   length asked for (to the next hundredth, if it sleeps until a monotonic time);
+ *   to a deadline of its own, once that has come;
+ * - by shorter sleeps and by time-outs that ran out (poll, select, monotonic
+ *   deadlines), for that thread and in whole steps of half a minute of their sum: how
+ *   many there are is the machine's, and runtimes make many in threads of their own;
+ * - after a hundred thousand readings by one thread, by a microsecond a reading: what
+ *   asks again and again until the time comes goes on.
+ *
+ * So a program of one thread that does the same sees the same times. A loop of
+ * processes that each ask once (a shell's `until [ $(date +%s) -gt … ]`) is not
+ * ended by that: the build's time limit ends it. Monotonic clocks, and so all
+ * waiting, are real.
+ *
+ * Our own questions to the kernel bear a third argument that the kernel ignores:
+ * whoever answers other programs' clock calls lets them pass by that.
+ */
+const CLOCK = `
 struct timespec { long s, n; };
 struct timeval { long s, u; };
+typedef const struct timespec *when;
 extern void *dlsym(void *, const char *);
-extern long syscall(long, ...);
 extern int open(const char *, int, ...);
 extern long read(int, void *, unsigned long);
 extern int close(int);
+extern int *__errno_location(void);
+extern char *program_invocation_short_name __attribute__((weak));
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 #define CLOCK_GETTIME 228
+#define FSTAT 5
+#define FSTATAT 262
+#define STATX 332
 #elif defined(__aarch64__) || (defined(__riscv) && __riscv_xlen == 64)
 #define CLOCK_GETTIME 113
+#define FSTAT 80
+#define FSTATAT 79
+#define STATX 291
 #elif defined(__s390x__)
 #define CLOCK_GETTIME 260
+#define FSTAT 108
+#define FSTATAT 293
+#define STATX 379
 #elif defined(__powerpc64__)
 #define CLOCK_GETTIME 246
+#define FSTAT 108
+#define FSTATAT 291
+#define STATX 383
 #else
 #error unknown machine
 #endif
+#ifdef __s390x__
+#define TIMES 56
+#else
+#define TIMES 72
+#endif
+#define SECOND 1000000000L
 
-static long offset(void) {
-  static long known, value;
-  char text[24];
-  long length, at = 0, sum = 0;
-  int file;
-  if (__atomic_load_n(&known, __ATOMIC_ACQUIRE)) return value;
+#ifdef __x86_64__
+extern long kernel(long, ...) __attribute__((visibility("hidden")));
+#else
+extern long syscall(long, ...);
+#define kernel syscall
+#endif
+
+static void ask(int clock, struct timespec *to) { kernel(CLOCK_GETTIME, clock, to, ${CLOCK_MAGIC}); }
+
+static struct { long offset, holds, held, files, compares; struct timespec since; } settings;
+
+static int comparesTimes(void) {
+  static const char names[] = " ${COMPARING.join(" ")} ";
+  const char *name = &program_invocation_short_name == 0 ? 0 : program_invocation_short_name, *at, *in;
+  if (name == 0 || *name == 0) return 0;
+  for (at = names; *at; at++) {
+    if (*at != ' ') continue;
+    for (in = name; *in && *in != ' ' && at[1 + (in - name)] == *in; in++);
+    if (*in == 0 && at[1 + (in - name)] == ' ') return 1;
+  }
+  return 0;
+}
+
+static void configure(void) {
+  static long known;
+  char text[160], about[256];
+  long number[3] = { 0, 0, 0 }, lines = 0, sign = 1, length, at;
+  int file, before;
+  if (__atomic_load_n(&known, __ATOMIC_ACQUIRE)) return;
+  before = *__errno_location();
   file = open("${OFFSET_FILE}", 02000000);
   length = file < 0 ? 0 : read(file, text, sizeof text);
+  for (at = 0; at < length && lines < 3; at++) {
+    if (text[at] == '-') sign = -1;
+    else if (text[at] >= '0' && text[at] <= '9') number[lines] = number[lines] * 10 + (text[at] - '0');
+    else if (text[at] == '\\n') number[lines] *= sign, lines++, sign = 1;
+  }
+  settings.offset = number[0];
+  settings.held = number[1] + number[0];
+  settings.files = number[2];
+  settings.compares = comparesTimes();
+  if (lines == 3 && kernel(FSTAT, file, about) == 0) {
+    settings.since = *(struct timespec *)(about + TIMES + 16);
+    settings.holds = 1;
+  }
   if (file >= 0) close(file);
-  if (length > 0 && (text[0] == '+' || text[0] == '-')) at = 1;
-  for (; at < length && text[at] >= '0' && text[at] <= '9'; at++) sum = sum * 10 + (text[at] - '0');
-  value = length > 0 && text[0] == '-' ? -sum : sum;
+  *__errno_location() = before;
   __atomic_store_n(&known, 1, __ATOMIC_RELEASE);
-  return value;
+}
+
+static long slept;
+static __thread long readings, waited;
+#define STEP (30 * SECOND)
+static struct { long set; struct timespec real, shown; } alarm_at;
+
+static long between(when from, when to) { return (to->s - from->s) * SECOND + (to->n - from->n); }
+static int reached(when now, when at) { return now->s > at->s || (now->s == at->s && now->n >= at->n); }
+
+static void look(struct timespec *to) {
+  long count = readings - ${STEADY_READINGS};
+  long on = __atomic_load_n(&slept, __ATOMIC_RELAXED);
+  on += waited / STEP * STEP + (count > 0 ? count * 1000 : 0);
+  to->s = settings.held + on / SECOND;
+  to->n = settings.compares ? SECOND - 1 : on % SECOND;
+}
+
+static void goOnTo(when shown) {
+  struct timespec base = { settings.held, 0 };
+  long to = between(&base, shown), now = __atomic_load_n(&slept, __ATOMIC_RELAXED);
+  while (to > now && !__atomic_compare_exchange_n(&slept, &now, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}
+
+static void goOnLater(long nanoseconds) { if (nanoseconds > 0) waited += nanoseconds; }
+static void goOnBy(long nanoseconds) {
+  if (nanoseconds < SECOND / 10) goOnLater(nanoseconds);
+  else __atomic_add_fetch(&slept, nanoseconds, __ATOMIC_RELAXED);
+}
+
+static void wall(struct timespec *to) {
+  configure();
+  if (!settings.holds) {
+    ask(0, to);
+    to->s += settings.offset;
+    return;
+  }
+  if (__atomic_load_n(&alarm_at.set, __ATOMIC_ACQUIRE)) {
+    ask(0, to);
+    if (reached(to, &alarm_at.real)) alarm_at.set = 0, goOnTo(&alarm_at.shown);
+  }
+  readings++;
+  look(to);
 }
 
 int clock_gettime(int clock, struct timespec *to) {
-  int result = (int)syscall(CLOCK_GETTIME, clock, to);
-  if (result == 0 && (clock == 0 || clock == 5)) to->s += offset();
-  return result;
+  if ((clock != 0 && clock != 5 && clock != 8 && clock != 11) || to == 0) return (int)kernel(CLOCK_GETTIME, clock, to, ${CLOCK_MAGIC});
+  wall(to);
+  return 0;
 }
 
 int gettimeofday(struct timeval *to, void *zone) {
   struct timespec now;
   (void)zone;
   if (to == 0) return 0;
-  if (clock_gettime(0, &now) != 0) return -1;
+  wall(&now);
   to->s = now.s;
   to->u = now.n / 1000;
   return 0;
@@ -70,7 +203,7 @@ int gettimeofday(struct timeval *to, void *zone) {
 
 long time(long *to) {
   struct timespec now;
-  if (clock_gettime(5, &now) != 0) return -1;
+  wall(&now);
   if (to != 0) *to = now.s;
   return now.s;
 }
@@ -78,46 +211,24 @@ long time(long *to) {
 int timespec_get(struct timespec *to, int base) {
   return base == 1 && clock_gettime(0, to) == 0 ? base : 0;
 }
-
-static const struct timespec *real(const struct timespec *until, struct timespec *into) {
-  struct timespec now;
-  long shift = offset();
-  if (until == 0 || shift <= 0 || syscall(CLOCK_GETTIME, 0, &now) != 0) return until;
-  if (until->s <= now.s + shift / 2) return until;
-  into->s = until->s - shift;
-  into->n = until->n;
-  return into;
-}
-
-#define NEXT(name, ...) \\
-  static int (*next)(__VA_ARGS__); \\
-  struct timespec at; \\
-  if (next == 0) next = (int (*)(__VA_ARGS__))dlsym((void *)-1L, name)
-
-typedef const struct timespec *when;
-int pthread_cond_timedwait(void *c, void *m, when t) { NEXT("pthread_cond_timedwait", void *, void *, when); return next(c, m, real(t, &at)); }
-int pthread_cond_clockwait(void *c, void *m, int k, when t) { NEXT("pthread_cond_clockwait", void *, void *, int, when); return next(c, m, k, real(t, &at)); }
-int pthread_mutex_timedlock(void *m, when t) { NEXT("pthread_mutex_timedlock", void *, when); return next(m, real(t, &at)); }
-int pthread_mutex_clocklock(void *m, int k, when t) { NEXT("pthread_mutex_clocklock", void *, int, when); return next(m, k, real(t, &at)); }
-int pthread_rwlock_timedrdlock(void *l, when t) { NEXT("pthread_rwlock_timedrdlock", void *, when); return next(l, real(t, &at)); }
-int pthread_rwlock_timedwrlock(void *l, when t) { NEXT("pthread_rwlock_timedwrlock", void *, when); return next(l, real(t, &at)); }
-int sem_timedwait(void *s, when t) { NEXT("sem_timedwait", void *, when); return next(s, real(t, &at)); }
-int sem_clockwait(void *s, int k, when t) { NEXT("sem_clockwait", void *, int, when); return next(s, k, real(t, &at)); }
-int pthread_timedjoin_np(long p, void **v, when t) { NEXT("pthread_timedjoin_np", long, void **, when); return next(p, v, real(t, &at)); }
-int cnd_timedwait(void *c, void *m, when t) { NEXT("cnd_timedwait", void *, void *, when); return next(c, m, real(t, &at)); }
-int mtx_timedlock(void *m, when t) { NEXT("mtx_timedlock", void *, when); return next(m, real(t, &at)); }
-struct alarm { struct timespec every, first; };
-int timer_settime(void *x, int f, const struct alarm *a, struct alarm *o) { struct alarm moved = *a; NEXT("timer_settime", void *, int, const struct alarm *, struct alarm *); if (f & 1) moved.first = *real(&a->first, &at); return next(x, f, &moved, o); }
-int timerfd_settime(int x, int f, const struct alarm *a, struct alarm *o) { struct alarm moved = *a; NEXT("timerfd_settime", int, int, const struct alarm *, struct alarm *); if (f & 1) moved.first = *real(&a->first, &at); return next(x, f, &moved, o); }
-int clock_nanosleep(int k, int f, when t, struct timespec *left) { NEXT("clock_nanosleep", int, int, when, struct timespec *); return next(k, f, f & 1 ? real(t, &at) : t, left); }
 `;
 
 /** The compiled library, made once a machine; undefined where there is no C compiler. */
 export function clockShiftLibrary(cache: string): Promise<string | undefined> {
   return compiledOnce(cache, {
     name: "clock",
-    source: SOURCE,
-    options: ["-O2", "-shared", "-fPIC", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-w"],
+    source: CLOCK + CLOCK_WAITS + FILE_TIMES,
+    options: [
+      "-O2",
+      "-shared",
+      "-fPIC",
+      "-fno-builtin",
+      "-fno-stack-protector",
+      "-ftls-model=initial-exec",
+      "-nostdlib",
+      "-Wl,-Bsymbolic",
+      "-w",
+    ],
     // A library that cannot be loaded would spoil every program's output.
     works: async (path) => {
       const tried = await run("date", ["+%s"], { env: { LD_PRELOAD: path }, timeoutMilliseconds: 5000 });

@@ -57,8 +57,20 @@ export function worldFiles(
     // environment is the same in every world, and `env -i` does not lose the clock.
     if (shifting === host.clockShift) copyFileSync(shifting, library);
     put("ld.so.preload", `${shifting === host.clockShift ? CLOCK_LIBRARY : shifting}\n`);
-    put("faketimerc", `${world.clockOffset < 0 ? "-" : "+"}${Math.abs(world.clockOffset)}\n`);
+    put("faketimerc", clockSettings(world));
   }
+}
+
+/**
+ * What the library reads: the seconds to add; under a held clock also where it stands, and the time that files show
+ * which the build makes. That is the held one, but earlier by the world's `startDelay`, so that worlds can differ in file
+ * times alone; and never later than the clock shows.
+ */
+function clockSettings({ clockOffset, clockHeld, startDelay }: World): string {
+  const shift = `${clockOffset < 0 ? "-" : "+"}${Math.abs(clockOffset)}\n`;
+  if (clockHeld === undefined) return shift;
+  const files = clockHeld + Math.min(-Math.ceil(startDelay / 1000), clockOffset);
+  return `${shift}held ${clockHeld}\nfiles ${files}\n`;
 }
 
 /** passwd(5) and group(5). */
@@ -86,13 +98,13 @@ function without(lines: string, name: string, id: number): string {
 }
 
 /**
- * A library enters only where the clock is shifted: a canonical artifact must
- * not depend on it. Nor does it enter where the network is, whose certificates
- * are valid now.
+ * A library enters only where the clock is shifted or held: a canonical artifact
+ * must not depend on it. Nor does it enter where the network is, whose
+ * certificates are valid now. libfaketime can shift, but not hold.
  */
 function clockLibrary(world: World, host: HostAbilities, network: Network): string | undefined {
-  if (world.clockOffset === 0 || network === "host") return undefined;
-  return host.clockShift ?? host.faketime;
+  if (network === "host" || (world.clockOffset === 0 && world.clockHeld === undefined)) return undefined;
+  return host.clockShift ?? (world.clockOffset === 0 ? undefined : host.faketime);
 }
 
 function hostFile(path: string): string {
@@ -128,4 +140,34 @@ export function processors(world: World, host: HostAbilities, folder: string, sh
     .filter((block) => block.startsWith("processor"));
   writeFileSync(join(folder, "cpuinfo"), `${blocks.slice(0, count).join("\n\n")}\n\n`);
   return [...args, "--ro-bind", join(folder, "cpuinfo"), "/proc/cpuinfo"];
+}
+
+/** Arguments of bubblewrap by which /proc/meminfo shows the world's memory, three quarters of it free. proc_meminfo(5). */
+export function memoryShown(world: World, folder: string): string[] {
+  if (world.memoryShown === undefined) return [];
+  const total = Math.floor(world.memoryShown / 1024);
+  const free = Math.floor((total * 3) / 4);
+  const cached = total - free;
+  const lines = {
+    MemTotal: total,
+    MemFree: free,
+    MemAvailable: free,
+    Buffers: 0,
+    Cached: cached,
+    SwapCached: 0,
+    Active: cached,
+    Inactive: 0,
+    SwapTotal: 0,
+    SwapFree: 0,
+    Dirty: 0,
+    Writeback: 0,
+    Shmem: 0,
+    Slab: 0,
+    CommitLimit: total,
+    Committed_AS: cached,
+  };
+  const file = join(folder, "meminfo");
+  const text = Object.entries(lines).map(([name, size]) => `${`${name}:`.padEnd(16)}${String(size).padStart(8)} kB\n`);
+  writeFileSync(file, text.join(""), { mode: 0o644 });
+  return ["--ro-bind", file, "/proc/meminfo"];
 }

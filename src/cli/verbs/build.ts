@@ -17,7 +17,7 @@ import type { Options } from "../program.ts";
 import { homeFor, nearestHome, passphrase, projectFolder, text } from "../project.ts";
 import { counted, short, type Terminal } from "../terminal.ts";
 import { showArtifacts, showVerdict } from "../verdict.ts";
-import { buildTwice, EXIT_OF } from "./check.ts";
+import { buildTwice, EXIT_OF, explaining } from "./check.ts";
 
 /** `bitforbit build [DIR]`: the main job, from a recipe to a verified, signed, logged and stored artifact. */
 export async function build(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
@@ -33,7 +33,11 @@ export async function build(args: readonly string[], options: Options, terminal:
       const secret = passphrase();
       await preflight(home, secret);
       await requirePlainPlaces(folder, output, []);
-      const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal, { once, accept });
+      const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal, {
+        ...explaining(options),
+        once,
+        accept,
+      });
       if (prepared.lockMade) await writeLock(folder, prepared.lock);
       showVerdict(terminal, verdict);
       const document = verdictDocument(prepared, verdict);

@@ -1,0 +1,155 @@
+import { showable } from "../bytes.ts";
+import type { Difference, Leaf } from "../diff/difference.ts";
+import { byteOrder } from "../order.ts";
+import type { Variation } from "../vary/variation.ts";
+import type { CauseName } from "../world.ts";
+import type { Cause } from "./cause.ts";
+import { artifactAndLeaf, explainLeaves, type Explained, type Side } from "./explain.ts";
+import { isMadeFromOthers } from "./made-from-others.ts";
+import type { Attribution, Place } from "./group-testing.ts";
+
+/** What experiments showed, besides what stands in the bytes. */
+export interface Evidence {
+  /** The variations that make a place differ. */
+  attribution: Attribution;
+  /** Places that differ between equal builds, with what stops that where something does. */
+  noise: ReadonlyMap<Place, CauseName | undefined>;
+  /** What was tried, in words, for places that stay unknown. */
+  tried: readonly string[];
+  /** Artifacts that hold digests of another artifact, and nothing else that differs. */
+  checksums: ReadonlyMap<string, string>;
+}
+
+export const NO_EVIDENCE: Evidence = { attribution: new Map(), noise: new Map(), tried: [], checksums: new Map() };
+
+/** The causes of a difference between two builds: see `conclude`. */
+export function explain(
+  difference: Difference,
+  sides: readonly [Side, Side],
+  variations: readonly Variation[],
+  evidence: Evidence = NO_EVIDENCE,
+): Cause[] {
+  return conclude(explainLeaves(difference, sides, variations), evidence, remedyFrom(variations));
+}
+
+export function remedyFrom(variations: readonly Variation[]): (name: CauseName) => string {
+  return (name) => variations.find((one) => one.name === name)?.remedy ?? "";
+}
+
+const LAST: readonly string[] = ["unknown", "consequence"];
+const RANK = { certain: 0, likely: 1, possible: 2 } as const;
+
+/**
+ * The causes of every leaf, from what its bytes name and from what experiments
+ * showed, the surest first; what merely follows from another difference, and
+ * what nothing explains, last.
+ */
+export function conclude(
+  explained: readonly Explained[],
+  evidence: Evidence,
+  remedyOf: (name: CauseName) => string,
+): Cause[] {
+  const told = explained.map((one) => ({ one, causes: causesAt(one, evidence, remedyOf) }));
+  const primary = told.filter(({ one, causes }) => !one.follows && !isMadeFromOthers(one.leaf) && causes.length > 0);
+  return told
+    .flatMap(({ one, causes }) => {
+      const checked = evidence.checksums.get(one.leaf.path[0] ?? "");
+      if (checked !== undefined) return [consequence(one.leaf, [checked], "digest")];
+      const origin = originOf(one, causes, primary);
+      if (origin !== undefined) return [consequence(one.leaf, pathOf(origin.leaf))];
+      return causes.length > 0 ? causes : [unknown(one.leaf, evidence.tried)];
+    })
+    .sort(
+      (a, b) =>
+        LAST.indexOf(a.name) - LAST.indexOf(b.name) ||
+        RANK[a.confidence] - RANK[b.confidence] ||
+        byteOrder(a.name, b.name) ||
+        byteOrder([a.artifact, ...a.leaf].join("\0"), [b.artifact, ...b.leaf].join("\0")),
+    );
+}
+
+interface Told {
+  one: Explained;
+  causes: Cause[];
+}
+
+/** The difference that a leaf merely follows from; undefined: it has causes of its own. */
+function originOf(one: Explained, causes: readonly Cause[], primary: readonly Told[]): Explained | undefined {
+  const { artifact } = artifactAndLeaf(one.leaf);
+  const near = (told: Told): boolean => told.one.leaf.path[0] === artifact;
+  if (one.follows) return primary.find(near)?.one;
+  if (!isMadeFromOthers(one.leaf)) return undefined;
+  const names = causes.map(({ name }) => name);
+  if (causes.some(({ basis }) => basis !== "experiment")) return undefined;
+  const explains = (told: Told): boolean =>
+    told.one !== one && names.every((name) => told.causes.some((cause) => cause.name === name));
+  return (
+    primary.find((told) => near(told) && explains(told)) ??
+    primary.find(explains) ??
+    severalOrigins(names, primary)
+  )?.one;
+}
+
+/** A digest of several files has all their causes, and none of them has them all. */
+function severalOrigins(names: readonly CauseName[], primary: readonly Told[]): Told | undefined {
+  const all = new Set(primary.flatMap(({ causes }) => causes.map(({ name }) => name)));
+  return names.every((name) => all.has(name))
+    ? primary.find(({ causes }) => causes.some(({ name }) => names.includes(name)))
+    : undefined;
+}
+
+function causesAt(one: Explained, evidence: Evidence, remedyOf: (name: CauseName) => string): Cause[] {
+  const certain = one.causes.filter(({ confidence }) => confidence === "certain");
+  const shown = evidence.attribution.get(one.place);
+  if (shown !== undefined) {
+    const named = new Set(certain.map(({ name }) => name));
+    const further = shown
+      .filter(([name]) => name !== undefined && !named.has(name))
+      .map(([name = "unknown", ...others]): Cause => ({
+        ...(one.causes.find((cause) => cause.name === name) ?? atLeaf(one.leaf)),
+        name,
+        confidence: "certain",
+        remedy: remedyOf(name),
+        basis: "experiment",
+        ...(others.length === 0 ? {} : { with: others }),
+      }));
+    return [...certain, ...further];
+  }
+  if (certain.length > 0) return certain;
+  if (evidence.noise.has(one.place)) {
+    const name = evidence.noise.get(one.place);
+    if (name === undefined || one.causes.length > 0) return one.causes;
+    return [{ ...atLeaf(one.leaf), name, confidence: "likely", remedy: remedyOf(name), basis: "experiment" }];
+  }
+  return one.causes;
+}
+
+function atLeaf(leaf: Leaf): Omit<Cause, "name" | "confidence" | "remedy"> {
+  return {
+    ...artifactAndLeaf(leaf),
+    offset: leaf.ranges[0]?.a.offset,
+    evidence: { a: sample(leaf, "a"), b: sample(leaf, "b") },
+  };
+}
+
+const pathOf = (leaf: Leaf): string[] => {
+  const { artifact, leaf: within } = artifactAndLeaf(leaf);
+  return [artifact, ...within];
+};
+
+function consequence(leaf: Leaf, from: string[], basis?: "digest"): Cause {
+  const found: Cause = { ...atLeaf(leaf), name: "consequence", confidence: "certain", remedy: "", from };
+  return basis === undefined ? found : { ...found, basis };
+}
+
+function unknown(leaf: Leaf, tried: readonly string[]): Cause {
+  const found: Cause = { ...atLeaf(leaf), name: "unknown", confidence: "possible", remedy: "" };
+  return tried.length === 0 ? found : { ...found, tried: [...tried] };
+}
+
+function sample(leaf: Leaf, side: "a" | "b"): string {
+  const value = side === "a" ? leaf.a : leaf.b;
+  if (value !== undefined) return value.slice(0, 200);
+  const bytes = side === "a" ? leaf.bytesA : leaf.bytesB;
+  return bytes === undefined ? "" : showable(bytes.subarray(0, 120));
+}

@@ -1,0 +1,158 @@
+/**
+ * Checks generated projects from the command line and holds what is named against what is true:
+ *
+ *     npm run seeded                            all 300, then writes bench/seeded.md
+ *     npm run seeded -- --cases 1..40           these
+ *     npm run seeded -- --language rust         of one language
+ *     npm run seeded -- --repeat 20             each so many times, which must all say the same
+ *     npm run seeded -- --json FILE             keeps a line a project there, and goes on from what is there
+ *     npm run seeded -- --jobs 2                so many at once (default: 1)
+ */
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { bitforbit, git, removeAll, writeFiles } from "../command.ts";
+import { type Case, CASES, generate } from "./generate.ts";
+import { type Document, expectedVerdict, linesOf, type Score, score, tables } from "./score.ts";
+
+export interface Checked {
+  score: Score;
+  document: Document | undefined;
+}
+
+/** Checks one project `repeat` times; the score is of the first run. */
+export async function checkCase(one: Case, repeat = 1): Promise<Checked> {
+  const folder = mkdtempSync(join(tmpdir(), "bitforbit-seeded-"));
+  try {
+    writeFiles(folder, one.files);
+    git(folder, "init", "--quiet", "--initial-branch=main");
+    git(folder, "add", "--all");
+    git(folder, "commit", "--quiet", "--message=first");
+    const first = await once(one, folder);
+    const { document } = first;
+    if (document === undefined || repeat < 2) return first;
+    let same = true;
+    for (let run = 1; run < repeat; run++) {
+      const again = (await once(one, folder)).document;
+      same &&= again !== undefined && linesOf(again).join("\n") === linesOf(document).join("\n");
+    }
+    return { document, score: { ...first.score, same } };
+  } finally {
+    removeAll(folder);
+  }
+}
+
+async function once(one: Case, folder: string): Promise<Checked> {
+  const began = performance.now();
+  const ran = await bitforbit(folder, ["check", "--json"]);
+  const seconds = (performance.now() - began) / 1000;
+  const document = ran.stdout.trim() === "" ? undefined : (JSON.parse(ran.stdout) as Document & { error?: unknown });
+  if (document !== undefined && document.error === undefined) return { document, score: score(one, document, seconds) };
+  const nothing: Document = { verdict: "none", causes: [], covered: [], notCovered: [], worlds: [] };
+  return {
+    document: undefined,
+    score: { ...score(one, nothing, seconds), failure: (ran.stderr + ran.stdout).slice(-600) },
+  };
+}
+
+/** One line for each project, so that a run may be read while it goes on. */
+function told({ score: one, document }: Checked): string {
+  const good = one.missed.length + one.extra.length === 0 && one.verdict === one.expected;
+  const parts = [
+    `${good ? "ok  " : "MISS"} ${String(one.case).padStart(3)} ${one.language.padEnd(6)} ${one.seconds.toFixed(1)} s ${one.builds} builds`,
+    `${one.ingredients.join("+")}: ${one.truth.join(",") || "none"}`,
+    ...(one.verdict === one.expected ? [] : [`verdict ${one.verdict}, expected ${one.expected}`]),
+    ...(one.missed.length === 0 ? [] : [`missed ${one.missed.join(",")}`]),
+    ...(one.extra.length === 0 ? [] : [`extra ${one.extra.join(",")}`]),
+    ...(one.same === false ? ["not the same in every run"] : []),
+    ...(one.failure === undefined ? [] : [one.failure]),
+  ];
+  const details = good ? [] : (document?.causes ?? []).slice(0, 12).map(detail);
+  return [parts.join(" · "), ...details].join("\n");
+}
+
+function detail({ name, artifact, leaf, confidence, basis, evidence }: Document["causes"][number]): string {
+  const place = [artifact, ...leaf].join(" > ");
+  return `       ${place}: ${name}, ${confidence}${basis === undefined ? "" : `, ${basis}`} | ${evidence.a.slice(0, 60)} | ${evidence.b.slice(0, 60)}`;
+}
+
+interface Options {
+  cases: [first: number, last: number];
+  language: string | undefined;
+  repeat: number;
+  json: string | undefined;
+  jobs: number;
+}
+
+function optionsOf(words: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...words],
+    options: {
+      cases: { type: "string", default: `1..${CASES}` },
+      language: { type: "string" },
+      repeat: { type: "string", default: "1" },
+      json: { type: "string" },
+      jobs: { type: "string", default: "1" },
+    },
+  });
+  const [first = 1, last = first] = values.cases.split("..").map(Number);
+  return {
+    cases: [first, last],
+    language: values.language,
+    repeat: Number(values.repeat),
+    json: values.json,
+    jobs: Number(values.jobs),
+  };
+}
+
+/** Scores that a run before left in `file`, of projects that are still the same. */
+function kept(file: string | undefined): Map<number, Score> {
+  if (file === undefined || !existsSync(file)) return new Map();
+  const lines = readFileSync(file, "utf8")
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+  const scores = lines.map((line) => JSON.parse(line) as Score);
+  return new Map(scores.filter(isCurrent).map((one) => [one.case, one]));
+}
+
+function isCurrent(one: Score): boolean {
+  const now = generate(one.case);
+  return one.ingredients.join() === now.ingredients.join() && one.expected === expectedVerdict(now);
+}
+
+async function main(words: readonly string[]): Promise<void> {
+  const options = optionsOf(words);
+  const [first, last] = options.cases;
+  const scores = kept(options.json);
+  const cases = Array.from({ length: last - first + 1 }, (_, at) => generate(first + at)).filter(
+    ({ language }) => options.language === undefined || language === options.language,
+  );
+  const waiting = cases.filter(({ number }) => !scores.has(number));
+  const work = async (): Promise<void> => {
+    for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
+      const checked = await checkCase(one, options.repeat);
+      console.log(told(checked));
+      scores.set(one.number, checked.score);
+      if (options.json !== undefined) appendFileSync(options.json, `${JSON.stringify(checked.score)}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: options.jobs }, work));
+  const done = cases.flatMap(({ number }) => scores.get(number) ?? []);
+  console.log(`\n${tables(done)}`);
+  if (cases.length === CASES) writeFileSync(resolve(import.meta.dirname, "../../bench/seeded.md"), page(done));
+}
+
+function page(scores: readonly Score[]): string {
+  return `# The seeded suite
+
+${CASES} generated projects in eight languages with none to five known causes each (\`test/seeded/\`), each checked from the
+command line: \`npm run seeded\`. A cause is *found* when the verdict names it for the project as certain or likely, *not
+varied* when no two of the builds differed in it. Consequences and what is said to be unknown are counted apart.
+
+${tables(scores)}
+`;
+}
+
+if (import.meta.main) await main(process.argv.slice(2));
