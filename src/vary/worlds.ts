@@ -151,7 +151,7 @@ export function withOptional(adversarial: World, names: readonly CauseName[]): W
  * a build draws at random is varied like anything else. Each `round` has other
  * seeds: two orders that agree by chance in one differ in another.
  */
-function experimentWorld(adversarial: World, round = 0): World {
+export function experimentWorld(adversarial: World, round = 0): World {
   return {
     ...adversarial,
     environment: { ...adversarial.environment, ...hashSeeds(round) },
