@@ -1,5 +1,6 @@
 import { rfc3339 } from "../clock.ts";
 import { type Leaf, leavesOf } from "../diff/difference.ts";
+import { counted } from "../diff/findings.ts";
 import { reportHtml } from "../diff/html.ts";
 import { incompleteIn } from "../diff/reading.ts";
 import type { CheckCause, CheckHead, CheckPlace } from "../diff/report/document.ts";
@@ -103,7 +104,7 @@ function aboutOf({ source, lock }: Prepared, verdict: Verdict): string[] {
   const from = source.commit === undefined ? `${source.kind} ${source.uri}` : `commit ${source.commit}`;
   return [
     `${from} · ${environmentWords(lock.environment)}`,
-    `${verdict.outputs.length} outputs · ${verdict.builds} builds · ${verdict.covered.length} of ${total} variations covered: ${verdict.covered.join(", ")}`,
+    `${counted(verdict.outputs.length, "output")} · ${counted(verdict.builds, "build")} · ${verdict.covered.length} of ${total} variations covered: ${verdict.covered.join(", ")}`,
   ].map((line) => line.toWellFormed());
 }
 

@@ -11,6 +11,14 @@ const MAX_EXCERPTS = 3;
 const EXCERPT_ROWS = 10;
 const ROWS_BEFORE = 2;
 
+interface Excerpt {
+  leaf: number;
+  into: PageElement;
+  /** What stands on either side, above the excerpt. */
+  values: PageElement;
+  place: CheckCause["places"][number];
+}
+
 export class Causes {
   readonly element: PageElement = withAttributes(element("main", "causes"), { "aria-label": "Causes" });
   readonly #report: ReportDocument;
@@ -20,7 +28,7 @@ export class Causes {
   #read = -1;
   /** Of the last drawing. */
   #columns = 0;
-  readonly #excerpts: { leaf: number; into: PageElement }[] = [];
+  readonly #excerpts: Excerpt[] = [];
 
   constructor(report: ReportDocument, check: CheckHead, go: (leaf: number) => void) {
     this.#report = report;
@@ -42,12 +50,14 @@ export class Causes {
   async draw(measure: Measure): Promise<void> {
     if (measure.columns === this.#columns) return;
     this.#columns = measure.columns;
-    for (const { leaf, into } of this.#excerpts) {
+    for (const { leaf, into, values, place } of this.#excerpts) {
       await this.#report.load(this.#report.chunkOf(leaf));
       const data = this.#report.leaf(leaf);
       // Another width has come in the meantime.
       if (this.#columns !== measure.columns) return;
       if (data === undefined) continue;
+      // A field is its own excerpt.
+      values.hidden = data.s === undefined && data.a === place.a && data.b === place.b;
       const kind = this.#report.head.kinds[this.#report.kind[leaf] ?? 0]?.name ?? "";
       const rows = rowsOf(data, kind, measure);
       const first = Math.max(0, rows.findIndex(differs) - ROWS_BEFORE);
@@ -85,9 +95,9 @@ export class Causes {
       tabindex: 0,
       "aria-label": `cause ${at + 1}: ${visible(cause.name)}, ${cause.confidence}`,
     });
-    for (const [index, place] of cause.places.entries()) section.append(...this.#place(place, index < MAX_EXCERPTS));
-    if (cause.morePlaces > 0)
-      section.append(element("p", "quiet", `and ${shownCount(cause.morePlaces, "more place")}`));
+    for (const place of cause.places.slice(0, MAX_EXCERPTS)) section.append(...this.#place(place, true));
+    const rest = cause.places.slice(MAX_EXCERPTS);
+    if (rest.length > 0) section.append(this.#furtherPlaces(rest, cause.morePlaces));
     const facts = element("dl", "facts");
     for (const command of cause.commands) facts.append(element("dt", "", "written by"), commandElement(command));
     for (const remedy of cause.remedies)
@@ -97,6 +107,17 @@ export class Causes {
     section.append(facts);
     if (cause.consequences.length > 0) section.append(this.#consequences(cause));
     return section;
+  }
+
+  #furtherPlaces(places: CheckCause["places"], more: number): PageElement {
+    const made = element(
+      "details",
+      "",
+      element("summary", "", `and ${shownCount(places.length + more, "more place")}`),
+    );
+    for (const place of places) made.append(...this.#place(place, false));
+    if (more > 0) made.append(element("p", "quiet", `and ${shownNumber(more)} that this report does not list`));
+    return made;
   }
 
   #place(place: CheckCause["places"][number], whole: boolean): PageElement[] {
@@ -112,7 +133,7 @@ export class Causes {
       "aria-label": "The bytes in their place",
       role: "group",
     });
-    this.#excerpts.push({ leaf: place.leaf, into: excerpt });
+    this.#excerpts.push({ leaf: place.leaf, into: excerpt, values, place });
     return [line, values, excerpt];
   }
 
