@@ -1,6 +1,6 @@
 /** The report of causes in a browser: cause by cause, the bytes in their place, the keyboard, and nothing that a build can do to it. */
 import { strict as assert } from "node:assert";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { Difference, Leaf } from "../src/diff/difference.ts";
@@ -10,7 +10,7 @@ import { checkReport } from "../src/flow/check-report.ts";
 import type { Prepared } from "../src/flow/prepare.ts";
 import { worldPair } from "../src/vary/worlds.ts";
 import { noBrowser, openPage, type Page } from "./browser.ts";
-import { scratchFolder } from "./command.ts";
+import { bitforbit, project, scratchFolder } from "./command.ts";
 
 const skip = noBrowser ?? false;
 const EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e";
@@ -253,4 +253,21 @@ test("what reproduces, and what fails, have their pages, too", { skip }, async (
   const said = await page.value<string>("document.body.innerText");
   assert.match(said, /fails in the adversarial world: locale, or clock with path/);
   assert.match(said, /\\u\{001b\}\[31m/, "escapes are shown, not sent");
+});
+
+test("check --html writes it, and says beforehand where it cannot", async (t) => {
+  const folder = project(t, {
+    "bitforbit.toml": 'name = "tiny"\ncommand = "hostname > out.txt"\noutputs = ["out.txt"]\n',
+  });
+  const home = ["--home", scratchFolder(t)];
+  const nowhere = join(folder, "no/such/why.html");
+  const refused = await bitforbit(folder, ["check", "--quick", "--html", nowhere, ...home]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /why\.html: no report can be written there/);
+  assert.doesNotMatch(refused.stdout, /built in/);
+  const file = join(folder, "why.html");
+  const ran = await bitforbit(folder, ["check", "--quick", "--html", file, ...home]);
+  assert.equal(ran.code, 1, ran.stdout + ran.stderr);
+  assert.match(ran.stdout, /cause {6}hostname \(certain: each world's own value stands there\)\n +out\.txt/);
+  assert.ok(existsSync(file) && readFileSync(file, "utf8").includes('"name":"hostname"'));
 });
