@@ -35,6 +35,7 @@ const POLICY_OPTIONS = [
 ] as const;
 
 const EXPLAIN_OPTIONS = [
+  ["--html <file>", "write a report as one HTML file that needs no network"],
   ["--quick", "two builds and no more: what their bytes do not name stays unknown"],
   ["--budget <duration>", "time for the builds that find causes out: 20m, 2h (default: 30m)"],
 ] as const;
@@ -96,6 +97,7 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit check",
       "bitforbit check --budget 2h",
       "bitforbit check --until 99.9%",
+      "bitforbit check --html why.html",
       "bitforbit check --json | jq .causes",
     ],
     load: async () => (await import("./verbs/check.ts")).check,

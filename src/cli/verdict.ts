@@ -4,6 +4,7 @@ import type { Verdict, WorldRun } from "../flow/check.ts";
 import { environmentWords } from "../lock/environment.ts";
 import type { Prepared } from "../flow/prepare.ts";
 import type { MaterialsRead } from "../flow/reads.ts";
+import { showCauses } from "./causes.ts";
 import { counted, duration, grouped, short, type Terminal } from "./terminal.ts";
 
 /** Shows what a build starts from. */
@@ -108,33 +109,6 @@ function compareLine(terminal: Terminal, verdict: Verdict): string {
   if (verdict.difference === undefined) return `${what}: ${terminal.good("identical, bit for bit")}`;
   return `${what}: ${terminal.bad("they differ")}`;
 }
-
-const MAX_SHOWN = 8;
-
-/** Groups causes by name, the surest first, with the bytes in their place and what to do. */
-function showCauses(terminal: Terminal, causes: readonly Cause[]): void {
-  const byName = Map.groupBy(causes, (cause) => cause.name);
-  for (const [name, group] of byName) {
-    const [first] = group;
-    if (first === undefined) continue;
-    terminal.step(
-      "cause",
-      `${terminal.strong(name)} ${terminal.dim(`(${first.confidence}; ${counted(group.length, "place")})`)}`,
-    );
-    if (name === "consequence") continue;
-    for (const cause of group.slice(0, name === "unknown" ? MAX_SHOWN : 3)) {
-      const at = cause.offset === undefined ? "" : ` at byte ${grouped(cause.offset)}`;
-      terminal.step("", `${[cause.artifact, ...cause.leaf].map(neutralised).join(" → ")}${at}`);
-      terminal.step("", terminal.dim(`  ${clip(cause.evidence.a)}  ≠  ${clip(cause.evidence.b)}`));
-    }
-    if (first.remedy !== "") terminal.step("", `remedy: ${first.remedy}`);
-  }
-}
-
-const clip = (text: string): string => {
-  const shown = neutralised(text.replaceAll("\n", "⏎"));
-  return shown.length > 44 ? `${shown.slice(0, 43)}…` : shown;
-};
 
 function verdictLine(terminal: Terminal, verdict: Verdict): string {
   const total = verdict.covered.length + new Set(verdict.lacks.flatMap((lack) => lack.causes)).size;
