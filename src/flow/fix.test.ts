@@ -175,12 +175,13 @@ test("one that does not help is undone, one that breaks the build too, and one w
 
 test("the least intrusive comes first, and nothing more is tried for what is gone", async (t) => {
   const makefile = "all:\n\tdate > when\n\tsort x > y\n";
-  const result = await fixed(prepared(t, { Makefile: makefile }), ({ env }) =>
-    found(env["LC_ALL"] === "C.UTF-8" ? [] : [{ name: "locale", artifact: "y" }]),
+  const result = await fixed(prepared(t, { Makefile: makefile }), ({ command }) =>
+    found(command.startsWith("export LC_ALL=C.UTF-8\n") ? [] : [{ name: "locale", artifact: "y" }]),
   );
   assert.deepEqual(told(result), ["locale locale-variable helped"]);
-  assert.equal(result.files[0]?.after, `${RECIPE}\n[env]\nLC_ALL = "C.UTF-8"\n`);
-  assert.equal(result.prepared.lock.recipe, digestOf(result.files[0]?.after ?? ""));
+  const after = RECIPE.replace('"make"', "'''\nexport LC_ALL=C.UTF-8\nmake'''");
+  assert.equal(result.files[0]?.after, after);
+  assert.equal(result.prepared.lock.recipe, digestOf(after));
 });
 
 test("what helps only together is tried together", async (t) => {
@@ -226,8 +227,8 @@ test("what experiments found is known in quick verdicts, too, and what was hidde
 });
 
 test("a build that breaks in another world is mended as well", async (t) => {
-  const result = await fixed(prepared(t, { Makefile: DATED }), ({ env }) =>
-    env["TZ"] === "UTC" ? found([]) : verdict("fails-in-adversarial", [], [["timezone"]]),
+  const result = await fixed(prepared(t, { Makefile: DATED }), ({ command }) =>
+    command.startsWith("export TZ=UTC\n") ? found([]) : verdict("fails-in-adversarial", [], [["timezone"]]),
   );
   assert.deepEqual(told(result), ["timezone timezone-variable helped"]);
   assert.equal(result.after.outcome, "reproducible");
@@ -236,10 +237,10 @@ test("a build that breaks in another world is mended as well", async (t) => {
 test("one cause only, when one is named", async (t) => {
   const result = await fixed(
     prepared(t, { Makefile: DATED }),
-    ({ make, env }) =>
+    ({ make, command }) =>
       found([
         ...(make.includes("date -u") ? [] : [clock]),
-        ...(env["TZ"] ? [] : [{ name: "timezone", artifact: "z" } as const]),
+        ...(command.includes("TZ") ? [] : [{ name: "timezone", artifact: "z" } as const]),
       ]),
     { cause: "timezone" },
   );
@@ -273,8 +274,8 @@ test("an interruption loses the trial under way, and nothing else", async (t) =>
   const two: Differs[] = [clock, { name: "timezone", artifact: "z" }];
   const result = await fixed(
     prepared(t, { Makefile: DATED }),
-    ({ make, env }) => {
-      if (env["TZ"] !== undefined && make.includes("date -u")) {
+    ({ make, command }) => {
+      if (command.includes("TZ") && make.includes("date -u")) {
         interrupt.abort();
         throw new Error("cancelled");
       }
