@@ -125,7 +125,7 @@ describe("fix", { concurrency: 2 }, () => {
   });
 
   test("--dry-run writes nothing; work that is not committed is not written over, unless that is forced", async (t) => {
-    const script = "date > out\n";
+    const script = "date +%F > out\n";
     const folder = project(t, { "bitforbit.toml": host("sh build.sh", "out"), "build.sh": script });
     const dry = await fixed(folder, 0, "--dry-run");
     assert.deepEqual([dry.written, dry.after.verdict], [[], "reproducible"]);
@@ -135,11 +135,11 @@ describe("fix", { concurrency: 2 }, () => {
     const refused = await bitforbit(folder, ["fix"]);
     assert.equal(refused.code, 2, refused.stdout);
     assert.match(refused.stderr, /build\.sh differs from the commit/);
-    assert.match(refused.stdout, /^-date > out$/m);
+    assert.match(refused.stdout, /^-date \+%F > out$/m);
     assert.equal(readFileSync(join(folder, "build.sh"), "utf8"), `${script}# work of mine\n`);
 
     assert.deepEqual((await fixed(folder, 0, "--force")).written, ["build.sh"]);
-    assert.match(readFileSync(join(folder, "build.sh"), "utf8"), /^date -u -d "@.*> out\n# work of mine\n$/);
+    assert.match(readFileSync(join(folder, "build.sh"), "utf8"), /^date -u -d "@.* \+%F > out\n# work of mine\n$/);
   });
 
   test("a build that fails, a cause that is none, a time that is none", async (t) => {
