@@ -142,6 +142,32 @@ describe("fix", { concurrency: 2 }, () => {
     assert.match(readFileSync(join(folder, "build.sh"), "utf8"), /^date -u -d "@.* \+%F > out\n# work of mine\n$/);
   });
 
+  test("a variable of the recipe: the lock fits afterwards, and what was fetched is not fetched again", async (t) => {
+    const folder = project(t, {
+      // What is fetched is never the same twice: fetched again, it would not be what was locked.
+      "bitforbit.toml": `${host("python3 gen.py > out; cat $BITFORBIT_DEPS/x >> out", "out", "python3")}`.replace(
+        "command",
+        "fetch = 'cat /proc/sys/kernel/random/uuid > $BITFORBIT_DEPS/x'\ncommand",
+      ),
+      "gen.py":
+        'names = {"anna", "bert", "cleo", "dora", "emil", "fritz", "gerd", "hans"}\nfor name in names:\n    print(name)\n',
+    });
+    assert.equal((await bitforbit(folder, ["lock"])).code, 0);
+    git(folder, "add", "bitforbit.lock");
+    git(folder, "commit", "--quiet", "--message=lock");
+    const document = await fixed(folder, 0);
+    assert.deepEqual(
+      document.tried.filter(({ outcome }) => outcome === "helped").map(({ remedy }) => remedy),
+      ["python-hash-seed"],
+    );
+    assert.match(readFileSync(join(folder, "bitforbit.toml"), "utf8"), /\n\[env\]\nPYTHONHASHSEED = "0"\n$/);
+    assert.match(
+      git(folder, "diff", "--stat", "--", "bitforbit.lock"),
+      /1 file changed, 1 insertion\(\+\), 1 deletion/,
+    );
+    await reproduces(folder);
+  });
+
   test("a build that fails, a cause that is none, a time that is none", async (t) => {
     const folder = project(t, { "bitforbit.toml": host("exit 3", "out") });
     await fixed(folder, 3);

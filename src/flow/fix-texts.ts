@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { utf8Text } from "../bytes.ts";
 import { digestOf, sha256Hex } from "../digest.ts";
 import { type Project, scriptsOf, type Texts } from "../explain/remedies/project.ts";
+import type { Lock } from "../lock/lock.ts";
+import { LOCK_FILE } from "../lock/lock-file.ts";
+import { lockToml } from "../lock/lock-toml.ts";
 import { readProjectFile } from "../project-file.ts";
 import { editRecipe } from "../recipe/edit.ts";
 import { parseRecipe, RECIPE_FILE } from "../recipe/recipe.ts";
@@ -37,7 +40,7 @@ async function textFiles({ staged, source }: Prepared): Promise<Map<string, stri
   const foreign = source.submodules.map(({ path }) => `${path}/`);
   let total = 0;
   for await (const { path, type, stats } of walkTree(staged)) {
-    if (type !== "file" || stats.size > MAX_FILE || path === RECIPE_FILE || path === "bitforbit.lock") continue;
+    if (type !== "file" || stats.size > MAX_FILE || path === RECIPE_FILE || path === LOCK_FILE) continue;
     if (/(?:^|\/)(?:node_modules|\.git)\//.test(path) || foreign.some((prefix) => path.startsWith(prefix))) continue;
     if (files.size >= MAX_FILES || total + stats.size > MAX_TOTAL) break;
     const text = utf8Text(new Uint8Array(await readFile(join(staged, path))));
@@ -83,26 +86,34 @@ export async function changedProject(
 ): Promise<Prepared> {
   copyTree(prepared.staged, into);
   const { source, lock } = prepared;
-  for (const { path, after } of changes) {
-    const target = join(into, path);
-    // A recipe that is not tracked is no part of the source.
-    const there = await readProjectFile(into, path).catch(() => undefined);
-    if (there === undefined) continue;
-    await writeFile(target, after);
-    await utimes(target, source.epoch, source.epoch);
-  }
   const recipeText = changes.find(({ path }) => path === RECIPE_FILE)?.after;
   const recipe = recipeText === undefined ? prepared.recipe : parseRecipe(recipeText, RECIPE_FILE);
   const recipeDigest = recipeText === undefined ? prepared.recipeDigest : digestOf(recipeText);
   const changed = new Map(changes.map(({ path, after }) => [path, sha256Hex(after)]));
   const prefix = recipe.directory === "." ? "" : `${recipe.directory}/`;
   const lockfiles = lock.lockfiles.map((file) => ({ ...file, sha256: changed.get(prefix + file.path) ?? file.sha256 }));
+  const relocked: Lock = { ...lock, recipe: recipeDigest, lockfiles };
+  await write(into, [...changes, { path: LOCK_FILE, after: lockToml(relocked) }], source.epoch);
   return {
     ...prepared,
     recipe,
     recipeDigest,
     staged: into,
     source: { ...source, treeDigest: (await treeDigest(into)).digest },
-    lock: { ...lock, recipe: recipeDigest, lockfiles },
+    lock: relocked,
   };
+}
+
+/** Replaces files of a staged source. What is not there is not tracked, and no part of it: the recipe, maybe, and the lock. */
+async function write(
+  into: string,
+  files: readonly Pick<ChangedFile, "path" | "after">[],
+  epoch: number,
+): Promise<void> {
+  for (const { path, after } of files) {
+    const there = await readProjectFile(into, path).catch(() => undefined);
+    if (there === undefined) continue;
+    await writeFile(join(into, path), after);
+    await utimes(join(into, path), epoch, epoch);
+  }
 }

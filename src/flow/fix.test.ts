@@ -167,7 +167,8 @@ test("one that does not help is undone, one that breaks the build too, and one w
   ] as const) {
     const result = await fixed(prepared(t, files), ({ make }) => (make === files.Makefile ? found([clock]) : after));
     assert.equal(result.trials[0]?.remedy, "tar-times");
-    for (const trial of result.trials) assert.equal(trial.outcome, outcome, trial.remedy);
+    const changing = result.trials.filter(({ changes }) => changes.every(({ path }) => path === "Makefile"));
+    for (const trial of changing) assert.equal(trial.outcome, outcome, trial.remedy);
     assert.deepEqual([result.files, result.diff, result.after.outcome], [[], "", "differs"]);
     assert.notEqual(result.trials[0]?.because, undefined);
   }

@@ -7,6 +7,7 @@ import { type Edit, inSequence, withEdits, without } from "../explain/remedies/e
 import type { Texts } from "../explain/remedies/project.ts";
 import { INTRUSIONS, type Remedy } from "../explain/remedies/remedy.ts";
 import { remedies } from "../explain/remedies/remedies.ts";
+import { readLock } from "../lock/lock-file.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import type { CauseName } from "../world.ts";
 import { check, type CheckOptions, type Verdict } from "./check.ts";
@@ -83,7 +84,9 @@ const UNMARKED: readonly CauseName[] = ["random", "hash-order", "pid", "cpu-coun
  * with what was kept until then.
  */
 export async function fix(prepared: Prepared, options: FixOptions): Promise<Fixed> {
-  const session = new Session(prepared, await originalTexts(prepared), options);
+  // What was locked stays locked, but for the digests of what is changed.
+  const lock = (await readLock(prepared.folder)) ?? prepared.lock;
+  const session = new Session({ ...prepared, lock }, await originalTexts(prepared), options);
   return await session.run();
 }
 
@@ -171,17 +174,19 @@ class Session {
     return state;
   }
 
-  /** Tries what there is for one cause until it is gone; at last all together that did nothing alone. */
+  /** Tries what there is for one cause until it is gone; of either kind, at last, all together that did nothing alone. */
   async #mend(name: CauseName, from: State): Promise<State> {
     let state = from;
     const useless: Remedy[] = [];
-    for (const remedy of remediesFor(name)) {
-      if (!hasCause(state, name) || !this.#mayGoOn()) break;
-      const { next, trial } = await this.#try(name, [remedy], state);
-      state = next;
-      if (trial?.outcome === "no-help") useless.push(remedy);
-    }
-    if (useless.length > 1 && hasCause(state, name) && this.#mayGoOn()) {
+    for (const group of remediesFor(name)) {
+      const known = useless.length;
+      for (const remedy of group) {
+        if (!hasCause(state, name) || !this.#mayGoOn()) return state;
+        const { next, trial } = await this.#try(name, [remedy], state);
+        state = next;
+        if (trial?.outcome === "no-help") useless.push(remedy);
+      }
+      if (useless.length < 2 || useless.length === known || !hasCause(state, name) || !this.#mayGoOn()) continue;
       state = (await this.#try(name, useless, state)).next;
     }
     return state;
@@ -346,10 +351,27 @@ class Session {
 
 const hasCause = ({ causes }: State, name: CauseName): boolean => causes.some((cause) => cause.name === name);
 
-/** In the order in which they are tried. */
-function remediesFor(name: CauseName): Remedy[] {
-  const mends = ({ causes }: Remedy): boolean =>
-    causes.includes(name) || (name === "unknown" && causes.some((one) => UNMARKED.includes(one)));
+/** What a cause may be taken for, where the bytes alone named it: another order is not always the folders'. */
+const LIKE: Partial<Record<CauseName, readonly CauseName[]>> = {
+  "readdir-order": ["hash-order", "locale", "race"],
+  "hash-order": ["random", "readdir-order"],
+  random: ["hash-order", "pid"],
+  race: ["cpu-count", "readdir-order"],
+  "cpu-count": ["race"],
+  clock: ["mtime", "timezone"],
+  mtime: ["clock"],
+  timezone: ["clock"],
+  unknown: UNMARKED,
+};
+
+/** In the order in which they are tried: the cause's own, then those of what it may be taken for. */
+function remediesFor(name: CauseName): [own: Remedy[], like: Remedy[]] {
+  const own = inOrder(({ causes }) => causes.includes(name));
+  const like = inOrder(({ causes }) => causes.some((one) => LIKE[name]?.includes(one) === true));
+  return [own, like.filter((one) => !own.includes(one))];
+}
+
+function inOrder(mends: (remedy: Remedy) => boolean): Remedy[] {
   return INTRUSIONS.flatMap((intrusion) => remedies.filter((one) => one.intrusion === intrusion && mends(one)));
 }
 
