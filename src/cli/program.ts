@@ -103,6 +103,19 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/check.ts")).check,
   },
   {
+    usage: "fix [dir]",
+    summary: "try remedies for what makes the builds differ, keep those that help, and change the project",
+    options: [
+      ["--dry-run", "print the changes, write nothing"],
+      ["--budget <time>", "time for all builds (default: 30m)"],
+      ["--cause <name>", "mend this cause only"],
+      ["--force", "change files that differ from the commit, too"],
+      HOME_OPTION,
+    ],
+    examples: ["bitforbit fix --dry-run", "bitforbit fix --cause clock", "bitforbit fix --json | jq -r .diff"],
+    load: async () => (await import("./verbs/fix.ts")).fix,
+  },
+  {
     usage: "diff <a> <b>",
     summary: "the difference of two files, folders, archives, images, artifacts or builds, to the last byte",
     options: [
@@ -222,7 +235,7 @@ Completion: source <(bitforbit complete bash)   (also zsh, fish, powershell)
 `;
 
 /** Verbs whose answer "no" is a verdict on the outputs: input that a rule forbids is bad input there. */
-const JUDGING = new Set(["build", "check", "diff", "init", "sbom"]);
+const JUDGING = new Set(["build", "check", "diff", "fix", "init", "sbom"]);
 
 /** Runs the command line on `words` and gives its exit code; never throws. */
 export async function main(words: readonly string[]): Promise<ExitCode> {
