@@ -36,6 +36,9 @@ extern int close(int);
 #error unknown machine
 #endif
 
+/* The kernel ignores it; what answers for static programs (static-clock.ts) lets a call with it pass. */
+#define MARK 0x62663462L
+
 static long offset(void) {
   static long known, value;
   char text[24];
@@ -53,7 +56,7 @@ static long offset(void) {
 }
 
 int clock_gettime(int clock, struct timespec *to) {
-  int result = (int)syscall(CLOCK_GETTIME, clock, to);
+  int result = (int)syscall(CLOCK_GETTIME, clock, to, MARK);
   if (result == 0 && (clock == 0 || clock == 5)) to->s += offset();
   return result;
 }
@@ -82,7 +85,7 @@ int timespec_get(struct timespec *to, int base) {
 static const struct timespec *real(const struct timespec *until, struct timespec *into) {
   struct timespec now;
   long shift = offset();
-  if (until == 0 || shift <= 0 || syscall(CLOCK_GETTIME, 0, &now) != 0) return until;
+  if (until == 0 || shift <= 0 || syscall(CLOCK_GETTIME, 0, &now, MARK) != 0) return until;
   if (until->s <= now.s + shift / 2) return until;
   into->s = until->s - shift;
   into->n = until->n;
