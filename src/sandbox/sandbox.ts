@@ -98,7 +98,7 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Promise<SandboxResult> {
   checkSpec(spec);
   const lacks = [...host.lacks, ...lacksOf(spec.world, host)];
-  if (!ordersDirectories(host)) lacks.push(...unansweredLacks(spec.world, shiftsClock(spec)));
+  if (!answersCalls(host)) lacks.push(...unansweredLacks(spec.world, shiftsClock(spec)));
   await delay(spec.world.startDelay, spec.signal);
   if (spec.signal?.aborted === true) {
     new BoundedLog(spec.log, 0).end();
@@ -112,7 +112,7 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
     const { orderAccount, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, log });
-    if (ordersDirectories(host))
+    if (answersCalls(host))
       lacks.push(...orderLacks(orderAccount, result.outcome), ...startLacks(orderAccount, spec.world));
     return { ...result, lacks };
   } finally {
@@ -161,8 +161,11 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
   return lacks;
 }
 
-/** Whether a process of ours answers for the build's directories. */
-function ordersDirectories(host: HostAbilities): boolean {
+/**
+ * Whether a process of ours answers the build's calls: directory order, traces, randomness, delays, and the clock of
+ * programs that do not use the C library. What it could not do after all is a lack of the run.
+ */
+export function answersCalls(host: HostAbilities): boolean {
   return host.ordering === "notifications" && host.enter !== undefined;
 }
 
