@@ -101,6 +101,7 @@ function verdict(outcome: Verdict["outcome"], differs: readonly Differs[] = [], 
     builds: 2,
     breaks,
     open: [],
+    agreement: undefined,
   };
 }
 

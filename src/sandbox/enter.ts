@@ -1,6 +1,6 @@
 import { run } from "../child.ts";
 import { compiledOnce } from "./compiled.ts";
-import { DIRECTORY_ORDER } from "./directory-order.ts";
+import { NOTIFICATIONS } from "./notifications.ts";
 
 /**
  * The way into a sandbox in one program: what `launch.ts` otherwise says to
@@ -13,7 +13,12 @@ import { DIRECTORY_ORDER } from "./directory-order.ts";
  *     mounts                     own mount namespace, private
  *     bind FROM TO               with what is mounted below
  *     overlay OPTIONS TO
- *     order sorted|reversed UID  of all directories, by a process of ours with that uid (0: our own)
+ *     order sorted|reversed UID  of all directories, by a process of ours with that uid (0: our own); before it,
+ *                                what else that process does (notifications.ts):
+ *     chain MANY BUILDPATH       so many programs lead to the build, after this one, which lies there
+ *     trace FILE                 writes there what the build runs, reads and writes
+ *     clock OFFSET HELD|-        for programs without the preloaded library, in seconds
+ *     random SEED  schedule SEED
  *     mirror yes|no MANY FROM TO disorderfs, reversed or not, until LIFELINE closes
  *     umask OCTAL  limit WHAT N  oom N  cpus 0,1  noaslr  uname26  uid N
  *     busy                       a process of ours works on each CPU that is left to us, until we end
@@ -93,7 +98,7 @@ static void mirror(const char *reverse, const char *many, const char *from, cons
   }
 }
 
-${DIRECTORY_ORDER}
+${NOTIFICATIONS}
 static void limit(const char *what, const char *number) {
   struct rlimit at;
   at.rlim_cur = at.rlim_max = strtoull(number, 0, 10);
@@ -141,6 +146,11 @@ int main(int count, char **at) {
     else if (!strcmp(step, "mounts")) { if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", 0, MS_REC | MS_PRIVATE, 0) != 0) fail("cannot unshare", step); }
     else if (!strcmp(step, "bind")) { at += 2; if (mount(at[-1], *at, 0, MS_BIND | MS_REC, 0) != 0) fail("cannot bind", at[-1]); }
     else if (!strcmp(step, "overlay")) { at += 2; if (mount("overlay", *at, "overlay", 0, at[-1]) != 0) fail("cannot overlay", at[-1]); }
+    else if (!strcmp(step, "chain")) { at += 2; chain = strtoul(at[-1], 0, 10), build_path = *at; }
+    else if (!strcmp(step, "trace")) answer_for_trace(*++at);
+    else if (!strcmp(step, "clock")) { at += 2; answer_for_clock(at[-1], *at); }
+    else if (!strcmp(step, "random")) answer_for_random(*++at);
+    else if (!strcmp(step, "schedule")) answer_for_schedule(*++at);
     else if (!strcmp(step, "order")) { at += 2; order_by_notifications(at[-1], *at); }
     else if (!strcmp(step, "mirror")) { at += 4; mirror(at[-3], at[-2], at[-1], *at); }
     else if (!strcmp(step, "umask")) umask(strtoul(*++at, 0, 8));

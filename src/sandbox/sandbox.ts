@@ -5,6 +5,7 @@ import type { Lack, World } from "../world.ts";
 import { warmCgroups } from "./cgroup.ts";
 import { orderLacks } from "./directory-order.ts";
 import { freshBuildUid, type HostAbilities } from "./host.ts";
+import { startLacks, unansweredLacks } from "./notification-lacks.ts";
 import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
 import { BoundedLog } from "./log.ts";
 import { DiskWatch } from "./monitor.ts";
@@ -61,6 +62,8 @@ export interface SandboxSpec {
   /** File that takes stdout and stderr, together, bounded by `limits.logBytes`. */
   log: string;
   onOutput?: (line: string) => void;
+  /** File that takes a record of what the build runs, reads and writes, for `readTrace`. */
+  trace?: string;
   /**
    * Awaited when the sandbox stands and its command has not begun. `pid`: its
    * first process, as this machine counts. A rejection ends the run.
@@ -95,6 +98,7 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Promise<SandboxResult> {
   checkSpec(spec);
   const lacks = [...host.lacks, ...lacksOf(spec.world, host), ...environmentLacks(spec)];
+  if (!answersCalls(host)) lacks.push(...unansweredLacks(spec.world, shiftsClock(spec)));
   await delay(spec.world.startDelay, spec.signal);
   if (spec.signal?.aborted === true) {
     new BoundedLog(spec.log, 0).end();
@@ -108,7 +112,8 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
     const { orderAccount, numbered, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, log });
-    if (ordersDirectories(host)) lacks.push(...orderLacks(orderAccount, result.outcome));
+    if (answersCalls(host))
+      lacks.push(...orderLacks(orderAccount, result.outcome), ...startLacks(orderAccount, spec.world));
     if (!numbered) lacks.push(NOT_NUMBERED);
     return { ...result, lacks };
   } finally {
@@ -209,9 +214,17 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
   return lacks;
 }
 
-/** Whether a process of ours answers for the build's directories. */
-function ordersDirectories(host: HostAbilities): boolean {
+/**
+ * Whether a process of ours answers the build's calls: directory order, traces, randomness, delays, and the clock of
+ * programs that do not use the C library. What it could not do after all is a lack of the run.
+ */
+export function answersCalls(host: HostAbilities): boolean {
   return host.ordering === "notifications" && host.enter !== undefined;
+}
+
+/** Not where the network is, whose certificates are valid now. */
+function shiftsClock({ world, network }: SandboxSpec): boolean {
+  return network !== "host" && (world.clockOffset !== 0 || world.clockHeld !== undefined);
 }
 
 let system: Promise<SystemRoot> | undefined;
@@ -254,6 +267,8 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
       ]),
     ],
     command: spec.command,
+    trace: spec.trace,
+    shiftsClock: shiftsClock(spec),
     firstFreeFd: FIRST_FILE_FD + files.length,
     limits: spec.limits,
     orderedAt:
