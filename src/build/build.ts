@@ -116,7 +116,9 @@ export async function build(request: BuildRequest): Promise<Built> {
     return { ...built, result: { ok: false, reason: failureOf(ran, recipe), tail: await tailOf(log) } };
   }
   try {
-    const collected = await collectOutputs(tree, recipe.outputs, outputs, recipe.limits.outputBytes);
+    const { outputBytes } = recipe.limits;
+    const newest = recipe.determinise ? request.source.epoch : undefined;
+    const collected = await collectOutputs(tree, recipe.outputs, outputs, outputBytes, newest);
     return { ...built, result: { ok: true, outputs: collected, folder: outputs } };
   } catch (error) {
     if (!(error instanceof BitforbitError)) throw error;

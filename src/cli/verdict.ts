@@ -41,6 +41,7 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
   if (ran && verdict.outcome !== "built-once") terminal.step("compare", compareLine(terminal, verdict));
   showCauses(terminal, verdict.causes);
   terminal.step("verdict", verdictLine(terminal, verdict));
+  for (const [index, crutch] of verdict.crutches.entries()) terminal.step(index === 0 ? "crutches" : "", crutch);
   for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
   for (const caveat of verdict.caveats) terminal.step("", terminal.dim(caveat));
 }
@@ -78,6 +79,7 @@ function worldLine(terminal: Terminal, run: WorldRun): string {
     world.locale,
     `umask ${world.umask.toString(8).padStart(3, "0")}`,
     ...(world.cpus === undefined ? [] : [`${world.cpus} CPU`]),
+    ...(world.clockHeld === undefined ? [] : ["clock held still"]),
     ...(world.clockOffset === 0 ? [] : [`+${Math.floor(world.clockOffset / 86_400)} days`]),
     `${world.directoryOrder} directories`,
   ].join(" · ");
@@ -135,6 +137,7 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
   const coverage = terminal.dim(`${verdict.covered.length} of ${total} variations`);
   switch (verdict.outcome) {
     case "reproducible":
+      if (verdict.crutches.length > 0) return `${terminal.good("reproducible")}, held still from outside (determinise)`;
       return `${terminal.good("reproducible")} in two worlds · ${coverage}`;
     case "differs":
       return `${terminal.bad("does not reproduce")}: ${namesOf(verdict.causes)} · ${coverage}`;

@@ -12,6 +12,7 @@ import { byteOrder } from "../order.ts";
 import type { Unanswered } from "../record/replayer.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import type { Reads } from "../sandbox/reads.ts";
+import { crutchesOf, determinised, determinisedPair } from "../vary/determinise.ts";
 import { canonicalWorld, variations, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
@@ -51,6 +52,8 @@ export interface Verdict {
   read: MaterialsRead | undefined;
   /** Why this is no canonical build, in words; [] when it is one. */
   notCanonical: string[];
+  /** What held the build still from outside (`determinise`), in words; [] when it reproduces by itself or not at all. */
+  crutches: string[];
 }
 
 export interface CheckOptions {
@@ -73,8 +76,7 @@ export const CLOCK_REACH = "clock: programs that do not use the C library (stati
  */
 export async function check(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
   const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
-  const { name: project } = prepared.recipe;
-  const worlds = options.once === true ? [canonicalWorld(project)] : worldPair(project);
+  const worlds = worldsFor(prepared, options.once === true);
   const both = await builtInConfirmed(prepared, worlds, options, name);
   const [canonical, adversarial] = both as [Seen, Seen | undefined];
   const lacks = distinctLacks(both);
@@ -92,7 +94,9 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     covered:
       adversarial === undefined
         ? []
-        : variations.map(({ name: cause }) => cause).filter((cause) => !uncovered.has(cause)),
+        : variations
+            .filter((one) => !uncovered.has(one.name) && one.describe(canonical.world, adversarial.world) !== "")
+            .map(({ name: cause }) => cause),
     lacks,
     caveats: [...notPinned, ...(options.once === true ? [] : [CLOCK_REACH])],
     read,
@@ -101,6 +105,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
       ...notPinned,
       ...(prepared.recipe.strict ? undeclaredIn(read) : []),
     ],
+    crutches: prepared.recipe.determinise ? crutchesOf(canonical.world, lacks) : [],
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
@@ -110,6 +115,13 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   const sides = [canonical, adversarial].map(({ world, times }) => ({ world, times })) as [Side, Side];
   const causes = explain(difference, sides, variations);
   return { ...verdict, outcome: "differs", difference, causes };
+}
+
+/** A verdict's worlds, the canonical one first. */
+function worldsFor({ recipe, source }: Prepared, once: boolean): World[] {
+  if (!recipe.determinise) return once ? [canonicalWorld(recipe.name)] : worldPair(recipe.name);
+  if (once) return [determinised(canonicalWorld(recipe.name), source)];
+  return determinisedPair(worldPair(recipe.name)[0], source);
 }
 
 /**

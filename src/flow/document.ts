@@ -39,6 +39,7 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
     notCovered: verdict.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes })),
     caveats: verdict.caveats,
     notCanonical: verdict.notCanonical,
+    crutches: verdict.crutches,
     ...(verdict.read === undefined ? {} : { read: readDocument(verdict.read) }),
     outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
     causes: verdict.causes.map(causeDocument),
