@@ -108,6 +108,7 @@ const differs: Verdict = {
   breaks: [],
   open: ["the budget ended"],
   agreement: undefined,
+  crutches: [],
 };
 const prepared = {
   recipe: { name: `thing ${EVIL}` },

@@ -28,6 +28,8 @@ export interface BuildRequest {
   proxied?: Pick<SandboxSpec, "network" | "environment" | "files" | "beforeStart">;
   /** Is told the sandbox's first process before the build begins, and waited for. */
   observer?: { attach: (pid: number) => Promise<void> };
+  /** A file that is told which programs ran and what they wrote; undefined: not traced. */
+  trace?: string;
   /** The locked dependencies, copied for this build; undefined when there are none. */
   deps: string | undefined;
   /** An empty folder of this build's own. */
@@ -118,6 +120,7 @@ async function buildAt({ tree, lacks }: Place, request: BuildRequest): Promise<B
       },
       limits: recipe.limits,
       log,
+      ...(request.trace === undefined ? {} : { trace: request.trace }),
       ...(request.onOutput === undefined ? {} : { onOutput: request.onOutput }),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     },
@@ -136,7 +139,9 @@ async function buildAt({ tree, lacks }: Place, request: BuildRequest): Promise<B
     return { ...built, result: { ok: false, reason: failureOf(ran, recipe), tail: await tailOf(log) } };
   }
   try {
-    const collected = await collectOutputs(tree, recipe.outputs, outputs, recipe.limits.outputBytes);
+    const { outputBytes } = recipe.limits;
+    const newest = recipe.determinise ? request.source.epoch : undefined;
+    const collected = await collectOutputs(tree, recipe.outputs, outputs, outputBytes, newest);
     return { ...built, result: { ok: true, outputs: collected, folder: outputs } };
   } catch (error) {
     if (!(error instanceof BitforbitError)) throw error;

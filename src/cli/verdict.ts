@@ -43,6 +43,7 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
   showCauses(terminal, verdict.causes);
   terminal.step("verdict", verdictLine(terminal, verdict));
   for (const open of verdict.open) terminal.step("", terminal.dim(`left open: ${open}`));
+  for (const [index, crutch] of verdict.crutches.entries()) terminal.step(index === 0 ? "crutches" : "", crutch);
   for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
   for (const caveat of verdict.caveats) terminal.step("", terminal.dim(caveat));
 }
@@ -80,6 +81,7 @@ function worldLine(terminal: Terminal, run: WorldRun): string {
     world.locale,
     `umask ${world.umask.toString(8).padStart(3, "0")}`,
     ...(world.cpus === undefined ? [] : [`${world.cpus} CPU`]),
+    ...(world.clockHeld === undefined ? [] : ["clock held still"]),
     ...(world.clockOffset === 0 ? [] : [`+${Math.floor(world.clockOffset / 86_400)} days`]),
     `${world.directoryOrder} directories`,
     ...(world.kernel === undefined ? [] : [`kernel ${world.kernel}`]),
@@ -115,6 +117,7 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
   const coverage = terminal.dim(`${verdict.covered.length} of ${total} variations`);
   switch (verdict.outcome) {
     case "reproducible":
+      if (verdict.crutches.length > 0) return `${terminal.good("reproducible")}, held still from outside (determinise)`;
       return `${terminal.good("reproducible")} in ${agreementText(verdict)} · ${coverage}`;
     case "differs":
       return `${terminal.bad("does not reproduce")}: ${namesOf(verdict.causes)} · ${coverage}`;

@@ -102,6 +102,7 @@ function verdict(outcome: Verdict["outcome"], differs: readonly Differs[] = [], 
     breaks,
     open: [],
     agreement: undefined,
+    crutches: [],
   };
 }
 

@@ -20,15 +20,21 @@ export function instantWatermarks(cause: CauseName, what: string, span: Span, wo
   ];
 }
 
-/** What the build's clock showed: shifted by the world's offset when libfaketime was there. */
+/** What the build's clock showed: shifted by the world's offset, from the real time or from where it is held. */
 export function shownSpan(world: World, times: BuildTimes): Span {
-  return {
-    from: Math.floor(times.start / 1000) + world.clockOffset,
-    to: Math.ceil(times.end / 1000) + world.clockOffset,
-  };
+  const { from, to } = wholeSeconds(times);
+  const start = (world.clockHeld ?? from) + world.clockOffset;
+  return { from: start, to: start + (to - from) };
 }
 
-export function realSpan(times: BuildTimes): Span {
+/** What times the files show that the build made. */
+export function fileSpan(world: World, times: BuildTimes): Span {
+  if (world.clockHeld === undefined) return wholeSeconds(times);
+  const shown = world.clockHeld + (world.fileOffset ?? 0);
+  return { from: shown, to: shown };
+}
+
+function wholeSeconds(times: BuildTimes): Span {
   return { from: Math.floor(times.start / 1000), to: Math.ceil(times.end / 1000) };
 }
 
