@@ -50,7 +50,7 @@ async function once(one: Case, folder: string): Promise<Checked> {
   const seconds = (performance.now() - began) / 1000;
   const document = ran.stdout.trim() === "" ? undefined : (JSON.parse(ran.stdout) as Document & { error?: unknown });
   if (document !== undefined && document.error === undefined) return { document, score: score(one, document, seconds) };
-  const nothing: Document = { verdict: "none", causes: [], covered: [], notCovered: [], worlds: [] };
+  const nothing: Document = { verdict: "none", causes: [], covered: [], builds: 0, breaks: [] };
   return {
     document: undefined,
     score: { ...score(one, nothing, seconds), failure: (ran.stderr + ran.stdout).slice(-600) },

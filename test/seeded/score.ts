@@ -15,10 +15,10 @@ export interface Document {
     evidence: { a: string; b: string };
   }[];
   covered: CauseName[];
-  notCovered: { causes: CauseName[] }[];
-  worlds: { name: string }[];
-  /** Builds for the verdict and its causes; where it is not told, the worlds. */
-  builds?: number;
+  /** Builds for the verdict and its causes. */
+  builds: number;
+  /** Of a build that fails in the adversarial world: the variations that break it, or that do so together. */
+  breaks: CauseName[][];
 }
 
 export interface Score {
@@ -48,12 +48,12 @@ export interface Score {
 const SAID: readonly string[] = ["certain", "likely"];
 const ASIDE: readonly CauseName[] = ["unknown", "consequence"];
 
-/** The causes that a verdict names for the project, sorted: at least likely, with what they need beside them. */
+/** The causes that a verdict names for the project, sorted: at least likely, with what they need beside them, and what breaks it. */
 export function namedIn(document: Document): CauseName[] {
   const named = document.causes
     .filter(({ name, confidence }) => SAID.includes(confidence) && !ASIDE.includes(name))
     .flatMap(({ name, with: beside }) => [name, ...(beside ?? [])]);
-  return [...new Set(named)].sort();
+  return [...new Set([...named, ...document.breaks.flat()])].sort();
 }
 
 /** Every leaf with its cause, as repeated runs must say it. */
@@ -88,7 +88,7 @@ export function score(one: Case, document: Document, seconds: number): Score {
     extra: named.filter((cause) => !truth.includes(cause) && !one.also.includes(cause)),
     unknown: document.causes.filter(({ name }) => name === "unknown").length,
     consequences: document.causes.filter(({ name }) => name === "consequence").length,
-    builds: document.builds ?? document.worlds.length,
+    builds: document.builds,
     seconds,
   };
 }

@@ -80,7 +80,14 @@ const sections: readonly Section[] = [
     head: using("os"),
     body: 'folder, _ := os.MkdirTemp("", "go-gen")\nfmt.Fprintf(out, "// from %s\\n", folder)\nos.Remove(folder)',
   },
-  { name: "pid", causes: ["pid"], head: using("os"), body: 'fmt.Fprintf(out, "gen-%d\\n", os.Getpid())' },
+  // how many threads the compiler has had before depends on the CPUs
+  {
+    name: "pid",
+    causes: ["pid"],
+    also: ["cpu-count"],
+    head: using("os"),
+    body: 'fmt.Fprintf(out, "gen-%d\\n", os.Getpid())',
+  },
   {
     name: "uid",
     causes: ["user"],

@@ -65,12 +65,17 @@ const sections: readonly Section[] = [
     head: ['extern "C" { fn getrandom(buffer: *mut u8, length: usize, flags: u32) -> isize; }'],
     body: 'let mut seed = [0u8; 8];\nunsafe { getrandom(seed.as_mut_ptr(), 8, 0) };\nwriteln!(out, "seed {}", u64::from_le_bytes(seed))?;',
   },
-  { name: "pid", causes: ["pid"], body: 'writeln!(out, "// unit {}", std::process::id())?;' },
-  { name: "address", causes: ["aslr"], body: 'let node = Box::new(7u64);\nwriteln!(out, "vtable@{:p}", &*node)?;' },
+  // how many threads rustc and the linker have had before depends on the CPUs
+  { name: "pid", causes: ["pid"], also: ["cpu-count"], body: 'writeln!(out, "// unit {}", std::process::id())?;' },
+  {
+    name: "address",
+    causes: ["aslr"],
+    body: 'static TABLE: [u64; 4] = [3, 1, 4, 1];\nwriteln!(out, "table@{:p}", &TABLE)?;',
+  },
   {
     name: "address-as-key",
     causes: ["aslr"],
-    body: 'let here = 0u8;\nwriteln!(out, "slot {}", (&here as *const u8 as usize >> 12).wrapping_mul(2654435761) & 0xffff)?;',
+    body: 'static HERE: u8 = 7;\nwriteln!(out, "slot {}", (&HERE as *const u8 as usize >> 12).wrapping_mul(2654435761) & 0xffff)?;',
   },
   {
     name: "uid",
