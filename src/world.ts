@@ -50,7 +50,10 @@ export interface World {
   directoryOrder: "sorted" | "reversed";
   /** Address space layout randomisation left on. */
   aslr: boolean;
-  /** Set in the build's environment besides what the sandbox itself sets. */
+  /**
+   * Set in the build's environment besides what the sandbox itself sets; what the recipe sets goes before it.
+   * `PATH` holds further folders, after the build's own.
+   */
   environment: Readonly<Record<string, string>>;
   /** `2.6`: uname(2) tells an old release, by personality(2); otherwise the machine's own. */
   kernel?: "2.6";
@@ -68,6 +71,10 @@ export interface World {
   clockHeld?: number;
   /** `repository`: a git repository of one commit lies at the build path; otherwise none. */
   vcs?: "repository";
+  /** Of that repository, known once it is made: the hash of its commit. */
+  commit?: string;
+  /** `busy`: a process of ours works on each of the build's CPUs beside it; otherwise none. */
+  load?: "busy";
 }
 
 /** Something that this machine could not do, in one line, with what to do about it. */

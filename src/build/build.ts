@@ -90,8 +90,9 @@ export async function build(request: BuildRequest): Promise<Built> {
       environment: {
         ...request.root?.env,
         ...request.proxied?.environment,
-        ...recipe.env,
         ...world.environment,
+        // A remedy in the recipe holds in every world.
+        ...recipe.env,
         PATH: tools.path,
         SOURCE_DATE_EPOCH: String(request.source.epoch),
         BITFORBIT_DEPS: "/deps",

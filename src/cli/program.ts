@@ -85,8 +85,19 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "check [dir]",
     summary: "build in two worlds and say why they differ; attest nothing",
-    options: [...EXPLAIN_OPTIONS, ["--keep", "keep the build trees and say where they are"], HOME_OPTION],
-    examples: ["bitforbit check", "bitforbit check --budget 2h", "bitforbit check --json | jq .causes"],
+    options: [
+      ...EXPLAIN_OPTIONS,
+      ["--until <chance>", "where two builds agree, build on until a rare outcome would have shown with this chance"],
+      ["--rarity <share>", "how rare an outcome --until and the verdict speak of (default: 10%)"],
+      ["--keep", "keep the build trees and say where they are"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit check",
+      "bitforbit check --budget 2h",
+      "bitforbit check --until 99.9%",
+      "bitforbit check --json | jq .causes",
+    ],
     load: async () => (await import("./verbs/check.ts")).check,
   },
   {

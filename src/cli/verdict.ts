@@ -136,7 +136,7 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
   const coverage = terminal.dim(`${verdict.covered.length} of ${total} variations`);
   switch (verdict.outcome) {
     case "reproducible":
-      return `${terminal.good("reproducible")} in two worlds · ${coverage}`;
+      return `${terminal.good("reproducible")} in ${agreementText(verdict)} · ${coverage}`;
     case "differs":
       return `${terminal.bad("does not reproduce")}: ${namesOf(verdict.causes)} · ${coverage}`;
     case "fails-in-adversarial":
@@ -146,6 +146,16 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
     case "failed":
       return terminal.bad("the build failed");
   }
+}
+
+const percent = (share: number): string => `${Number((share * 100).toPrecision(2))}%`;
+
+/** What agreeing builds say, and what they do not. */
+function agreementText({ agreement }: Verdict): string {
+  if (agreement === undefined) return "two worlds";
+  const { builds, rarity, missed } = agreement;
+  const how = builds === 2 ? "two worlds" : `${builds} builds`;
+  return `${how} (an outcome of ${percent(rarity)} of builds would be missed with ${percent(missed)})`;
 }
 
 /** "because of clock, or of path with locale". */

@@ -5,17 +5,19 @@ import { type Difference } from "../diff/difference.ts";
 import { diff } from "../diff/diff.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import type { Cause } from "../explain/cause.ts";
+import { chanceMissed, RARITY } from "../explain/chance.ts";
 import { checksumFiles } from "../explain/checksum-files.ts";
 import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/conclude.ts";
 import { explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
-import { canonicalWorld, variations, worldPair } from "../vary/worlds.ts";
+import { canonicalWorld, mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
 import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./builds.ts";
 import { experiment, type ExperimentOptions, whatBreaks } from "./experiments.ts";
 import type { MaterialsRead } from "./reads.ts";
+import { type Agreement, repeat } from "./repeats.ts";
 
 /** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
 export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
@@ -56,6 +58,8 @@ export interface Verdict {
   breaks: CauseName[][];
   /** What the explanation leaves open, in words. */
   open: string[];
+  /** Where builds agree: how many, and what they may have missed. */
+  agreement: Agreement | undefined;
 }
 
 export interface CheckOptions extends BuildsOptions {
@@ -65,6 +69,9 @@ export interface CheckOptions extends BuildsOptions {
   quick?: boolean;
   /** Milliseconds for experiments, counted from the end of the first two builds. */
   budget?: number;
+  /** Builds on where two agree, until an outcome of this `rarity` would have shown with this probability. */
+  confidence?: number;
+  rarity?: number;
   entropy?: Entropy;
   clock?: Clock;
 }
@@ -101,7 +108,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     covered:
       adversarial === undefined
         ? []
-        : variations.map(({ name: cause }) => cause).filter((cause) => !uncovered.has(cause)),
+        : variedBetween(canonical.world, adversarial.world).filter((cause) => !uncovered.has(cause)),
     lacks,
     caveats: [...notPinned, ...(options.once === true ? [] : [CLOCK_REACH])],
     read,
@@ -113,28 +120,97 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     builds: both.length,
     breaks: [],
     open: [],
+    agreement: undefined,
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
   const how = experimentOptions(prepared, options, name, [canonical, adversarial], uncovered);
+  const explaining = { prepared, options, how };
   if (!adversarial.result.ok) {
     const failing: Verdict = { ...verdict, outcome: "fails-in-adversarial" };
-    if (options.quick === true) return failing;
-    const { breaks, builds, open } = await whatBreaks(project, how);
-    return { ...failing, breaks, builds: verdict.builds + builds, open };
+    return options.quick === true ? failing : await explainFailure(failing, [canonical, adversarial], explaining);
   }
+  const agreeing = 2;
   const difference = await diff(canonical.result.folder, adversarial.result.folder, {});
-  if (difference === undefined) return verdict;
-  const sides = [canonical, adversarial].map(({ world, times }) => ({ world, times })) as [Side, Side];
+  if (difference !== undefined)
+    return await explainDifference(verdict, [canonical, adversarial], difference, explaining);
+  const { rarity = RARITY, confidence } = options;
+  const agreed = { ...verdict, agreement: { builds: agreeing, rarity, missed: chanceMissed(agreeing, rarity) } };
+  if (confidence === undefined) return agreed;
+  const repeated = await repeat(canonical.world, agreeing, canonical.result.outputs, { ...how, confidence, rarity });
+  const { agreement, other, open } = repeated;
+  const told: Verdict = { ...agreed, agreement, builds: agreement.builds, open };
+  if (other === undefined) return told;
+  return await explainOther({ ...told, agreement: undefined }, [canonical, other], explaining);
+}
+
+interface Explaining {
+  prepared: Prepared;
+  options: CheckOptions;
+  how: ExperimentOptions;
+}
+
+/** Why two builds differ: from their bytes, and where these do not say, by experiments. `flaky`: their worlds are equal. */
+async function explainDifference(
+  verdict: Verdict,
+  pair: readonly [Seen, Seen],
+  difference: Difference,
+  { prepared, options, how }: Explaining,
+  flaky = false,
+): Promise<Verdict> {
+  const sides = pair.map(({ world, times }) => ({ world, times })) as [Side, Side];
   const explained = explainLeaves(difference, sides, variations);
   const artifacts = [...new Set(explained.map(({ leaf }) => leaf.path[0] ?? ""))];
-  const checksums = await checksumFiles([canonical.result.folder, adversarial.result.folder], artifacts);
+  const [a, b] = pair.map(({ result }) => (result.ok ? result.folder : ""));
+  const checksums = await checksumFiles([a ?? "", b ?? ""], artifacts);
   const causesOf = (evidence: Evidence): Cause[] => conclude(explained, evidence, remedyFrom(variations));
-  const differing: Verdict = { ...verdict, outcome: "differs", difference };
+  const outcome = verdict.outcome === "fails-in-adversarial" ? verdict.outcome : "differs";
+  const differing: Verdict = { ...verdict, outcome, difference };
   if (options.quick === true) return { ...differing, causes: causesOf({ ...NO_EVIDENCE, checksums }) };
   const own = explained.filter(({ leaf }) => !checksums.has(leaf.path[0] ?? ""));
-  const { evidence, builds, open } = await experiment(project, own, how);
-  return { ...differing, causes: causesOf({ ...evidence, checksums }), builds: verdict.builds + builds, open };
+  const { evidence, builds, open } = await experiment(prepared.recipe.name, own, { ...how, flaky });
+  return {
+    ...differing,
+    causes: causesOf({ ...evidence, checksums }),
+    builds: verdict.builds + builds,
+    open: [...verdict.open, ...open],
+  };
+}
+
+/** What breaks a build in the adversarial world; and whether it differs in what does not. */
+async function explainFailure(
+  verdict: Verdict,
+  [canonical, adversarial]: readonly [Seen, Seen],
+  explaining: Explaining,
+): Promise<Verdict> {
+  const { how } = explaining;
+  const { breaks, builds, open } = await whatBreaks(explaining.prepared.recipe.name, how);
+  const told: Verdict = { ...verdict, breaks, builds: verdict.builds + builds, open };
+  if (breaks.length === 0 || !canonical.result.ok) return told;
+  const spared = mixed(adversarial.world, canonical.world, breaks.flat(), `without ${breaks.flat().join(", ")}`);
+  const built = await how.build(spared);
+  const three: Verdict = { ...told, builds: told.builds + 1, worlds: [...told.worlds, worldRun(built)] };
+  if (!built.result.ok) return three;
+  const difference = await diff(canonical.result.folder, built.result.folder, {});
+  return difference === undefined
+    ? three
+    : await explainDifference(three, [canonical, built], difference, {
+        ...explaining,
+        how: { ...how, without: how.without.union(new Set(breaks.flat())) },
+      });
+}
+
+/** A build in an equal world that came out otherwise. */
+async function explainOther(
+  verdict: Verdict,
+  [canonical, other]: readonly [Seen, Seen],
+  explaining: Explaining,
+): Promise<Verdict> {
+  const told: Verdict = { ...verdict, worlds: [...verdict.worlds, worldRun(other)] };
+  if (!other.result.ok || !canonical.result.ok) return { ...told, outcome: "fails-in-adversarial" };
+  const difference = await diff(canonical.result.folder, other.result.folder, {});
+  if (difference === undefined) return told;
+  return await explainDifference(told, [canonical, other], difference, explaining, true);
 }
 
 function experimentOptions(

@@ -43,6 +43,7 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
     builds: verdict.builds,
     breaks: verdict.breaks,
     open: verdict.open,
+    ...(verdict.agreement === undefined ? {} : { agreement: { ...verdict.agreement } }),
     outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
     causes: verdict.causes.map(causeDocument),
     ...(verdict.difference === undefined ? {} : { difference: differenceJson(verdict.difference) }),

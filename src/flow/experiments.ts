@@ -22,6 +22,8 @@ export interface ExperimentOptions {
   deadline: number;
   /** Milliseconds that a build takes, as far as is known. */
   expected: number;
+  /** The two builds were of equal worlds: what differs between them is noise. */
+  flaky?: boolean;
   clock?: Clock;
   onProgress?: (line: string) => void;
 }
@@ -89,6 +91,7 @@ class Experiments {
     const bare = new Set(
       own.filter(({ causes }) => !causes.some(({ confidence }) => confidence === "certain")).map(({ place }) => place),
     );
+    if (this.#options.flaky === true) return await this.#explainNoise(places);
     const rest = this.#names.filter((name) => !sure.has(name));
     const known = this.#names.filter((name) => sure.has(name));
     const attribution: Attribution = new Map();
@@ -114,7 +117,7 @@ class Experiments {
     return { breaks: found.get(FAILS) ?? [], builds: this.#builds, open: [...this.#open] };
   }
 
-  /** The build in which all is held, side by side with the one in which `names` vary; if they differ, a second for the noise. */
+  /** The build in which all is held, side by side with the one in which `names` vary; if they differ, two more for the noise. */
   async #hold(names: readonly CauseName[]): Promise<boolean> {
     const [control, varied] = await this.#inTurn([this.#still, this.#world(names)]);
     if (control === undefined || !control.result.ok) {
@@ -124,8 +127,10 @@ class Experiments {
     this.#control = control;
     this.#first = { key: names.join(" "), places: varied === undefined ? undefined : await this.#places(varied) };
     if (this.#first.places?.size === 0) return true;
-    const [again] = await this.#inTurn([{ ...this.#still, name: "held again" }]);
-    if (again !== undefined) this.#noise = await this.#places(again);
+    const equal = ["held again", "held a second time"].map((name) => ({ ...this.#still, name }));
+    for (const again of await this.#inTurn(equal)) {
+      if (again !== undefined) this.#noise = this.#noise.union(await this.#places(again));
+    }
     return true;
   }
 
@@ -181,13 +186,44 @@ class Experiments {
     return built;
   }
 
-  /** A place that two equal builds have in common by chance shows in another pair: what was blamed for it is taken back. */
+  /** What differs between equal builds: a race if it does so under other schedules with all else held, otherwise randomness. */
+  async #explainNoise(places: ReadonlySet<Place>): Promise<Experimented> {
+    const found = new Map<Place, CauseName | undefined>([...places].map((place) => [place, undefined]));
+    const schedules = [1, 2, 3, 4].map((schedule) => ({ ...this.#still, name: `schedule ${schedule}`, schedule }));
+    const [first, ...others] = await this.#inTurn(schedules);
+    this.#control = first;
+    if (first === undefined || others.some((one) => one === undefined)) return this.#answer(new Map(), found);
+    const racing = new Set<Place>();
+    for (const one of others) {
+      for (const place of one === undefined ? [] : await this.#places(one)) racing.add(place);
+    }
+    const held = this.#names.includes("random");
+    for (const place of places) found.set(place, racing.has(place) ? "race" : held ? "random" : undefined);
+    return this.#answer(new Map(), found);
+  }
+
+  /**
+   * What was blamed must differ again where it was blamed, and equal builds must
+   * agree again: a flaky place that agreed by chance is noise, and blames nobody.
+   */
   async #confirm(attribution: Attribution): Promise<void> {
-    const worlds = ["held a third time", "held a fourth time"].map((name) => ({ ...this.#still, name }));
-    for (const built of await this.#inTurn(worlds)) {
+    const blamed = [...new Map([...attribution.values()].flat().map((set) => [set.join(" "), set])).values()];
+    const controls = ["held a third time", "held a fourth time"].map((name) => ({ ...this.#still, name }));
+    const repeated = blamed.map((set) => ({ ...this.#world(set), name: `${this.#world(set).name} again` }));
+    const [third, fourth, ...again] = await this.#inTurn([...controls, ...repeated]);
+    for (const built of [third, fourth]) {
       if (built !== undefined) this.#noise = this.#noise.union(await this.#places(built));
     }
-    for (const place of this.#noise) attribution.delete(place);
+    const confirmed = new Map<string, ReadonlySet<Place>>();
+    for (const [index, set] of blamed.entries()) {
+      const built = again[index];
+      if (built !== undefined) confirmed.set(set.join(" "), await this.#places(built));
+    }
+    for (const [place, sets] of attribution) {
+      const held = sets.filter((set) => confirmed.get(set.join(" "))?.has(place) ?? true);
+      if (held.length < sets.length || this.#noise.has(place)) this.#noise = this.#noise.union(new Set([place]));
+      if (this.#noise.has(place)) attribution.delete(place);
+    }
   }
 
   /** Noise that stops when everything runs on one CPU comes of a race; the rest stays unknown. */

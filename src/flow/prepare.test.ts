@@ -8,7 +8,7 @@ import { git } from "../../test/command.ts";
 import { BitforbitError } from "../errors.ts";
 import { writeLock } from "../lock/lock-file.ts";
 import { probeHost } from "../sandbox/host.ts";
-import { canonicalWorld } from "../vary/worlds.ts";
+import { canonicalWorld, held } from "../vary/worlds.ts";
 import { namesIn } from "../tree.ts";
 import { verdictDocument, worldDifferences } from "./document.ts";
 import { homeAt } from "./home.ts";
@@ -96,7 +96,7 @@ test("a lockfile that the recipe names must be there", async (t) => {
 });
 
 test("the verdict's document tells of the worlds in lines, and of equal worlds nothing", async (t) => {
-  const world = canonicalWorld("thing");
+  const world = held(canonicalWorld("thing"));
   assert.deepEqual(worldDifferences(world, world), []);
   assert.deepEqual(worldDifferences(world, { ...world, hostname: "other" }), [
     `hostname: host name ${world.hostname} against other`,
@@ -118,6 +118,7 @@ test("the verdict's document tells of the worlds in lines, and of equal worlds n
     builds: 1,
     breaks: [],
     open: [],
+    agreement: undefined,
   });
   assert.deepEqual(document["worlds"], [
     {

@@ -15,7 +15,7 @@ import { DIRECTORY_ORDER } from "./directory-order.ts";
  *     overlay OPTIONS TO
  *     order sorted|reversed UID  of all directories, by a process of ours with that uid (0: our own)
  *     mirror yes|no MANY FROM TO disorderfs, reversed or not, until LIFELINE closes
- *     umask OCTAL  limit WHAT N  oom N  cpus 0,1  noaslr  uid N
+ *     umask OCTAL  limit WHAT N  oom N  cpus 0,1  noaslr  uname26  uid N
  */
 export const ENTER_SOURCE: string = `#define _GNU_SOURCE
 #include <errno.h>
@@ -108,6 +108,10 @@ static void on_cpus(const char *list) {
   if (sched_setaffinity(0, sizeof set, &set) != 0) fail("cannot run on", list);
 }
 
+static void take_on(unsigned long trait, const char *step) {
+  if (personality(personality(0xffffffff) | trait) < 0) fail("cannot take on", step);
+}
+
 static void become(const char *number) {
   unsigned uid = strtoul(number, 0, 10);
   if (uid == 0 || setgroups(0, 0) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0 ||
@@ -128,7 +132,8 @@ int main(int count, char **at) {
     else if (!strcmp(step, "limit")) { at += 2; limit(at[-1], *at); }
     else if (!strcmp(step, "oom")) { int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); at++; if (file >= 0) { if (write(file, *at, strlen(*at)) < 0) errno = 0; close(file); } }
     else if (!strcmp(step, "cpus")) on_cpus(*++at);
-    else if (!strcmp(step, "noaslr")) { if (personality(ADDR_NO_RANDOMIZE) < 0) fail("cannot switch off", step); }
+    else if (!strcmp(step, "noaslr")) take_on(ADDR_NO_RANDOMIZE, step);
+    else if (!strcmp(step, "uname26")) take_on(UNAME26, step);
     else if (!strcmp(step, "uid")) become(*++at);
     else errno = EINVAL, fail("no such step:", step);
   }

@@ -10,6 +10,7 @@ import type { Lack } from "../world.ts";
 import { type Cgroups, findCgroups, sweepCgroups } from "./cgroup.ts";
 import { clockShiftLibrary } from "./clock-shift.ts";
 import { enterProgram } from "./enter.ts";
+import { firstPidProgram } from "./first-pid.ts";
 import { type Locales, compiledLocales } from "./locale.ts";
 
 /**
@@ -34,6 +35,8 @@ export interface HostAbilities {
   clockShift: string | undefined;
   /** Our own program that prepares a sandbox in one step; undefined without a C compiler, then several do it. */
   enter: string | undefined;
+  /** Our own program that has the build's processes numbered from elsewhere; undefined without a C compiler. */
+  firstPid: string | undefined;
   /** libfaketime's thread-safe library, for want of our own; undefined when it is not installed. */
   faketime: string | undefined;
   /** Whether setarch may switch address space randomisation off. */
@@ -83,10 +86,11 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
   const lacks: Lack[] = [];
   const isolation = await findIsolation(lacks);
   const cache = options.cache ?? defaultCache(isolation);
-  const [aslrOff, locales, clockShift, [enter, ordering]] = await Promise.all([
+  const [aslrOff, locales, clockShift, firstPid, [enter, ordering]] = await Promise.all([
     canSwitchAslrOff(lacks),
     compiledLocales(cache, lacks),
     clockShiftLibrary(cache),
+    firstPidProgram(cache),
     enterProgram(cache).then(async (program) => [program, await findOrdering(isolation, program, lacks)] as const),
   ]);
   const faketime = clockShift === undefined ? findFaketime(lacks) : undefined;
@@ -115,6 +119,7 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
     ordering,
     clockShift,
     enter,
+    firstPid,
     faketime,
     aslrOff,
     inherited,

@@ -76,6 +76,8 @@ interface Steps {
   limits: Limits | undefined;
   cpus: readonly number[] | undefined;
   aslrOff: boolean;
+  /** uname(2) tells an old release. */
+  oldKernel: boolean;
   /** The kernel user to become for good. */
   uid: number | undefined;
 }
@@ -158,6 +160,7 @@ export function launch(plan: LaunchPlan): Launch {
     limits: outer(plan) ? limitsOf(plan) : undefined,
     cpus: cpus.length < host.cpus.length ? cpus : undefined,
     aslrOff: !world.aslr && host.aslrOff,
+    oldKernel: world.kernel === "2.6",
     uid: plan.uid,
   };
   const sandbox = [
@@ -196,6 +199,7 @@ function enterArguments(steps: Steps): string[] {
     ...(limits?.data === undefined ? [] : ["limit", "data", String(limits.data)]),
     ...(steps.cpus === undefined ? [] : ["cpus", steps.cpus.join(",")]),
     ...(steps.aslrOff ? ["noaslr"] : []),
+    ...(steps.oldKernel ? ["uname26"] : []),
     ...(steps.uid === undefined ? [] : ["uid", String(steps.uid)]),
   ];
 }
@@ -246,6 +250,7 @@ function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): L
     ...(ordered === undefined ? [] : [ordered.from, ordered.to]),
     ...(steps.cpus === undefined ? [] : ["taskset", "-c", steps.cpus.join(",")]),
     ...(steps.aslrOff ? ["setarch", "-R"] : []),
+    ...(steps.oldKernel ? ["setarch", "--uname-2.6"] : []),
     ...(steps.uid === undefined ? [] : asUid(steps.uid)),
     ...sandbox,
   ];

@@ -14,7 +14,7 @@ import { rootLayer } from "./locked-root.ts";
 import { placeInEtc, type SystemRoot, systemRoot } from "./rootfs.ts";
 import { scratchFolder } from "./scratch.ts";
 import { delay, type Resources, supervise, type Supervised } from "./supervise.ts";
-import { processors, WORLD_FOLDER, worldFiles } from "./world-files.ts";
+import { memoryShown, processors, WORLD_FOLDER, worldFiles } from "./world-files.ts";
 
 export interface Mount {
   /** Absolute path on this machine. What is writable is given to the build's own uid when we are root. */
@@ -107,8 +107,9 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const pipe = await takePipe(join(scratch, "pipes"));
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
-    const { orderAccount, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, log });
+    const { orderAccount, numbered, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, log });
     if (ordersDirectories(host)) lacks.push(...orderLacks(orderAccount, result.outcome));
+    if (!numbered) lacks.push(NOT_NUMBERED);
     return { ...result, lacks };
   } finally {
     givePipe(pipe);
@@ -137,6 +138,12 @@ function checkSpec(spec: SandboxSpec): void {
   if (spec.command.length === 0) throw new BitforbitError("input", "no command to run");
 }
 
+const NOT_NUMBERED: Lack = {
+  what: "the build's processes are numbered from 1 in every world",
+  remedy: "let /proc/sys/kernel/ns_last_pid be written (a container: --privileged), and install a C compiler",
+  causes: ["pid"],
+};
+
 function lacksOf(world: World, host: HostAbilities): Lack[] {
   const lacks: Lack[] = [];
   if (host.ordering === "notifications" && host.enter === undefined) {
@@ -158,6 +165,14 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
       what: `the world has ${world.cpus} CPUs and this machine ${host.cpus.length}`,
       remedy: "run on a machine with more CPUs",
       causes: ["cpu-count"],
+    });
+  }
+  if (world.firstPid !== undefined && host.firstPid === undefined) lacks.push(NOT_NUMBERED);
+  if (world.environment["GLIBC_TUNABLES"] !== undefined && process.arch !== "x64") {
+    lacks.push({
+      what: `the processor's features cannot be hidden on ${process.arch}`,
+      remedy: "check on x86-64 as well",
+      causes: ["cpu-model"],
     });
   }
   return lacks;
@@ -190,6 +205,7 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
       ...root.args,
       ...skeleton(spec, host),
       ...processors(spec.world, host, resources.runFolder, resources.scratch),
+      ...memoryShown(spec.world, resources.runFolder),
     ],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
@@ -220,6 +236,10 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
     disk,
     owner,
     writable,
+    firstPid:
+      host.firstPid === undefined || spec.world.firstPid === undefined
+        ? undefined
+        : { program: host.firstPid, number: spec.world.firstPid },
   });
 }
 
@@ -300,17 +320,19 @@ function environmentOf(
   network: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const { world } = spec;
+  const { PATH: folders, SHELL: shell = "/bin/sh", ...variables } = world.environment;
+  const { PATH: path = DEFAULT_PATH } = spec.environment;
   return {
-    PATH: DEFAULT_PATH,
     // libfaketime, where it stands in for our own library, shall leave file times and timers alone.
     ...(host.faketime === undefined ? {} : { NO_FAKE_STAT: "1", DONT_FAKE_MONOTONIC: "1" }),
     ...network,
-    ...world.environment,
+    ...variables,
     ...spec.environment,
+    PATH: folders === undefined ? path : `${path}:${folders}`,
     HOME: world.user.home,
     USER: world.user.name,
     LOGNAME: world.user.name,
-    SHELL: "/bin/sh",
+    SHELL: shell,
     TMPDIR: "/tmp",
     TZ: world.timezone,
     LANG: world.locale,

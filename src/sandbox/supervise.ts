@@ -11,6 +11,7 @@ import { type Cgroups, makeCgroups, NO_CGROUPS, type RunCgroups } from "./cgroup
 import { BLOCK_FD, FIRST_FILE_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
 import type { BoundedLog } from "./log.ts";
 import { type DiskWatch, hasFileOfSize, treeUse } from "./monitor.ts";
+import { countingFrom } from "./first-pid.ts";
 import type { Outcome, SandboxResult, SandboxSpec } from "./sandbox.ts";
 
 const OUR_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -38,11 +39,15 @@ export interface Started {
   /** Kernel user who is given the writable folders. */
   owner: number | undefined;
   writable: readonly string[];
+  /** From where the build's processes are numbered, and the program that sees to it. */
+  firstPid: { program: string; number: number } | undefined;
 }
 
 export interface Supervised extends Omit<SandboxResult, "lacks"> {
   /** What the process that orders directories said at its end: see directory-order.ts. */
   orderAccount: string;
+  /** The build's processes were numbered as was asked. */
+  numbered: boolean;
 }
 
 /**
@@ -69,6 +74,9 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   gate.on("error", () => undefined);
   let cgroups = NO_CGROUPS;
   let unready: Error | undefined;
+  let numbered = true;
+  const numbering =
+    started.firstPid === undefined ? undefined : countingFrom(started.firstPid.program, started.firstPid.number);
   // All this goes on while bubblewrap sets up its root; the build waits behind the gate.
   const start = async (): Promise<void> => {
     cgroups = makeCgroups(started.cgroups, spec.limits);
@@ -78,6 +86,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
       await started.disk.start(started.owner);
       const inner = await status.started;
       if (inner === undefined) return;
+      if (numbering !== undefined) numbered = await numbering.of(inner);
       await Promise.all([...groups.map((group) => writeTo(group, String(inner))), spec.beforeStart?.(inner)]);
       watch.start(cgroups);
       gate.end();
@@ -124,6 +133,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   spec.signal?.removeEventListener("abort", cancel);
   status.close();
   await ready;
+  numbering?.end();
   await watch.stop();
   lifeline.end();
   await within(drained, 5000);
@@ -139,6 +149,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
       milliseconds,
       logTruncated: truncated,
       orderAccount,
+      numbered,
     };
   } finally {
     await cgroups.remove();

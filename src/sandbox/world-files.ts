@@ -141,3 +141,33 @@ export function processors(world: World, host: HostAbilities, folder: string, sh
   writeFileSync(join(folder, "cpuinfo"), `${blocks.slice(0, count).join("\n\n")}\n\n`);
   return [...args, "--ro-bind", join(folder, "cpuinfo"), "/proc/cpuinfo"];
 }
+
+/** Arguments of bubblewrap by which /proc/meminfo shows the world's memory, three quarters of it free. proc_meminfo(5). */
+export function memoryShown(world: World, folder: string): string[] {
+  if (world.memoryShown === undefined) return [];
+  const total = Math.floor(world.memoryShown / 1024);
+  const free = Math.floor((total * 3) / 4);
+  const cached = total - free;
+  const lines = {
+    MemTotal: total,
+    MemFree: free,
+    MemAvailable: free,
+    Buffers: 0,
+    Cached: cached,
+    SwapCached: 0,
+    Active: cached,
+    Inactive: 0,
+    SwapTotal: 0,
+    SwapFree: 0,
+    Dirty: 0,
+    Writeback: 0,
+    Shmem: 0,
+    Slab: 0,
+    CommitLimit: total,
+    Committed_AS: cached,
+  };
+  const file = join(folder, "meminfo");
+  const text = Object.entries(lines).map(([name, size]) => `${`${name}:`.padEnd(16)}${String(size).padStart(8)} kB\n`);
+  writeFileSync(file, text.join(""), { mode: 0o644 });
+  return ["--ro-bind", file, "/proc/meminfo"];
+}

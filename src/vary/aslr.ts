@@ -4,6 +4,9 @@ import { against, type Variation } from "./variation.ts";
 /** Where the kernel puts memory. Without randomisation the stack and libraries of x86-64 lie at fixed places. */
 export const aslr: Variation = {
   name: "aslr",
+  how: "personality(2) switches randomisation off in the canonical world.",
+  shows: "`0x7f…`, `0x55…` as twelve hexadecimal digits; another order of what is sorted by address.",
+  beyond: "An order that only rarely changes: two builds may agree by chance.",
   describe: (a, b) => against("address space randomisation", a.aslr ? "on" : "off", b.aslr ? "on" : "off"),
   take: (world, { aslr }) => ({ ...world, aslr }),
   watermarks: () => [

@@ -4,6 +4,11 @@ import { against, type Variation } from "./variation.ts";
 /** The wall clock: a preloaded library adds the world's offset. Static programs and Go read the real clock, see `mtime`. */
 export const clock: Variation = {
   name: "clock",
+  how: "A preloaded library adds the offset to the wall clock of programs that use the C library.",
+  shows:
+    "The build's moment: seconds, milliseconds, micro- and nanoseconds, decimal, hexadecimal, octal, integers of either byte order; RFC 3339, RFC 2822, ctime, `__DATE__`, DOS time and other dates, in UTC and in the world's zone.",
+  beyond:
+    "Commits of today: a date that a tool took from `SOURCE_DATE_EPOCH` may be told as a possible `clock`, since it is the day of the build too.",
   describe: (a, b) => against("clock", shift(a.clockOffset), shift(b.clockOffset)),
   take: (world, { clockOffset }) => ({ ...world, clockOffset }),
   watermarks: (world, times) => instantWatermarks("clock", "build time", shownSpan(world, times), world),

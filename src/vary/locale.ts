@@ -1,10 +1,10 @@
 import { patternWatermark, textWatermarks } from "./encodings.ts";
 import { against, type Variation } from "./variation.ts";
 
-/** Words of the world's locale that turn up where dates and numbers are written; glibc's own et_EE. */
+/** Words of the world's locale that turn up where dates and numbers are written; glibc's own et_EE, but those that English has too. */
 const WORDS: Readonly<Record<string, RegExp>> = {
   "et_EE.UTF-8":
-    /(?<![\w\u0080-\u00ff])(?:jaan(?:uar)?|veebr(?:uar)?|m\u00c3\u00a4rts|aprill|juuni|juuli|aug(?:ust)?|sept(?:ember)?|okt(?:oober)?|dets(?:ember)?|esmasp\u00c3\u00a4ev|teisip\u00c3\u00a4ev|kolmap\u00c3\u00a4ev|neljap\u00c3\u00a4ev|reede|laup\u00c3\u00a4ev|p\u00c3\u00bchap\u00c3\u00a4ev|kokku)(?![\w\u0080-\u00ff])/gi,
+    /(?<![\w\u0080-\u00ff])(?:jaan(?:uar)?|veebr(?:uar)?|m\u00c3\u00a4rts|aprill|juuni|juuli|oktoober|dets(?:ember)?|esmasp\u00c3\u00a4ev|teisip\u00c3\u00a4ev|kolmap\u00c3\u00a4ev|neljap\u00c3\u00a4ev|reede|laup\u00c3\u00a4ev|p\u00c3\u00bchap\u00c3\u00a4ev|kokku)(?![\w\u0080-\u00ff])/gi,
 };
 
 /**
@@ -14,6 +14,10 @@ const WORDS: Readonly<Record<string, RegExp>> = {
  */
 export const locale: Variation = {
   name: "locale",
+  how: "`LC_ALL` and `LANG`; the locale is compiled for the sandbox when the machine lacks it.",
+  shows:
+    "`et_EE`; Estonian names of months and days, `kokku` for `total`; lines sorted with z between s and t; `,` for `.`.",
+  beyond: "What was only sorted bears no watermark: the same lines in another order point here or to `readdir-order`.",
   describe: (a, b) => against("locale", a.locale, b.locale),
   take: (world, { locale }) => ({ ...world, locale }),
   watermarks: (world) => {

@@ -7,6 +7,10 @@ import { against, type Variation } from "./variation.ts";
  */
 export const mtime: Variation = {
   name: "mtime",
+  how: "The canonical world starts 2.1 s after the adversarial one, which is the slower: the kernel gives file times.",
+  shows:
+    "Time fields of tar, zip, gzip and others, in the encodings of `clock`; two numbers that differ by some seconds.",
+  beyond: "Times cut to a minute or more.",
   describe: (a, b) => against("start", `after ${a.startDelay} ms`, `after ${b.startDelay} ms`),
   take: (world, { startDelay }) => ({ ...world, startDelay }),
   watermarks: (world, times) => instantWatermarks("mtime", "file time", realSpan(times), world),

@@ -5,6 +5,9 @@ import { offsetMinutes } from "./zone.ts";
 /** TZ: the name of the zone, or its offset, where it is odd enough to be told from chance. */
 export const timezone: Variation = {
   name: "timezone",
+  how: "`TZ`.",
+  shows: "The zone's name; its offset `-0930`, `-09:30`; archive times that differ by whole hours and a half.",
+  beyond: "Programs that set their own zone.",
   describe: (a, b) => against("time zone", a.timezone, b.timezone),
   take: (world, { timezone }) => ({ ...world, timezone }),
   watermarks: (world) => {

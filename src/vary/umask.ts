@@ -6,6 +6,9 @@ const octal = (mode: number): string => mode.toString(8).padStart(4, "0");
 /** The umask shows in modes only: 644 and 755 against 664 and 775. */
 export const umask: Variation = {
   name: "umask",
+  how: "The process's umask.",
+  shows: "Modes only, 644/755 against 664/775; an output's own mode is not part of the artifact.",
+  beyond: "A mask that the build sets.",
   describe: (a, b) => against("umask", octal(a.umask), octal(b.umask)),
   take: (world, { umask }) => ({ ...world, umask }),
   watermarks: (world) => {

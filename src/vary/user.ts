@@ -1,10 +1,14 @@
 import type { World } from "../world.ts";
-import { patternWatermark, places, textWatermarks } from "./encodings.ts";
-import { against, type Match, type Variation, type Watermark } from "./variation.ts";
+import { integerWatermarks, numberWatermarks, textWatermarks } from "./encodings.ts";
+import { against, type Variation, type Watermark } from "./variation.ts";
 
 /** Who builds: user and group by name and number, full name, HOME. */
 export const user: Variation = {
   name: "user",
+  how: "User and group in a user namespace with their own passwd, group and home folder.",
+  shows:
+    "Names, home, full name: raw, UTF-16, hexadecimal, base64; uid and gid in decimal, octal (tar), hexadecimal (cpio), integers of either byte order.",
+  beyond: "A build that behaves otherwise as root: both worlds are ordinary users.",
   describe: (a, b) => against("user", who(a), who(b)),
   take: (world, { user }) => ({ ...world, user }),
   watermarks: (world) => {
@@ -29,16 +33,6 @@ function who(world: World): string {
 
 /** Small numbers such as 1000 occur by chance; large odd ones do not. tar writes them in octal, POSIX.1-2017 pax "ustar". */
 function numbers(what: string, value: number): Watermark[] {
-  const confidence = value < 10_000 ? "weak" : "likely";
-  const octal = value.toString(8).padStart(7, "0");
-  const needle = Buffer.alloc(4);
-  needle.writeUInt32LE(value);
-  const marks: Watermark[] = [
-    patternWatermark("user", `${what} ${value}`, new RegExp(`(?<!\\d)${value}(?!\\d)`, "g"), confidence),
-    patternWatermark("user", `${what} ${value} in octal`, new RegExp(`(?<![0-7])${octal}(?![0-7])`, "g"), confidence),
-  ];
-  if (value < 10_000) return marks;
-  const find = (bytes: Uint8Array): Match[] =>
-    places(bytes, needle).map((offset) => ({ offset, length: 4, text: String(value), confidence: "weak" }));
-  return [...marks, { cause: "user", label: `${what} ${value} as an integer`, confidence: "weak", find }];
+  if (value < 10_000) return numberWatermarks("user", what, value, "weak");
+  return [...numberWatermarks("user", what, value, "likely"), ...integerWatermarks("user", what, value, "weak")];
 }

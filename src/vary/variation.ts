@@ -31,13 +31,19 @@ export interface Watermark {
 /** One way in which worlds differ. Adding a way is adding one file with one of these. */
 export interface Variation {
   name: CauseName;
+  /** How the sandbox makes the worlds differ. This, `shows`, `beyond` and `remedy` are what docs/variations.md says. */
+  how: string;
+  /** What it leaves in bytes, and in which encodings that is searched. */
+  shows: string;
+  /** What it cannot reach, and what is therefore not covered. */
+  beyond: string;
   /** "umask 0022 against 0002"; empty when the two worlds agree. */
   describe(a: World, b: World): string;
   /** `world` with what this varies taken from `other`: the two then agree in it. */
   take(world: World, other: World): World;
   /** `world` with what this varies held still, where a canonical world leaves it to the machine. */
   hold?(world: World): World;
-  /** Not part of the adversarial world unless it is asked for by name. */
+  /** Not part of the adversarial world unless it is asked for by name: it costs too much, or breaks what builds rely on. */
   optional?: true;
   /** What to look for in what was built in `world`. */
   watermarks(world: World, times: BuildTimes): Watermark[];
@@ -50,4 +56,14 @@ export const MAX_MATCHES = 64;
 /** The differing values, or nothing when they are the same. */
 export function against(what: string, a: string, b: string): string {
   return a === b ? "" : `${what} ${a} against ${b}`;
+}
+
+/** Fields of a world that may be absent: the machine's own way then holds. */
+type Optional = { [Key in keyof World]-?: undefined extends World[Key] ? Key : never }[keyof World];
+
+/** `world` with the field `key` as `other` has it, absent where it is absent there. */
+export function withField(world: World, other: World, key: Optional): World {
+  const { [key]: value } = other;
+  const rest = Object.fromEntries(Object.entries(world).filter(([name]) => name !== key)) as unknown as World;
+  return value === undefined ? rest : { ...rest, [key]: value };
 }

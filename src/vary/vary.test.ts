@@ -4,7 +4,17 @@ import * as fc from "fast-check";
 import { base64Inside } from "./encodings.ts";
 import { instantWatermarks } from "./instants.ts";
 import type { Confidence, Match, Watermark } from "./variation.ts";
-import { canonicalWorld, variations, worldPair } from "./worlds.ts";
+import type { World } from "../world.ts";
+import {
+  canonicalWorld,
+  experimentWorld,
+  held,
+  mixed,
+  variations,
+  variedBetween,
+  withOptional,
+  worldPair,
+} from "./worlds.ts";
 import { civil, epochOf } from "./zone.ts";
 
 const [canonical, adversarial] = worldPair("thing");
@@ -18,13 +28,36 @@ function found(marks: readonly Watermark[], bytes: Uint8Array, least: Confidence
 
 const all = (world: typeof canonical): Watermark[] => variations.flatMap((one) => one.watermarks(world, times));
 
-test("the worlds differ in every way, and a world from itself in none", () => {
+test("the worlds differ in every way that is not optional, and a held world from itself in none", () => {
+  const every = withOptional(
+    adversarial,
+    variations.map(({ name }) => name),
+  );
   for (const variation of variations) {
-    assert.notEqual(variation.describe(canonical, adversarial), "", variation.name);
-    assert.equal(variation.describe(canonical, worldPair("thing")[0]), "", variation.name);
-    assert.ok(variation.remedy.length > 20, variation.name);
+    assert.equal(variation.describe(canonical, adversarial) === "", variation.optional === true, variation.name);
+    assert.notEqual(variation.describe(canonical, every), "", variation.name);
+    assert.equal(variation.describe(held(canonical), held(worldPair("thing")[0])), "", variation.name);
+    for (const text of [variation.remedy, variation.how, variation.shows, variation.beyond]) {
+      assert.ok(text.length > 3, variation.name);
+    }
   }
   assert.equal(new Set(variations.map(({ name }) => name)).size, variations.length);
+});
+
+test("experiments vary what is drawn at random as well, each round otherwise, and one way at a time", () => {
+  const still = held(canonical);
+  const [first, second] = [0, 1].map((round) => experimentWorld(adversarial, round)) as [World, World];
+  for (const name of ["random", "hash-order", "race"] as const) {
+    assert.ok(variedBetween(first, second).includes(name), name);
+  }
+  assert.deepEqual(variedBetween(first, second).toSorted(), ["hash-order", "race", "random"]);
+  for (const { name, optional } of variations) {
+    if (optional === true && name !== "race") continue;
+    assert.deepEqual(variedBetween(still, mixed(still, first, [name], "one")), [name]);
+  }
+  const names = variations.map(({ name }) => name);
+  assert.deepEqual(mixed(still, first, names, first.name), first);
+  assert.deepEqual(mixed(first, still, names, still.name), still);
 });
 
 test("the adversarial path is longer, of odd length and of other content", () => {

@@ -1,13 +1,23 @@
 import { strict as assert } from "node:assert";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { probeHost } from "../sandbox/host.ts";
 import { runSandboxed } from "../sandbox/sandbox.ts";
 import { systemClock } from "../clock.ts";
 import type { CauseName, World } from "../world.ts";
-import { adversarialWorld, canonicalWorld, variations, worldPair } from "./worlds.ts";
+import { releaseIn } from "./kernel.ts";
+import {
+  adversarialWorld,
+  canonicalWorld,
+  experimentWorld,
+  held,
+  mixed,
+  variations,
+  variedBetween,
+  worldPair,
+} from "./worlds.ts";
 
 const own: string = mkdtempSync(join(tmpdir(), "worlds-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
@@ -20,9 +30,18 @@ const SEEN: Readonly<Partial<Record<CauseName, string>>> = {
   locale: "echo $LC_ALL; printf 'z\\ns\\nt\\n' | sort; locale decimal_point",
   path: "pwd",
   "readdir-order": 'ls -U; perl -e \'opendir(D, "."); print join(" ", readdir(D)), "\\n"\'',
-  user: "id; echo $HOME $USER $LOGNAME; getent passwd $(id -u)",
+  user: "LC_ALL=C id; echo $HOME $USER $LOGNAME; getent passwd $(id -u)",
   umask: "umask; : > made; stat -c %a made; rm made",
   hostname: "hostname; uname -n; perl -MSys::Hostname -e 'print hostname, \"\\n\"'",
+  "hash-order": `echo $PYTHONHASHSEED $PERL_HASH_SEED; perl -e '%h = map { $_ => 1 } "a".."z"; print keys %h, "\\n"'`,
+  random: "cat /proc/sys/kernel/random/uuid; od -An -tx1 -N16 /dev/urandom",
+  pid: "echo $$; perl -e 'print $$ - getppid, \" $$\\n\"'",
+  uninitialised: "echo $MALLOC_PERTURB_",
+  kernel: "uname -r; perl -MPOSIX -e 'print +(POSIX::uname())[2], \"\\n\"'",
+  "cpu-model": "echo $GLIBC_TUNABLES; /lib64/ld-linux-x86-64.so.2 --list-diagnostics | grep 'cpu_features.*active'",
+  memory: "head -1 /proc/meminfo",
+  environment: "echo $BLORVIK_ZANTHUM $EDITOR $SHELL $PATH; $SHELL -c 'echo runs'",
+  terminal: "echo $TERM $COLUMNS; perl -e 'print -t STDIN ? 1 : 0, -t STDOUT ? 1 : 0, \"\\n\"'",
   "cpu-count": "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo",
   aslr: "grep -h stack /proc/self/maps",
 };
@@ -53,6 +72,12 @@ async function seen(world: World, label: string): Promise<Record<string, string>
   );
 }
 
+/** What no world fixes unless it is held, so that two equal builds differ in it. */
+const DRAWN: readonly CauseName[] = ["random", "hash-order"];
+
+const without = (seen: Record<string, string>, names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(Object.entries(seen).filter(([name]) => !names.includes(name)));
+
 test("a script sees the two worlds differ in every named way, and a canonical world stay the same", async (t) => {
   const host = await probeHost();
   const started = systemClock.elapsed();
@@ -62,15 +87,36 @@ test("a script sees the two worlds differ in every named way, and a canonical wo
     seen(adversarialWorld("thing", Math.max(1, host.cpus.length - 1)), "b"),
   ]);
   assert.ok(systemClock.elapsed() - started > 2000, "one of the worlds starts later");
-  assert.deepEqual(again, a);
+  assert.deepEqual(without(again, DRAWN), without(a, DRAWN));
   const lacking = new Set(host.lacks.flatMap(({ causes }) => causes));
-  for (const { name } of variations) {
-    if (name === "mtime") continue;
+  for (const { name, optional } of variations) {
+    if (name === "mtime" || optional === true) continue;
     if (lacking.has(name)) t.diagnostic(`${name} is not varied on this machine`);
     else assert.notEqual(b[name], a[name], name);
   }
   if (!lacking.has("locale")) assert.match(b["locale"] ?? "", /s\nz\nt\n,/);
   if (!lacking.has("timezone")) assert.match(b["timezone"] ?? "", /^-0930\n/);
+  if (!lacking.has("pid")) assert.match(b["pid"] ?? "", /^23417\n/);
+  assert.match(b["memory"] ?? "", /^MemTotal: +11718391 kB\n/);
+  assert.match(b["environment"] ?? "", /bin:\/sprondle\/blimport-tools\/bin\nruns\n$/);
+  assert.equal(b["kernel"]?.split("\n")[0], releaseIn({ ...canonicalWorld("thing"), kernel: "2.6" }, release()));
+});
+
+test("a world that takes one way from another differs from the held one in that way and no other", async () => {
+  const host = await probeHost();
+  const still = held(canonicalWorld("thing"));
+  const other = experimentWorld(adversarialWorld("thing", Math.max(1, host.cpus.length - 1)));
+  const expected = without(await seen(still, "held"), ["random"]);
+  const lacking = new Set(host.lacks.flatMap(({ causes }) => causes));
+  for (const { name, optional } of variations) {
+    if (name === "mtime" || name === "random" || optional === true || lacking.has(name)) continue;
+    const world = mixed(still, other, [name], `held-${name}`);
+    assert.deepEqual(variedBetween(still, world), [name]);
+    const varied = await seen(world, world.name);
+    assert.notEqual(varied[name], expected[name], name);
+    const besides = [name, "random"];
+    assert.deepEqual(without(varied, besides), without(expected, besides), name);
+  }
 });
 
 test("without ordered directories, a shifted clock, locales and control groups the sandbox still runs", async () => {

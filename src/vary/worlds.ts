@@ -2,17 +2,30 @@ import type { CauseName, World } from "../world.ts";
 import { aslr } from "./aslr.ts";
 import { clock } from "./clock.ts";
 import { cpuCount } from "./cpu-count.ts";
+import { cpuModel, GLIBC_TUNABLES } from "./cpu-model.ts";
+import { environment, STRANGE_VARIABLES } from "./environment.ts";
+import { filesystem } from "./filesystem.ts";
+import { hashOrder, hashSeeds } from "./hash-order.ts";
 import { hostname } from "./hostname.ts";
+import { kernel } from "./kernel.ts";
+import { load } from "./load.ts";
 import { locale } from "./locale.ts";
+import { memory } from "./memory.ts";
 import { mtime } from "./mtime.ts";
 import { path } from "./path.ts";
+import { pid } from "./pid.ts";
+import { race } from "./race.ts";
+import { random } from "./random.ts";
 import { readdirOrder } from "./readdir-order.ts";
+import { STRANGE_TERMINAL, terminal } from "./terminal.ts";
 import { timezone } from "./timezone.ts";
 import { umask } from "./umask.ts";
+import { MALLOC_PERTURB, uninitialised } from "./uninitialised.ts";
 import { user } from "./user.ts";
 import type { Variation } from "./variation.ts";
+import { vcs } from "./vcs.ts";
 
-/** Every way in which the worlds differ. */
+/** Every way in which worlds can differ. Those marked optional do so when they are asked for. */
 export const variations: readonly Variation[] = [
   clock,
   mtime,
@@ -20,11 +33,24 @@ export const variations: readonly Variation[] = [
   locale,
   path,
   readdirOrder,
+  hashOrder,
+  random,
+  pid,
+  aslr,
+  uninitialised,
   user,
   umask,
   hostname,
+  kernel,
+  cpuModel,
   cpuCount,
-  aslr,
+  race,
+  load,
+  memory,
+  filesystem,
+  environment,
+  terminal,
+  vcs,
 ];
 
 /** A path segment: what is not a letter, digit, dot, dash, plus or underscore becomes a dash. */
@@ -99,8 +125,44 @@ export function adversarialWorld(project: string, cpus = 1): World {
     cpus,
     directoryOrder: "reversed",
     aslr: true,
-    environment: {},
+    environment: {
+      ...STRANGE_VARIABLES,
+      ...STRANGE_TERMINAL,
+      ...hashSeeds(),
+      MALLOC_PERTURB_: MALLOC_PERTURB,
+      GLIBC_TUNABLES,
+    },
+    kernel: "2.6",
+    firstPid: 23_417,
+    memoryShown: 11_718_391 * 1024,
   };
+}
+
+/** `adversarial` with the optional variations among `names`, too. */
+export function withOptional(adversarial: World, names: readonly CauseName[]): World {
+  const every: World = { ...adversarial, fileSystem: "memory", vcs: "repository", load: "busy", schedule: 1 };
+  const optional = variations.flatMap((one) => (one.optional === true && names.includes(one.name) ? [one.name] : []));
+  return mixed(adversarial, every, optional, adversarial.name);
+}
+
+/**
+ * The world that experiments take values from: `adversarial` with everything
+ * fixed that it leaves to the machine, otherwise than `held` fixes it. So what
+ * a build draws at random is varied like anything else. Each `round` has other
+ * seeds: two orders that agree by chance in one differ in another.
+ */
+export function experimentWorld(adversarial: World, round = 0): World {
+  return {
+    ...adversarial,
+    environment: { ...adversarial.environment, ...hashSeeds(round) },
+    random: 7919 + 101 * round,
+    schedule: 6007 + 103 * round,
+  };
+}
+
+/** The variations in which the two worlds really differ. */
+export function variedBetween(a: World, b: World): CauseName[] {
+  return variations.filter((variation) => variation.describe(a, b) !== "").map(({ name }) => name);
 }
 
 /**
@@ -123,9 +185,6 @@ export function held(world: World): World {
   return variations.reduce((still, variation) => variation.hold?.(still) ?? still, world);
 }
 
-/** The seed that stands for other randomness than the held one. */
-const OTHER_RANDOM = 0x5eed0bad;
-
 /**
  * The worlds of experiments: one in which everything is held still, and one that
  * differs from it in every way; `mixed` lets single ways go. What a canonical
@@ -133,5 +192,5 @@ const OTHER_RANDOM = 0x5eed0bad;
  */
 export function experimentWorlds(project: string): [still: World, other: World] {
   const still = held({ ...canonicalWorld(project), name: "held" });
-  return [still, { ...adversarialWorld(project), random: OTHER_RANDOM }];
+  return [still, experimentWorld(adversarialWorld(project))];
 }

@@ -1,5 +1,6 @@
 import type { ExitCode } from "../../errors.ts";
-import { check as checkProject, type Outcome, type Verdict } from "../../flow/check.ts";
+import { check as checkProject, type CheckOptions, type Outcome, type Verdict } from "../../flow/check.ts";
+import { parsePercentage } from "../../explain/chance.ts";
 import { verdictDocument } from "../../flow/document.ts";
 import { prepare, type Prepared } from "../../flow/prepare.ts";
 import { withScratch } from "../../flow/scratch.ts";
@@ -35,11 +36,17 @@ export async function check(args: readonly string[], options: Options, terminal:
   );
 }
 
-/** How far the causes of a difference are followed. */
-export function explaining(options: Options): { quick: boolean; budget?: number } {
-  const { budget } = options;
-  const quick = options["quick"] === true;
-  return typeof budget === "string" ? { quick, budget: parseDuration(budget) * 1000 } : { quick };
+type HowFar = Pick<CheckOptions, "quick" | "budget" | "confidence" | "rarity">;
+
+/** How far the causes of a difference are followed, and how often builds that agree are repeated. */
+export function explaining(options: Options): HowFar {
+  const { budget, until, rarity } = options;
+  return {
+    quick: options["quick"] === true,
+    ...(typeof budget === "string" ? { budget: parseDuration(budget) * 1000 } : {}),
+    ...(typeof until === "string" ? { confidence: parsePercentage(until, 0.5, 0.999999) } : {}),
+    ...(typeof rarity === "string" ? { rarity: parsePercentage(rarity, 0.001, 0.5) } : {}),
+  };
 }
 
 /** Prepares the project and builds it in both worlds, with progress. */
@@ -48,7 +55,7 @@ export async function buildTwice(
   home: Prepared["home"],
   scratch: string,
   terminal: Terminal,
-  options: { once?: boolean; quick?: boolean; budget?: number; accept?: (prepared: Prepared) => void } = {},
+  options: HowFar & { once?: boolean; accept?: (prepared: Prepared) => void } = {},
 ): Promise<{ prepared: Prepared & { lockMade: boolean }; verdict: Verdict }> {
   return await onInterrupt(async (signal) => {
     const host = await probeHost();
@@ -65,9 +72,7 @@ export async function buildTwice(
       host,
       scratch,
       signal,
-      once: options.once === true,
-      quick: options.quick === true,
-      ...(options.budget === undefined ? {} : { budget: options.budget }),
+      ...options,
       onProgress: (world, line) => terminal.progress(`${world} · ${line}`),
     });
     terminal.progress(undefined);
