@@ -68,11 +68,15 @@ export function generateAll(language: Language): Case {
   return assemble(0, language, ingredientsOf(language), stream(0), undefined, { layout: "apart", packing: "plain" });
 }
 
+/** Few languages have them, so that they are picked the more often where there are any. */
+const SELDOM: readonly CauseName[] = ["aslr", "hash-order", "uninitialised"];
+
 /** Ingredients whose causes are `wanted` in number together. */
 function chooseCauses(random: Stream, all: readonly Ingredient[], wanted: number): Ingredient[] {
   const chosen: Ingredient[] = [];
   const causes = new Set<CauseName>();
-  const names = [...new Set(all.flatMap((one) => told(one).causes))].sort();
+  const distinct = [...new Set(all.flatMap((one) => told(one).causes))].sort();
+  const names = [...distinct, ...distinct.filter((name) => SELDOM.includes(name)).flatMap((name) => [name, name])];
   while (causes.size < wanted) {
     const cause = random.pick(names.filter((name) => !causes.has(name)));
     const fitting = all.filter((one) => {

@@ -107,7 +107,7 @@ const sections: readonly Section[] = [
   {
     name: "pointer",
     causes: ["aslr"],
-    head: ['static const char table[] = "0123456789abcdef";'],
+    head: ['static const char table[] __attribute__((aligned(4096))) = "0123456789abcdef";'],
     body: 'fprintf(out, "table_%p:\\n", (const void *)table);',
   },
   {
@@ -212,10 +212,10 @@ const sections: readonly Section[] = [
     body: "const char *columns = getenv(\"COLUMNS\");\nint width = columns == NULL ? 80 : atoi(columns);\nfor (int i = 0; i < width; i++) fputc('-', out);\nfputc('\\n', out);",
   },
   {
-    name: "environment-names",
+    name: "search-path",
     causes: ["environment"],
-    head: ["extern char **environ;"],
-    body: 'int count = 0;\nwhile (environ[count] != NULL) count++;\nfprintf(out, "# %d variables\\n", count);',
+    head: LIBRARY,
+    body: 'const char *folders = getenv("PATH");\nfprintf(out, "#define SEARCH_PATH \\"%s\\"\\n", folders == NULL ? "" : folders);',
   },
 ];
 
