@@ -153,6 +153,15 @@ function assemble(
   };
 }
 
+/** Keeps Go from the network and from a home folder. */
+export const BUILD_ENVIRONMENT: Readonly<Record<string, string>> = {
+  GO111MODULE: "off",
+  CGO_ENABLED: "0",
+  GOCACHE: "/tmp/go-cache",
+  GOTOOLCHAIN: "local",
+  GOTELEMETRY: "off",
+};
+
 function recipe(name: string, tools: readonly string[], packing: Packing): string {
   return `name = "${name}"
 command = "sh -eu build.sh"
@@ -163,13 +172,14 @@ type = "host"
 tools = [${tools.map((tool) => `"${tool}"`).join(", ")}]
 
 [env]
-GO111MODULE = "off"
-CGO_ENABLED = "0"
-GOCACHE = "/tmp/go-cache"
-GOTOOLCHAIN = "local"
-GOTELEMETRY = "off"
+${Object.entries(BUILD_ENVIRONMENT)
+  .map(([variable, value]) => `${variable} = "${value}"`)
+  .join("\n")}
 `;
 }
+
+/** The folder that a project's outputs are in. */
+export const outputsOf = ({ packing }: Case): string => PACKING[packing].outputs;
 
 /** Debian's Go comes with its library compiled; where it is not, each build compiles it. */
 const DEBIAN_GO = `for folder in /usr/lib/go-1.*/bin; do

@@ -1,6 +1,7 @@
 /** What a verdict says of a project against what is true of it. */
 import type { CauseName } from "../../src/world.ts";
 import type { Case } from "./generate.ts";
+import type { PeerScore } from "./reprotest.ts";
 
 /** What of schemas/check.schema.json is used here. */
 export interface Document {
@@ -41,6 +42,8 @@ export interface Score {
   seconds: number;
   /** Repeated runs said the same of every leaf; undefined: it ran once. */
   same?: boolean;
+  /** What reprotest made of the same project. */
+  peer?: PeerScore;
   /** Why there is no verdict. */
   failure?: string;
 }
@@ -139,7 +142,43 @@ export function tables(scores: readonly Score[]): string {
     ...[...rows, all].map(line),
     "",
     ...totals(scores).map((text) => `- ${text}`),
+    ...besides(scores),
   ].join("\n");
+}
+
+/** The projects that reprotest had too, side by side. */
+function besides(scores: readonly Score[]): string[] {
+  const both = scores.flatMap((ours) => (ours.peer === undefined ? [] : [{ ours, peer: ours.peer }]));
+  if (both.length === 0) return [];
+  const sum = (of: (one: (typeof both)[number]) => number): number => both.reduce((all, one) => all + of(one), 0);
+  const line = (who: string, found: number, missed: number, extra: number, builds: number, seconds: number): string =>
+    `| ${[who, found, missed, extra, share(found, found + extra), share(found, found + missed), builds, (builds / both.length).toFixed(1), seconds.toFixed(0)].join(" | ")} |`;
+  const said = (what: PeerScore["said"]): number => both.filter(({ peer }) => peer.said === what).length;
+  return [
+    "",
+    `${both.length} projects under \`reprotest --auto-build\` too (all its variations but the user's), one after the other:`,
+    "",
+    "| | found | missed | named without being one | precision | recall | builds | a project | seconds |",
+    "|---|---|---|---|---|---|---|---|---|",
+    line(
+      "bitforbit",
+      sum(({ ours }) => ours.found.length),
+      sum(({ ours }) => ours.missed.length),
+      sum(({ ours }) => ours.extra.length),
+      sum(({ ours }) => ours.builds),
+      sum(({ ours }) => ours.seconds),
+    ),
+    line(
+      "reprotest",
+      sum(({ peer }) => peer.found),
+      sum(({ peer }) => peer.missed),
+      sum(({ peer }) => peer.extra),
+      sum(({ peer }) => peer.builds),
+      sum(({ peer }) => peer.seconds),
+    ),
+    "",
+    `reprotest named something in ${said("named")}, called ${said("reproducible")} reproducible, gave up on ${said("gave up")} (they differ with nothing varied) and ended without an answer in ${said("failed")}.`,
+  ];
 }
 
 const middle = (numbers: readonly number[]): number =>
