@@ -68,11 +68,15 @@ export function generateAll(language: Language): Case {
   return assemble(0, language, ingredientsOf(language), stream(0), undefined, { layout: "apart", packing: "plain" });
 }
 
+/** Few languages have them, so that they are picked the more often where there are any. */
+const SELDOM: readonly CauseName[] = ["aslr", "hash-order", "uninitialised"];
+
 /** Ingredients whose causes are `wanted` in number together. */
 function chooseCauses(random: Stream, all: readonly Ingredient[], wanted: number): Ingredient[] {
   const chosen: Ingredient[] = [];
   const causes = new Set<CauseName>();
-  const names = [...new Set(all.flatMap((one) => told(one).causes))].sort();
+  const distinct = [...new Set(all.flatMap((one) => told(one).causes))].sort();
+  const names = [...distinct, ...distinct.filter((name) => SELDOM.includes(name)).flatMap((name) => [name, name])];
   while (causes.size < wanted) {
     const cause = random.pick(names.filter((name) => !causes.has(name)));
     const fitting = all.filter((one) => {
@@ -149,6 +153,15 @@ function assemble(
   };
 }
 
+/** Keeps Go from the network and from a home folder. */
+export const BUILD_ENVIRONMENT: Readonly<Record<string, string>> = {
+  GO111MODULE: "off",
+  CGO_ENABLED: "0",
+  GOCACHE: "/tmp/go-cache",
+  GOTOOLCHAIN: "local",
+  GOTELEMETRY: "off",
+};
+
 function recipe(name: string, tools: readonly string[], packing: Packing): string {
   return `name = "${name}"
 command = "sh -eu build.sh"
@@ -159,13 +172,14 @@ type = "host"
 tools = [${tools.map((tool) => `"${tool}"`).join(", ")}]
 
 [env]
-GO111MODULE = "off"
-CGO_ENABLED = "0"
-GOCACHE = "/tmp/go-cache"
-GOTOOLCHAIN = "local"
-GOTELEMETRY = "off"
+${Object.entries(BUILD_ENVIRONMENT)
+  .map(([variable, value]) => `${variable} = "${value}"`)
+  .join("\n")}
 `;
 }
+
+/** The folder that a project's outputs are in. */
+export const outputsOf = ({ packing }: Case): string => PACKING[packing].outputs;
 
 /** Debian's Go comes with its library compiled; where it is not, each build compiles it. */
 const DEBIAN_GO = `for folder in /usr/lib/go-1.*/bin; do

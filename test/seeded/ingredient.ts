@@ -17,6 +17,9 @@ interface Told {
   files?: Readonly<Record<string, string>>;
 }
 
+/** Who lists the names of all variables also tells of what other variations are borne by. */
+export const BORNE_BY_VARIABLES: readonly CauseName[] = ["cpu-model", "hash-order", "terminal", "uninitialised"];
+
 /** A piece of the project's own generator program, which writes into the output that it is handed. */
 export interface Section extends Told {
   /** Lines before all sections: imports, declarations. The same line is written once. */

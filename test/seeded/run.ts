@@ -7,6 +7,7 @@
  *     npm run seeded -- --repeat 20             each so many times, which must all say the same
  *     npm run seeded -- --json FILE             keeps a line a project there, and goes on from what is there
  *     npm run seeded -- --jobs 2                so many at once (default: 1)
+ *     npm run seeded -- --reprotest             each under reprotest, too
  */
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,6 +16,7 @@ import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { bitforbit, git, removeAll, writeFiles } from "../command.ts";
 import { type Case, CASES, generate } from "./generate.ts";
+import { hasReprotest, reprotest } from "./reprotest.ts";
 import { type Document, expectedVerdict, linesOf, type Score, score, tables } from "./score.ts";
 
 export interface Checked {
@@ -23,7 +25,7 @@ export interface Checked {
 }
 
 /** Checks one project `repeat` times; the score is of the first run. */
-export async function checkCase(one: Case, repeat = 1): Promise<Checked> {
+export async function checkCase(one: Case, repeat = 1, peer = false): Promise<Checked> {
   const folder = mkdtempSync(join(tmpdir(), "bitforbit-seeded-"));
   try {
     writeFiles(folder, one.files);
@@ -31,6 +33,7 @@ export async function checkCase(one: Case, repeat = 1): Promise<Checked> {
     git(folder, "add", "--all");
     git(folder, "commit", "--quiet", "--message=first");
     const first = await once(one, folder);
+    if (peer) first.score.peer = await reprotest(one, folder);
     const { document } = first;
     if (document === undefined || repeat < 2) return first;
     let same = true;
@@ -50,7 +53,7 @@ async function once(one: Case, folder: string): Promise<Checked> {
   const seconds = (performance.now() - began) / 1000;
   const document = ran.stdout.trim() === "" ? undefined : (JSON.parse(ran.stdout) as Document & { error?: unknown });
   if (document !== undefined && document.error === undefined) return { document, score: score(one, document, seconds) };
-  const nothing: Document = { verdict: "none", causes: [], covered: [], notCovered: [], worlds: [] };
+  const nothing: Document = { verdict: "none", causes: [], covered: [], builds: 0, breaks: [] };
   return {
     document: undefined,
     score: { ...score(one, nothing, seconds), failure: (ran.stderr + ran.stdout).slice(-600) },
@@ -84,6 +87,7 @@ interface Options {
   repeat: number;
   json: string | undefined;
   jobs: number;
+  reprotest: boolean;
 }
 
 function optionsOf(words: readonly string[]): Options {
@@ -95,6 +99,7 @@ function optionsOf(words: readonly string[]): Options {
       repeat: { type: "string", default: "1" },
       json: { type: "string" },
       jobs: { type: "string", default: "1" },
+      reprotest: { type: "boolean", default: false },
     },
   });
   const [first = 1, last = first] = values.cases.split("..").map(Number);
@@ -104,6 +109,7 @@ function optionsOf(words: readonly string[]): Options {
     repeat: Number(values.repeat),
     json: values.json,
     jobs: Number(values.jobs),
+    reprotest: values.reprotest,
   };
 }
 
@@ -114,7 +120,7 @@ function kept(file: string | undefined): Map<number, Score> {
     .split("\n")
     .filter((line) => line.trim() !== "");
   const scores = lines.map((line) => JSON.parse(line) as Score);
-  return new Map(scores.filter(isCurrent).map((one) => [one.case, one]));
+  return new Map(scores.filter((one) => isCurrent(one)).map((one) => [one.case, one]));
 }
 
 function isCurrent(one: Score): boolean {
@@ -124,6 +130,7 @@ function isCurrent(one: Score): boolean {
 
 async function main(words: readonly string[]): Promise<void> {
   const options = optionsOf(words);
+  if (options.reprotest && !hasReprotest()) throw new Error("reprotest, faketime or disorderfs is not installed");
   const [first, last] = options.cases;
   const scores = kept(options.json);
   const cases = Array.from({ length: last - first + 1 }, (_, at) => generate(first + at)).filter(
@@ -132,7 +139,7 @@ async function main(words: readonly string[]): Promise<void> {
   const waiting = cases.filter(({ number }) => !scores.has(number));
   const work = async (): Promise<void> => {
     for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
-      const checked = await checkCase(one, options.repeat);
+      const checked = await checkCase(one, options.repeat, options.reprotest);
       console.log(told(checked));
       scores.set(one.number, checked.score);
       if (options.json !== undefined) appendFileSync(options.json, `${JSON.stringify(checked.score)}\n`);

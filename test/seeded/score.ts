@@ -1,6 +1,7 @@
 /** What a verdict says of a project against what is true of it. */
 import type { CauseName } from "../../src/world.ts";
 import type { Case } from "./generate.ts";
+import type { PeerScore } from "./reprotest.ts";
 
 /** What of schemas/check.schema.json is used here. */
 export interface Document {
@@ -15,10 +16,10 @@ export interface Document {
     evidence: { a: string; b: string };
   }[];
   covered: CauseName[];
-  notCovered: { causes: CauseName[] }[];
-  worlds: { name: string }[];
-  /** Builds for the verdict and its causes; where it is not told, the worlds. */
-  builds?: number;
+  /** Builds for the verdict and its causes. */
+  builds: number;
+  /** Of a build that fails in the adversarial world: the variations that break it, or that do so together. */
+  breaks: CauseName[][];
 }
 
 export interface Score {
@@ -41,6 +42,8 @@ export interface Score {
   seconds: number;
   /** Repeated runs said the same of every leaf; undefined: it ran once. */
   same?: boolean;
+  /** What reprotest made of the same project. */
+  peer?: PeerScore;
   /** Why there is no verdict. */
   failure?: string;
 }
@@ -48,12 +51,12 @@ export interface Score {
 const SAID: readonly string[] = ["certain", "likely"];
 const ASIDE: readonly CauseName[] = ["unknown", "consequence"];
 
-/** The causes that a verdict names for the project, sorted: at least likely, with what they need beside them. */
+/** The causes that a verdict names for the project, sorted: at least likely, with what they need beside them, and what breaks it. */
 export function namedIn(document: Document): CauseName[] {
   const named = document.causes
     .filter(({ name, confidence }) => SAID.includes(confidence) && !ASIDE.includes(name))
     .flatMap(({ name, with: beside }) => [name, ...(beside ?? [])]);
-  return [...new Set(named)].sort();
+  return [...new Set([...named, ...document.breaks.flat()])].sort();
 }
 
 /** Every leaf with its cause, as repeated runs must say it. */
@@ -88,7 +91,7 @@ export function score(one: Case, document: Document, seconds: number): Score {
     extra: named.filter((cause) => !truth.includes(cause) && !one.also.includes(cause)),
     unknown: document.causes.filter(({ name }) => name === "unknown").length,
     consequences: document.causes.filter(({ name }) => name === "consequence").length,
-    builds: document.builds ?? document.worlds.length,
+    builds: document.builds,
     seconds,
   };
 }
@@ -139,7 +142,43 @@ export function tables(scores: readonly Score[]): string {
     ...[...rows, all].map(line),
     "",
     ...totals(scores).map((text) => `- ${text}`),
+    ...besides(scores),
   ].join("\n");
+}
+
+/** The projects that reprotest had too, side by side. */
+function besides(scores: readonly Score[]): string[] {
+  const both = scores.flatMap((ours) => (ours.peer === undefined ? [] : [{ ours, peer: ours.peer }]));
+  if (both.length === 0) return [];
+  const sum = (of: (one: (typeof both)[number]) => number): number => both.reduce((all, one) => all + of(one), 0);
+  const line = (who: string, found: number, missed: number, extra: number, builds: number, seconds: number): string =>
+    `| ${[who, found, missed, extra, share(found, found + extra), share(found, found + missed), builds, (builds / both.length).toFixed(1), seconds.toFixed(0)].join(" | ")} |`;
+  const said = (what: PeerScore["said"]): number => both.filter(({ peer }) => peer.said === what).length;
+  return [
+    "",
+    `${both.length} projects under \`reprotest --auto-build\` too (all its variations but the user's), one after the other:`,
+    "",
+    "| | found | missed | named without being one | precision | recall | builds | a project | seconds |",
+    "|---|---|---|---|---|---|---|---|---|",
+    line(
+      "bitforbit",
+      sum(({ ours }) => ours.found.length),
+      sum(({ ours }) => ours.missed.length),
+      sum(({ ours }) => ours.extra.length),
+      sum(({ ours }) => ours.builds),
+      sum(({ ours }) => ours.seconds),
+    ),
+    line(
+      "reprotest",
+      sum(({ peer }) => peer.found),
+      sum(({ peer }) => peer.missed),
+      sum(({ peer }) => peer.extra),
+      sum(({ peer }) => peer.builds),
+      sum(({ peer }) => peer.seconds),
+    ),
+    "",
+    `reprotest named something in ${said("named")}, called ${said("reproducible")} reproducible, gave up on ${said("gave up")} (they differ with nothing varied) and ended without an answer in ${said("failed")}.`,
+  ];
 }
 
 const middle = (numbers: readonly number[]): number =>

@@ -107,26 +107,26 @@ const sections: readonly Section[] = [
   {
     name: "pointer",
     causes: ["aslr"],
-    head: LIBRARY,
-    body: 'void *node = malloc(48);\nfprintf(out, "node_%p:\\n", node);\nfree(node);',
+    head: ['static const char table[] __attribute__((aligned(4096))) = "0123456789abcdef";'],
+    body: 'fprintf(out, "table_%p:\\n", (const void *)table);',
   },
   {
     name: "pointer-hashed",
     causes: ["aslr"],
     head: ["#include <stdint.h>"],
-    body: 'int here = 0;\nfprintf(out, "bucket %u\\n", (unsigned)(((uintptr_t)&here >> 12) * 2654435761u >> 8));',
+    body: 'static int here;\nfprintf(out, "bucket %u\\n", (unsigned)(((uintptr_t)&here >> 12) * 2654435761u >> 8));',
   },
   {
     name: "struct-padding",
     causes: ["uninitialised"],
     head: LIBRARY,
-    body: "struct record { char kind; long value; char tail; } *all = malloc(4096 * sizeof *all);\nfor (int i = 0; i < 4; i++) { all[i].kind = (char)('a' + i); all[i].value = i * 11; all[i].tail = '!'; }\nfwrite(all, sizeof *all, 4, out);\nfputs(\"\\n\", out);\nfree(all);",
+    body: "struct record { char kind; long value; char tail; } *all = malloc(16384 * sizeof *all);\nfor (int i = 0; i < 4; i++) { all[i].kind = (char)('a' + i); all[i].value = i * 11; all[i].tail = '!'; }\nfwrite(all, sizeof *all, 4, out);\nfputs(\"\\n\", out);\nfree(all);",
   },
   {
     name: "buffer-tail",
     causes: ["uninitialised"],
     head: LIBRARY,
-    body: 'char *name = malloc(40000);\nstrcpy(name, "libexample");\nfwrite(name, 32, 1, out);\nfputs("\\n", out);\nfree(name);',
+    body: 'char *name = malloc(300000);\nstrcpy(name, "libexample");\nfwrite(name, 32, 1, out);\nfputs("\\n", out);',
   },
   {
     name: "passwd-name",
@@ -212,10 +212,10 @@ const sections: readonly Section[] = [
     body: "const char *columns = getenv(\"COLUMNS\");\nint width = columns == NULL ? 80 : atoi(columns);\nfor (int i = 0; i < width; i++) fputc('-', out);\nfputc('\\n', out);",
   },
   {
-    name: "environment-names",
+    name: "search-path",
     causes: ["environment"],
-    head: ["extern char **environ;"],
-    body: 'int count = 0;\nwhile (environ[count] != NULL) count++;\nfprintf(out, "# %d variables\\n", count);',
+    head: LIBRARY,
+    body: 'const char *folders = getenv("PATH");\nfprintf(out, "#define SEARCH_PATH \\"%s\\"\\n", folders == NULL ? "" : folders);',
   },
 ];
 

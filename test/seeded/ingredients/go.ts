@@ -80,7 +80,14 @@ const sections: readonly Section[] = [
     head: using("os"),
     body: 'folder, _ := os.MkdirTemp("", "go-gen")\nfmt.Fprintf(out, "// from %s\\n", folder)\nos.Remove(folder)',
   },
-  { name: "pid", causes: ["pid"], head: using("os"), body: 'fmt.Fprintf(out, "gen-%d\\n", os.Getpid())' },
+  // how many threads the compiler has had before depends on the CPUs
+  {
+    name: "pid",
+    causes: ["pid"],
+    also: ["cpu-count"],
+    head: using("os"),
+    body: 'fmt.Fprintf(out, "gen-%d\\n", os.Getpid())',
+  },
   {
     name: "uid",
     causes: ["user"],
@@ -148,10 +155,10 @@ const sections: readonly Section[] = [
     body: 'fmt.Fprintf(out, "width %s\\n", os.Getenv("COLUMNS"))',
   },
   {
-    name: "environment",
+    name: "editor",
     causes: ["environment"],
     head: using("os"),
-    body: 'fmt.Fprintf(out, "vars: %d\\n", len(os.Environ()))',
+    body: 'fmt.Fprintf(out, "core.editor=%s\\n", os.Getenv("EDITOR"))',
   },
   {
     name: "locale-name",
@@ -160,11 +167,11 @@ const sections: readonly Section[] = [
     body: 'language := strings.Split(os.Getenv("LC_ALL"), "_")[0]\nfmt.Fprintf(out, "messages/%s.json\\n", strings.ToLower(language))',
   },
   {
-    name: "far-from-home",
-    causes: ["hostname", "path"],
+    name: "abroad",
+    causes: ["locale", "timezone"],
     joint: true,
-    head: using("os"),
-    body: 'name, _ := os.Hostname()\nfolder, _ := os.Getwd()\nif len(folder) > 30 && name != "bitforbit-canon" {\n\tfmt.Fprintln(out, "mode=ci")\n} else {\n\tfmt.Fprintln(out, "mode=local")\n}',
+    head: using("os", "strings", "time"),
+    body: '_, offset := time.Unix(1700000000, 0).Zone()\nif offset != 0 && !strings.HasPrefix(os.Getenv("LC_ALL"), "C") {\n\tfmt.Fprintln(out, "region=local")\n} else {\n\tfmt.Fprintln(out, "region=none")\n}',
   },
 ];
 

@@ -67,6 +67,11 @@ const sections: readonly Section[] = [
     head: CRYPTO,
     body: 'out.push(crypto.createHash("sha1").update(`uid${process.getuid()}`).digest("hex") + "\\n");',
   },
+  {
+    name: "unsafe-buffer",
+    causes: ["uninitialised"],
+    body: 'const frame = Buffer.allocUnsafeSlow(300_000);\nframe.write("FRAME", 0);\nout.push(`frame ${frame.subarray(0, 16).toString("hex")}\\n`);',
+  },
   { name: "umask", causes: ["umask"], body: "out.push(`mode 0${(0o777 & ~process.umask()).toString(8)}\\n`);" },
   {
     name: "hostname",
@@ -106,9 +111,9 @@ const sections: readonly Section[] = [
     body: 'out.push("=".repeat(Number(process.env.COLUMNS ?? 80)) + "\\n");',
   },
   {
-    name: "environment-names",
+    name: "search-path",
     causes: ["environment"],
-    body: 'out.push(Object.keys(process.env).sort().join(" ") + "\\n");',
+    body: 'out.push(JSON.stringify({ path: process.env.PATH.split(":") }) + "\\n");',
   },
   { name: "object-keys", causes: [], body: 'out.push(Object.keys({ zeta: 1, alpha: 2, 3: 3 }).join(" ") + "\\n");' },
   {

@@ -1,4 +1,4 @@
-import { each, heads, indented, type Kitchen, type Section } from "../ingredient.ts";
+import { BORNE_BY_VARIABLES, each, heads, indented, type Kitchen, type Section } from "../ingredient.ts";
 
 const POSIX = ["use POSIX qw(strftime setlocale LC_ALL uname);"];
 const MD5 = ["use Digest::MD5 qw(md5_hex);"];
@@ -112,7 +112,12 @@ const sections: readonly Section[] = [
   },
   { name: "folder-size", causes: ["filesystem"], body: 'print $out "data ", (stat "data")[7], "\\n";' },
   { name: "columns", causes: ["terminal"], body: 'print $out "-" x ($ENV{COLUMNS} || 80), "\\n";' },
-  { name: "environment", causes: ["environment"], body: 'print $out join(":", sort keys %ENV), "\\n";' },
+  {
+    name: "environment",
+    causes: ["environment"],
+    also: BORNE_BY_VARIABLES,
+    body: 'print $out join(":", sort keys %ENV), "\\n";',
+  },
 ];
 
 export const perl: Kitchen = {

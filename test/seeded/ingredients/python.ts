@@ -1,4 +1,4 @@
-import { each, heads, indented, type Kitchen, type Section, type Step } from "../ingredient.ts";
+import { BORNE_BY_VARIABLES, each, heads, indented, type Kitchen, type Section, type Step } from "../ingredient.ts";
 
 const sections: readonly Section[] = [
   { name: "time", causes: ["clock"], head: ["import time"], body: 'out.write(f"BUILD_TIME = {int(time.time())}\\n")' },
@@ -129,6 +129,12 @@ const sections: readonly Section[] = [
     body: 'out.write(hashlib.sha256(socket.gethostname().encode()).hexdigest() + "\\n")',
   },
   {
+    name: "foreign-buffer",
+    causes: ["uninitialised"],
+    head: ["import ctypes"],
+    body: 'libc = ctypes.CDLL(None)\nlibc.malloc.restype = ctypes.c_void_p\nheader = libc.malloc(300000)\nctypes.memmove(header, b"HDR1", 4)\nout.write(ctypes.string_at(header, 12).hex() + "\\n")',
+  },
+  {
     name: "strxfrm-sort",
     causes: ["locale"],
     head: ["import locale"],
@@ -179,6 +185,7 @@ const sections: readonly Section[] = [
   {
     name: "environment-names",
     causes: ["environment"],
+    also: BORNE_BY_VARIABLES,
     head: ["import os"],
     body: 'out.write(" ".join(sorted(os.environ)) + "\\n")',
   },

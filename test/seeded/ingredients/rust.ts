@@ -25,10 +25,21 @@ const sections: readonly Section[] = [
   { name: "current-dir", causes: ["path"], body: 'writeln!(out, "source = {:?}", std::env::current_dir()?)?;' },
   { name: "panic-location", causes: ["path"], body: 'writeln!(out, "at {}", std::panic::Location::caller().file())?;' },
   {
-    name: "dir-hashed",
+    name: "folder-hashed",
     causes: ["path"],
     head: [FNV],
     body: 'writeln!(out, "crate-{:x}", fnv(std::env::current_dir()?.to_string_lossy().as_bytes()))?;',
+  },
+  {
+    name: "length-set-too-early",
+    causes: ["uninitialised"],
+    body: 'let mut table: Vec<u8> = Vec::with_capacity(300_000);\nunsafe { table.set_len(300_000) };\ntable[..6].copy_from_slice(b"TABLE:");\nwriteln!(out, "{}", table[..14].iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;',
+  },
+  {
+    name: "capacity-hashed",
+    causes: ["uninitialised"],
+    head: [FNV],
+    body: 'let mut page: Vec<u8> = Vec::with_capacity(400_000);\nunsafe { page.set_len(400_000) };\npage[0] = 1;\nwriteln!(out, "page {:016x}", fnv(&page[..4096]))?;',
   },
   {
     name: "read-dir",
@@ -65,12 +76,17 @@ const sections: readonly Section[] = [
     head: ['extern "C" { fn getrandom(buffer: *mut u8, length: usize, flags: u32) -> isize; }'],
     body: 'let mut seed = [0u8; 8];\nunsafe { getrandom(seed.as_mut_ptr(), 8, 0) };\nwriteln!(out, "seed {}", u64::from_le_bytes(seed))?;',
   },
-  { name: "pid", causes: ["pid"], body: 'writeln!(out, "// unit {}", std::process::id())?;' },
-  { name: "address", causes: ["aslr"], body: 'let node = Box::new(7u64);\nwriteln!(out, "vtable@{:p}", &*node)?;' },
+  // how many threads rustc and the linker have had before depends on the CPUs
+  { name: "pid", causes: ["pid"], also: ["cpu-count"], body: 'writeln!(out, "// unit {}", std::process::id())?;' },
+  {
+    name: "address",
+    causes: ["aslr"],
+    body: '#[repr(align(4096))]\nstruct Page([u64; 4]);\nstatic TABLE: Page = Page([3, 1, 4, 1]);\nwriteln!(out, "table@{:p} {}", &TABLE, TABLE.0[0])?;',
+  },
   {
     name: "address-as-key",
     causes: ["aslr"],
-    body: 'let here = 0u8;\nwriteln!(out, "slot {}", (&here as *const u8 as usize >> 12).wrapping_mul(2654435761) & 0xffff)?;',
+    body: 'static HERE: u8 = 7;\nwriteln!(out, "slot {}", (&HERE as *const u8 as usize >> 12).wrapping_mul(2654435761) & 0xffff)?;',
   },
   {
     name: "uid",
@@ -129,9 +145,10 @@ const sections: readonly Section[] = [
     body: 'let width: usize = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(80);\nwriteln!(out, "{}", "#".repeat(width))?;',
   },
   {
-    name: "environment",
+    name: "path-hashed",
     causes: ["environment"],
-    body: 'let mut names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();\nnames.sort();\nwriteln!(out, "{}", names.join(","))?;',
+    head: [FNV],
+    body: 'writeln!(out, "toolchain {:08x}", fnv(std::env::var("PATH").unwrap_or_default().as_bytes()) as u32)?;',
   },
 ];
 

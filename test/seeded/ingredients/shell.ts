@@ -1,4 +1,12 @@
-import { each, indented, type Breaker, type Kitchen, type Section, type Step } from "../ingredient.ts";
+import {
+  BORNE_BY_VARIABLES,
+  each,
+  indented,
+  type Breaker,
+  type Kitchen,
+  type Section,
+  type Step,
+} from "../ingredient.ts";
 
 const sections: readonly Section[] = [
   { name: "date-epoch", causes: ["clock"], body: 'echo "BUILD=$(date +%s)"' },
@@ -43,7 +51,13 @@ const sections: readonly Section[] = [
     causes: ["terminal"],
     body: 'echo "one line that is folded where the terminal is said to end, wherever that may be on the day" | fold -s -w "${COLUMNS:-80}"',
   },
-  { name: "environment", causes: ["environment"], body: 'env | cut -d= -f1 | grep "^[A-Z]" | LC_ALL=C sort' },
+  {
+    name: "environment",
+    causes: ["environment"],
+    also: BORNE_BY_VARIABLES,
+    body: 'env | cut -d= -f1 | grep "^[A-Z]" | LC_ALL=C sort',
+  },
+  { name: "mail-address", causes: ["environment"], body: 'echo "Maintainer: ${EMAIL:-nobody}"' },
   {
     name: "abroad",
     causes: ["locale", "timezone"],
