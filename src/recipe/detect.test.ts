@@ -41,6 +41,12 @@ test("npm", async () => {
   const bare = await detected({ "package.json": "{}", "yarn.lock": "" });
   assert.deepEqual(bare.recipe.outputs, ["dist/**"]);
   assert.match(bare.assumed, /package-lock\.json is missing \(yarn\.lock is not read\)/);
+  const alone = await detected({ "package.json": '{"name":"a","version":"1.0.0","devDependencies":{}}' });
+  assert.deepEqual(summary(alone.recipe), ["a", "npm", ["out/*.tgz"], []]);
+  assert.equal(alone.recipe.fetch, undefined);
+  assert.doesNotMatch(alone.recipe.command, /npm ci/);
+  const needs = await detected({ "package.json": '{"name":"a","version":"1.0.0","dependencies":{"b":"1"}}' });
+  assert.deepEqual(needs.recipe.lockfiles, ["package-lock.json"]);
   assert.match((await detected({ "package.json": '{"workspaces":["a"]}' })).recipe.command, /npm pack --workspaces/);
 });
 
@@ -63,6 +69,13 @@ test("cargo: a program, a library, a workspace", async () => {
   const library = await detected({ "Cargo.toml": manifest, "src/lib.rs": "" });
   assert.deepEqual(library.recipe.outputs, ["target/package/*.crate"]);
   assert.match(library.assumed, /cargo generate-lockfile/);
+  const found = await detected({
+    "Cargo.toml": manifest,
+    "src/bin/x.rs": "",
+    "src/bin/y/main.rs": "",
+    "src/bin/z/a": "",
+  });
+  assert.deepEqual(found.recipe.outputs, ["target/release/x", "target/release/y"]);
   const bins = await detected({ "Cargo.toml": `${manifest}[[bin]]\nname = "b"\n[[bin]]\nname = "../c"\n` });
   assert.deepEqual(bins.recipe.outputs, ["target/release/b"]);
   assert.match((await detected({ "Cargo.toml": "[workspace]\n" })).recipe.command, /--workspace/);
