@@ -12,7 +12,7 @@ export interface Document {
   environment?: string;
   materials?: number;
   causes?: { name: string; confidence?: string }[];
-  worlds?: { name: string; failure?: string; log?: string[] }[];
+  worlds?: { name: string; failure?: string; log?: string }[];
   outputs?: { path: string; digest: string }[];
   builds?: number;
   remedies?: unknown[];
@@ -66,7 +66,9 @@ const TELLING = /\berror\b|cannot|can't|not found|no such|failed|unmet|undefined
 export function reasonOf({ code, document }: Ran): string {
   const world = document.worlds?.find(({ failure }) => failure !== undefined);
   const words = document.error?.message ?? world?.failure ?? `exit code ${code}`;
-  const log = world?.log?.find((line) => TELLING.test(line) && !/^dh_|^make(\[\d+\])?: \*\*\*|Error 2$/.test(line));
+  const log = world?.log
+    ?.split("\n")
+    .find((line) => TELLING.test(line) && !/^make(\[\d+\])?: \*\*\*|Error 2$/.test(line));
   return withoutAddresses([words.split("\n")[0] ?? "", ...(log === undefined ? [] : [log.trim()])].join(": ")).slice(
     0,
     300,
