@@ -60,19 +60,17 @@ function documentOf(stdout: string, said: string): Document {
   }
 }
 
+/** Says that something failed, and not what. */
+const HOLLOW = /^make(\[\d+\])?: \*\*\*|Error 2$|^Picked up|COMPILATION ERROR/;
 const TELLING = /\berror\b|cannot|can't|not found|no such|failed|unmet|undefined reference|refuse/i;
 
-/** Why it failed, in a line: what bitforbit said, and the first line of the build's log that tells. */
+/** Why it failed, in a line: what bitforbit said, and the first line of the script's or build's log that tells. */
 export function reasonOf({ code, document }: Ran): string {
   const world = document.worlds?.find(({ failure }) => failure !== undefined);
-  const words = document.error?.message ?? world?.failure ?? `exit code ${code}`;
-  const log = world?.log
-    ?.split("\n")
-    .find((line) => TELLING.test(line) && !/^make(\[\d+\])?: \*\*\*|Error 2$/.test(line));
-  return withoutAddresses([words.split("\n")[0] ?? "", ...(log === undefined ? [] : [log.trim()])].join(": ")).slice(
-    0,
-    300,
-  );
+  const [words = "", ...rest] = (document.error?.message ?? world?.failure ?? `exit code ${code}`).split("\n");
+  const log = [...rest, ...(world?.log?.split("\n") ?? [])].map((line) => line.trim());
+  const telling = log.find((line) => TELLING.test(line) && !HOLLOW.test(line));
+  return withoutAddresses([words, ...(telling === undefined ? [] : [telling])].join(": ")).slice(0, 300);
 }
 
 /** Results are published: they name no host of a registry and no folder of this machine. */
