@@ -15,7 +15,11 @@ export interface Document {
   worlds?: { name: string; failure?: string; log?: string }[];
   outputs?: { path: string; digest: string }[];
   builds?: number;
-  remedies?: unknown[];
+  /** Variations that break the build. */
+  breaks?: string[][];
+  /** Of fix. */
+  tried?: { remedy: string; says: string; outcome: string; helped: boolean }[];
+  stopped?: string;
   error?: { code: string; message: string };
 }
 

@@ -48,6 +48,8 @@ export async function measureEntry(
   return result;
 }
 
+const FIX_BUDGET = "10m";
+
 const NOT_LOCKED: Result["lock"] = { seconds: 0, materials: 0, packages: 0 };
 
 /** The program's own words stay beside the recipe, for whoever mends the entry. */
@@ -76,6 +78,7 @@ async function checked(folder: string, step: string, bitforbit: Bitforbit): Prom
     builds: document.builds ?? document.worlds?.length ?? 0,
     seconds: tenths(ran.seconds),
     outputs: document.outputs?.length ?? 0,
+    ...(document.breaks === undefined ? {} : { breaks: document.breaks }),
     ...(good ? {} : { reason: reasonOf(ran) }),
   };
 }
@@ -98,26 +101,20 @@ async function determinised(folder: string, bitforbit: Bitforbit): Promise<Check
   }
 }
 
+/** What it does is in the recipe: the source is an archive. The check after it is one of its own, not fix's word. */
 async function repaired(folder: string, bitforbit: Bitforbit): Promise<NonNullable<Result["fix"]>> {
-  const ran = await bitforbit(folder, ["fix"]);
+  const ran = await bitforbit(folder, ["fix", "--budget", FIX_BUDGET]);
   kept(folder, "fix", ran);
-  const remedies = (ran.document.remedies ?? []).map(remedyOf);
-  const tried = remedies.map(({ words }) => words);
+  const { tried = [], builds = 0, stopped } = ran.document;
   const fix = {
-    tried,
-    kept: remedies.filter(({ kept: yes }) => yes).map(({ words }) => words),
+    tried: tried.map(({ remedy, outcome }) => `${remedy}: ${outcome}`),
+    kept: tried.filter(({ helped }) => helped).map(({ says }) => says.slice(0, 160)),
+    builds,
     seconds: tenths(ran.seconds),
+    ...(stopped === undefined ? {} : { stopped }),
   };
-  if (ran.code !== 0 && ran.code !== 1) return { ...fix, reason: reasonOf(ran) };
-  if (fix.kept.length === 0) return fix;
-  return { ...fix, check: await checked(folder, "fixed", bitforbit) };
-}
-
-/** A remedy in fix's document: its title, and whether it helped. */
-function remedyOf(remedy: unknown): { words: string; kept: boolean } {
-  const { title, name, what, kept: yes } = remedy as Record<string, unknown>;
-  const words = [title, name, what].find((item) => typeof item === "string");
-  return { words: typeof words === "string" ? words.slice(0, 120) : "a remedy", kept: yes === true };
+  if (ran.document.tried === undefined) return { ...fix, reason: reasonOf(ran) };
+  return fix.kept.length === 0 ? fix : { ...fix, check: await checked(folder, "fixed", bitforbit) };
 }
 
 function tenths(seconds: number): number {

@@ -15,6 +15,8 @@ export interface Checked {
   seconds: number;
   /** Of outputs that the canonical build made. */
   outputs: number;
+  /** Of a build that fails in the varied world alone: the variations that break it, each list by itself. */
+  breaks?: string[][];
   reason?: string;
 }
 
@@ -28,7 +30,18 @@ export interface Result {
   lock: { seconds: number; materials: number; packages: number; reason?: string };
   check?: Checked;
   /** What `bitforbit fix` did; the check is one made anew after it. */
-  fix?: { tried: string[]; kept: string[]; seconds: number; reason?: string; check?: Checked };
+  fix?: {
+    /** "remedy: what came of it" each. */
+    tried: string[];
+    /** In words: what helped and is part of the changes. */
+    kept: string[];
+    builds: number;
+    seconds: number;
+    /** Why it ended before everything was tried. */
+    stopped?: string;
+    reason?: string;
+    check?: Checked;
+  };
   /** Check with `determinise = true`. */
   determinise?: Checked;
 }

@@ -124,7 +124,8 @@ function isNamed(check: Checked | undefined): boolean {
 }
 
 function buildsOf(result: Result | undefined): number {
-  return [result?.check, result?.fix?.check, result?.determinise].reduce((sum, one) => sum + (one?.builds ?? 0), 0);
+  const { check, fix, determinise } = result ?? {};
+  return [check, fix, fix?.check, determinise].reduce((sum, one) => sum + (one?.builds ?? 0), 0);
 }
 
 /** In how many packages, and places, each cause was found. */
@@ -187,20 +188,18 @@ function verdictOf(result: Result | undefined): string {
 }
 
 function causesIn(check: Checked | undefined): string {
-  return Object.entries(check?.causes ?? {})
-    .map(([name, places]) => `${name} (${places})`)
-    .join(", ");
+  const broken = (check?.breaks ?? []).map((names) => `broken by ${names.join(" with ")}`);
+  const named = Object.entries(check?.causes ?? {}).map(([name, places]) => `${name} (${places})`);
+  return [...broken, ...named].join(", ");
 }
 
 function remedies(result: Result | undefined): string {
   const { fix } = result ?? {};
   if (fix === undefined) return "";
   if (fix.reason !== undefined) return fix.reason;
-  return fix.kept.length > 0
-    ? fix.kept.join("; ")
-    : fix.tried.length > 0
-      ? `none helped of ${fix.tried.length}`
-      : "none known";
+  const early = fix.stopped === undefined ? "" : ` (ended by its ${fix.stopped})`;
+  if (fix.kept.length > 0) return `${fix.kept.join("; ")}${early}`;
+  return `${fix.tried.length > 0 ? `none helped of ${fix.tried.length}` : "none known"}${early}`;
 }
 
 function verdictWithCauses(check: Checked | undefined): string {
