@@ -36,7 +36,10 @@ test("a result counts while the entry and bitforbit are what they were", () => {
   assert.ok(entry !== undefined);
   const { ecosystem, name, version, key } = entry;
   const result: Result = {
-    ...{ ecosystem, name, version, key },
+    ecosystem,
+    name,
+    version,
+    key,
     bitforbit: "1.0.0",
     lock: { seconds: 1, materials: 0, packages: 1 },
   };
