@@ -117,8 +117,9 @@ function causesAt(one: Explained, evidence: Evidence, remedyOf: (name: CauseName
   }
   if (certain.length > 0) return certain;
   if (evidence.noise.has(one.place)) {
-    const name = evidence.noise.get(one.place);
-    if (name === undefined || one.causes.length > 0) return one.causes;
+    // What is held cannot be why equal builds differ, whatever the bytes look like; an order that no seed holds is a hash's.
+    const name = evidence.noise.get(one.place) ?? (one.leaf.what === "order" ? "hash-order" : undefined);
+    if (name === undefined) return [];
     return [{ ...atLeaf(one.leaf), name, confidence: "likely", remedy: remedyOf(name), basis: "experiment" }];
   }
   return one.causes;

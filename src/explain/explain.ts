@@ -46,9 +46,13 @@ export function mayFollow(one: Explained, all: readonly Explained[]): boolean {
   return one.follows && all.some((other) => !other.follows && other.leaf.path[0] === one.leaf.path[0]);
 }
 
+/** A digest in a name, which is another in each build although the place is the same. */
+const DIGEST = /(?<![0-9A-Za-z])[0-9a-f]{7,128}(?![0-9A-Za-z])/g;
+
 /** Where a leaf is, whatever its bytes: the way to it and, for metadata, the field. */
 export function placeOf(leaf: Leaf): Place {
-  return [...leaf.path, ...(leaf.field === undefined ? [] : [`.${leaf.field}`])].join("\0");
+  const path = leaf.path.map((part) => part.replace(DIGEST, (word) => (/[0-9]/.test(word) ? "#" : word)));
+  return [...path, ...(leaf.field === undefined ? [] : [`.${leaf.field}`])].join("\0");
 }
 
 /** Fields that only follow from other differences. */

@@ -108,7 +108,7 @@ class Experiments {
       if (joint.size > 0) this.#add(attribution, await attribute(joint, this.#names, this.#ask));
     }
     if (attribution.size > 0) await this.#confirm(attribution);
-    return this.#answer(attribution, await this.#whatStops(this.#noise.intersection(places)));
+    return this.#answer(attribution, new Map([...this.#noise.intersection(places)].map((place) => [place, undefined])));
   }
 
   async breaking(): Promise<{ breaks: CauseName[][]; builds: number; open: string[] }> {
@@ -219,31 +219,38 @@ class Experiments {
       const built = again[index];
       if (built !== undefined) confirmed.set(set.join(" "), await this.#places(built));
     }
+    await this.#tellRaces(attribution);
     for (const [place, sets] of attribution) {
-      const held = sets.filter((set) => confirmed.get(set.join(" "))?.has(place) ?? true);
+      const held = sets.filter((set) => set.includes("race") || (confirmed.get(set.join(" "))?.has(place) ?? true));
       if (held.length < sets.length || this.#noise.has(place)) this.#noise = this.#noise.union(new Set([place]));
       if (this.#noise.has(place)) attribution.delete(place);
     }
   }
 
-  /** Noise that stops when everything runs on one CPU comes of a race; the rest stays unknown. */
-  async #whatStops(noise: ReadonlySet<Place>): Promise<Map<Place, CauseName | undefined>> {
-    const found = new Map<Place, CauseName | undefined>([...noise].map((place) => [place, undefined]));
-    if (noise.size === 0) return found;
-    const alone = { ...this.#still, cpus: 1 };
-    const built = await this.#inTurn([
-      { ...alone, name: "one CPU" },
-      { ...alone, name: "one CPU again" },
-    ]);
-    const [one, again] = built;
-    if (one?.result.ok !== true || again?.result.ok !== true) return found;
-    const difference = await diff(one.result.folder, again.result.folder, {});
-    const still = new Set(difference === undefined ? [] : [...leavesOf(difference)].map((leaf) => placeOf(leaf)));
-    for (const place of noise.difference(still)) found.set(place, "race");
-    for (const each of [one, again]) {
-      if (each.result.ok) await rm(dirname(each.result.folder), { recursive: true, force: true });
+  /** What several CPUs make differ is a race where two builds with all of them differ from one another. */
+  async #tellRaces(attribution: Attribution): Promise<void> {
+    const blamed = [...attribution].filter(([, sets]) => sets.some((set) => set.includes("cpu-count")));
+    if (blamed.length === 0 || !this.#names.includes("cpu-count")) return;
+    const worlds = ["all CPUs", "all CPUs again", "all CPUs once more"].map((name) => ({
+      ...this.#world(["cpu-count"]),
+      name,
+    }));
+    const [first, ...others] = await this.#inTurn(worlds);
+    if (first?.result.ok !== true) return;
+    const racing = new Set<Place>();
+    for (const other of others) {
+      if (other?.result.ok !== true) continue;
+      const difference = await diff(first.result.folder, other.result.folder, {});
+      for (const leaf of difference === undefined ? [] : leavesOf(difference)) racing.add(placeOf(leaf));
     }
-    return found;
+    for (const [place, sets] of blamed) {
+      if (!racing.has(place)) continue;
+      const told = sets.map((set) => set.map((name): CauseName => (name === "cpu-count" ? "race" : name)));
+      attribution.set(place, [...new Map(told.map((set) => [set.join(" "), set])).values()]);
+    }
+    for (const { result } of [first, ...others].filter((one) => one !== undefined)) {
+      if (result.ok) await rm(dirname(result.folder), { recursive: true, force: true });
+    }
   }
 
   #add(to: Attribution, from: Attribution): void {
@@ -253,7 +260,7 @@ class Experiments {
   #answer(attribution: Attribution, noise: Map<Place, CauseName | undefined>): Experimented {
     const tried = [
       `${this.#builds} builds, with each of ${[...this.#names].sort(byteOrder).join(", ")} varied or held`,
-      ...(noise.size === 0 ? [] : ["equal builds differ there too, on one CPU as well"]),
+      ...(noise.size === 0 ? [] : ["equal builds differ there too, with all held and on one CPU"]),
       ...this.#open,
     ];
     return { evidence: { attribution, noise, tried }, builds: this.#builds, open: [...this.#open] };

@@ -193,8 +193,10 @@ export function held(world: World): World {
  * The worlds of experiments: one in which everything is held still, and one that
  * differs from it in every way; `mixed` lets single ways go. What a canonical
  * world leaves to the machine, randomness above all, is then a way like any other.
+ * All CPUs are the way that varies here, and one is what holds: what runs side by
+ * side would spoil every other answer.
  */
 export function experimentWorlds(project: string): [still: World, other: World] {
-  const still = held({ ...canonicalWorld(project), name: "held" });
-  return [still, experimentWorld(adversarialWorld(project))];
+  const still = held({ ...canonicalWorld(project), name: "held", cpus: 1 });
+  return [still, { ...experimentWorld(adversarialWorld(project)), cpus: undefined }];
 }
