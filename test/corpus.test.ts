@@ -60,6 +60,6 @@ test("reasons are one line, and name no registry and no folder of the machine", 
   };
   const built = { code: 3, document: { verdict: "failed", worlds: [world] }, seconds: 1, said: "" };
   assert.equal(reasonOf(built), "exited with 2: a.c:1: error: no");
-  const where = withoutAddresses("reading https://registry.example/a/b: 404 at /tmp/x/y: no");
+  const where = withoutAddresses("reading https://registry.example/a/b: 404 [IP: 192.0.2.1 80] at /tmp/x/y: no");
   assert.equal(where, "reading (registry)/a/b: 404 at (folder): no");
 });

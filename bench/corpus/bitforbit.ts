@@ -81,6 +81,7 @@ export function reasonOf({ code, document }: Ran): string {
 export function withoutAddresses(text: string): string {
   return text
     .replace(/\b[a-z][a-z+]*:\/\/[^\s/"')]+/g, "(registry)")
+    .replace(/ *\[IP: [^\]]*\]/g, "")
     .replaceAll(process.env["HOME"] ?? "\0", "~")
     .replace(/\/(?:tmp|var\/tmp|work)\/[^\s:"')]*/g, "(folder)");
 }
