@@ -94,7 +94,7 @@ function chooseCauses(random: Stream, all: readonly Ingredient[], wanted: number
 /** What looks as if it differed and does not: always in a project that reproduces, else in every second. */
 function chooseClean(random: Stream, language: Language, wanted: number): Ingredient[] {
   const clean = ingredientsOf(language).filter((one) => told(one).causes.length === 0);
-  if (wanted === 0) return random.shuffled(clean).slice(0, 2);
+  if (wanted === 0) return random.shuffled(clean).slice(0, 4);
   return random.below(2) === 0 ? [random.pick(clean)] : [];
 }
 

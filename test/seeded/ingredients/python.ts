@@ -207,6 +207,14 @@ const sections: readonly Section[] = [
 
 const steps: readonly Step[] = [
   {
+    name: "pyc-by-hash",
+    causes: [],
+    output: "checked.pyc",
+    files: { "checked.py": "def half(n):\n    return n // 2\n" },
+    lines:
+      'python3 -c \'import py_compile, sys; py_compile.compile("checked.py", cfile=sys.argv[1], doraise=True, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)\' "$1"',
+  },
+  {
     name: "pyc-by-time",
     causes: ["mtime"],
     output: "module.pyc",
