@@ -1,10 +1,10 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { homeAt } from "../src/flow/home.ts";
 import { prepare } from "../src/flow/prepare.ts";
 import { probeHost } from "../src/sandbox/host.ts";
-import { SYSTEM_PATH } from "../src/sandbox/toolchain.ts";
+import { bareBuild } from "./bare.ts";
 import { medians, time } from "./paired.ts";
 import type { Row } from "./run.ts";
 
@@ -32,7 +32,8 @@ async function measured(project: string): Promise<Row> {
     const env = { ...process.env, BITFORBIT_HOME: home };
     const ours = (): number => time([process.execPath, program, "build", from, "--quiet"], { env });
     ours(); // fetches source and dependencies
-    const bare = await bareBuild(from, folder, home);
+    const options = { host: await probeHost(), scratch: join(folder, "scratch") };
+    const bare = bareBuild(await prepare(from, homeAt(home), options), folder);
     const times = Array.from({ length: RUNS }, (_, run) => ({ a: ours(), b: bare(run) }));
     const { a, b, ratio } = medians(times);
     const what = `build ${project}, two worlds`;
@@ -41,34 +42,4 @@ async function measured(project: string): Promise<Row> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/**
- * A function that runs the recipe's command in a fresh copy of source and
- * dependencies, in the same locked root under bare bubblewrap; copying is not timed.
- */
-async function bareBuild(from: string, folder: string, home: string): Promise<(run: number) => number> {
-  const at = homeAt(home);
-  const scratch = join(folder, "scratch");
-  const { recipe, source, deps, staged, root } = await prepare(from, at, { host: await probeHost(), scratch });
-  if (root === undefined) throw new Error(`${from} has no pinned environment`);
-  return (run) => {
-    const tree = join(folder, `bare-${run}`);
-    const dependencies = join(folder, `deps-${run}`);
-    cpSync(staged, tree, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
-    if (deps === undefined) mkdirSync(dependencies);
-    else cpSync(deps, dependencies, { recursive: true });
-    const env = {
-      ...recipe.env,
-      PATH: SYSTEM_PATH.join(":"),
-      HOME: "/home",
-      LC_ALL: "C.UTF-8",
-      SOURCE_DATE_EPOCH: String(source.epoch),
-      BITFORBIT_DEPS: "/deps",
-    };
-    const mounts = ["--ro-bind", root.folder, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
-    const own = ["--tmpfs", "/home", "--bind", tree, "/build", "--bind", dependencies, "/deps"];
-    const sandbox = ["--unshare-net", ...mounts, ...own, "--chdir", join("/build", recipe.directory)];
-    return time(["bwrap", ...sandbox, "/bin/sh", "-eu", "-c", recipe.command], { env });
-  };
 }

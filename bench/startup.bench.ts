@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { paired } from "./paired.ts";
 import type { Row } from "./run.ts";
 
@@ -25,5 +28,22 @@ export async function bench(): Promise<Row[]> {
     goal: "at most 2",
     met: help.ratio <= 2,
   });
+  const folder = mkdtempSync(join(tmpdir(), "bitforbit-bench-"));
+  try {
+    for (const name of ["a", "b"]) writeFileSync(join(folder, name), "the same\n".repeat(10_000));
+    const equal = [node, "dist/bitforbit.cjs", "diff", join(folder, "a"), join(folder, "b")] as const;
+    const diff = paired(equal, [node, "-e", "0"], 40);
+    rows.push({
+      what: "bitforbit diff of two equal files",
+      ours: diff.a,
+      peer: diff.b,
+      peerName: "node -e 0",
+      unit: "ms",
+      goal: "at most 1.5",
+      met: diff.ratio <= 1.5,
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
   return rows;
 }

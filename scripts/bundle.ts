@@ -62,7 +62,7 @@ await program.write({
       // With the leaves that verbs share, or whoever needs one of them would load all of "deciding".
       {
         name: "program",
-        test: /src\/(cli\/program|bytes|bytesource|clock|errors|json|order|format\/(magic|inflation|text|tar))\.ts$/,
+        test: /src\/(cli\/program|bytes|bytesource|clock|errors|json|order|format\/(magic|inflation|text))\.ts$/,
         priority: 3,
       },
       { name: "digests", test: /src\/(digest|durable|entropy)\.ts$/, priority: 3 },

@@ -69,6 +69,8 @@ export interface World {
   fileSystem?: "memory";
   /** The wall clock stands still at this epoch second, and file times made during the build show it; `clockOffset` is added. */
   clockHeld?: number;
+  /** Seconds added to the held time that such files show, never beyond what the clock shows; otherwise 0. */
+  fileOffset?: number;
   /** `repository`: a git repository of one commit lies at the build path; otherwise none. */
   vcs?: "repository";
   /** Of that repository, known once it is made: the hash of its commit. */

@@ -3,6 +3,8 @@ import { strict as assert } from "node:assert";
 import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import test from "node:test";
+import { notVaried } from "../src/vary/not-varied.ts";
+import { variations, worldPair } from "../src/vary/worlds.ts";
 import { bitforbit, scratchFolder } from "./command.ts";
 
 const COMMANDS = "docs/reference/commands.md";
@@ -99,5 +101,34 @@ test("every page can be reached from docs/README.md", () => {
   const index = readFileSync("docs/README.md", "utf8");
   for (const page of pages.filter((name) => name.startsWith("docs/") && name !== "docs/README.md")) {
     assert.ok(index.includes(`](${page.slice("docs/".length)})`), `${page} is not in docs/README.md`);
+  }
+});
+
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
+
+test("docs/variations.md says of every variation what the variation says of itself, and of its values", () => {
+  const page = readFileSync("docs/variations.md", "utf8");
+  const headings = [...page.matchAll(/^## (.*)$/gm)].map((match) => match[1]);
+  assert.deepEqual(headings, [...variations.map(({ name }) => name), "What is not varied"]);
+  for (const { name, how, shows, remedy, beyond } of variations) {
+    const text = page.split(`\n## ${name}\n`)[1]?.split("\n## ")[0] ?? "";
+    const told = `- **How**: ${how} - **In bytes**: ${shows} - **Remedy**: ${remedy}. - **Cannot reach**: ${beyond}`;
+    assert.equal(oneLine(text).replaceAll(/\\([*_])/g, "$1"), oneLine(told), name);
+    assert.match(page, new RegExp(`^\\| \\[${name}\\]\\(#${name}\\) \\| \\S.* \\| \\S.* \\|$`, "m"), name);
+  }
+  for (const { name, why, known, remedy } of notVaried) {
+    assert.ok(oneLine(page).includes(oneLine(`- **${name}**: ${why} ${known} Remedy: ${remedy}.`)), name);
+  }
+  const table = page.split("\n|---|---|---|\n")[1]?.split("\n\n")[0] ?? "";
+  const [canonical, adversarial] = worldPair("NAME");
+  for (const { buildPath, hostname, timezone, locale, user } of [canonical, adversarial]) {
+    for (const value of [buildPath, hostname, timezone, locale, user.name, user.home, String(user.uid)]) {
+      assert.ok(table.includes(value), value);
+    }
+  }
+  const { firstPid = 0, memoryShown = 0, environment } = adversarial;
+  const values = [firstPid, memoryShown / 1024, environment["PYTHONHASHSEED"], environment["PERL_HASH_SEED"]];
+  for (const value of [...values, environment["TERM"], environment["COLUMNS"]]) {
+    assert.ok(table.includes(String(value)), String(value));
   }
 });

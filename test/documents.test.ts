@@ -164,6 +164,16 @@ describe("documents", { concurrency: 3 }, () => {
     document("stats", await json(folder, "stats", "--days", "7"), 0);
   });
 
+  test("a project that is mended: what was tried, the diff, what is left", async (t) => {
+    const folder = made(t, "hostname > out; od -An -N8 -tx1 /proc/sys/kernel/random/uuid >> out");
+    const dry = document("fix", await json(folder, "fix", "--dry-run"), 1);
+    assert.deepEqual(
+      [(dry["before"] as JsonObject)["verdict"], lengthOf(dry["files"]), dry["written"]],
+      ["differs", 1, []],
+    );
+    document("fix", await json(made(t, "echo x > out"), "fix"), 0);
+  });
+
   test("builds that fail, in one world or in both, and a build of one world only", async (t) => {
     const fails = made(t, "echo broken >&2; exit 3");
     const [failed, checked] = await Promise.all([json(fails, "build"), json(fails, "check")]);

@@ -110,6 +110,8 @@ export interface ReproductionFacts {
   causes: readonly JsonObject[];
   /** What this machine could not vary; then the grade is `partial`. */
   lacks: readonly Lack[];
+  /** What held the build still from outside, in words; left out: nothing did. */
+  crutches?: readonly string[];
 }
 
 /** That a build gave the same bytes in several worlds, or did not and why. */
@@ -125,6 +127,7 @@ export function reproductionStatement(facts: ReproductionFacts): Statement {
     })),
     causes: [...facts.causes],
     lacks: facts.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes: [...causes] })),
+    crutches: [...(facts.crutches ?? [])],
   });
 }
 

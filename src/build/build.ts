@@ -7,10 +7,12 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import { runSandboxed, type SandboxResult, type SandboxSpec } from "../sandbox/sandbox.ts";
+import { makeRepository } from "../source/repository.ts";
 import type { Source } from "../source/source.ts";
 import { copyTree } from "../tree.ts";
 import type { Lack, World } from "../world.ts";
 import { collectOutputs, type Output } from "./outputs.ts";
+import { type Place, placeFor } from "./place.ts";
 import { type LockedRoot, toolsFor } from "./tools.ts";
 
 export interface BuildRequest {
@@ -26,6 +28,8 @@ export interface BuildRequest {
   proxied?: Pick<SandboxSpec, "network" | "environment" | "files" | "beforeStart">;
   /** Is told the sandbox's first process before the build begins, and waited for. */
   observer?: { attach: (pid: number) => Promise<void> };
+  /** A file that is told which programs ran and what they wrote; undefined: not traced. */
+  trace?: string;
   /** The locked dependencies, copied for this build; undefined when there are none. */
   deps: string | undefined;
   /** An empty folder of this build's own. */
@@ -58,13 +62,30 @@ export interface Built {
  * an exception: in another world it may succeed.
  */
 export async function build(request: BuildRequest): Promise<Built> {
-  const { recipe, world, scratch } = request;
+  const place = await placeFor(request.world, request.host, request.scratch, request.recipe.limits);
+  try {
+    return await buildAt(place, request);
+  } finally {
+    await place.leave();
+  }
+}
+
+const NO_REPOSITORY: Lack = {
+  what: "no repository can be made at the build path: git is not installed, or the source brings a .git",
+  remedy: "apt-get install git, or leave .git out of the source",
+  causes: ["vcs"],
+};
+
+async function buildAt({ tree, lacks }: Place, request: BuildRequest): Promise<Built> {
+  const { recipe, scratch } = request;
   const clock = request.clock ?? systemClock;
-  const tree = join(scratch, "tree");
   const outputs = join(scratch, "outputs");
   const log = join(scratch, "build.log");
   await mkdir(outputs, { recursive: true });
   copyTree(request.staged, tree);
+  const commit = request.world.vcs === undefined ? undefined : await makeRepository(tree);
+  if (request.world.vcs !== undefined && commit === undefined) lacks.push(NO_REPOSITORY);
+  const world = { ...request.world, ...(commit === undefined ? {} : { commit }) };
   const mounts = [{ from: tree, to: world.buildPath, writable: true }];
   if (request.deps !== undefined) {
     const deps = join(scratch, "deps");
@@ -99,6 +120,7 @@ export async function build(request: BuildRequest): Promise<Built> {
       },
       limits: recipe.limits,
       log,
+      ...(request.trace === undefined ? {} : { trace: request.trace }),
       ...(request.onOutput === undefined ? {} : { onOutput: request.onOutput }),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     },
@@ -109,7 +131,7 @@ export async function build(request: BuildRequest): Promise<Built> {
     times: { start: started, end: clock.now() },
     milliseconds: ran.milliseconds,
     peakMemory: ran.peakMemory,
-    lacks: ran.lacks,
+    lacks: [...ran.lacks, ...lacks],
     log,
   };
   if (ran.outcome !== "exited" || ran.exitCode !== 0) {
@@ -117,7 +139,9 @@ export async function build(request: BuildRequest): Promise<Built> {
     return { ...built, result: { ok: false, reason: failureOf(ran, recipe), tail: await tailOf(log) } };
   }
   try {
-    const collected = await collectOutputs(tree, recipe.outputs, outputs, recipe.limits.outputBytes);
+    const { outputBytes } = recipe.limits;
+    const newest = recipe.determinise ? request.source.epoch : undefined;
+    const collected = await collectOutputs(tree, recipe.outputs, outputs, outputBytes, newest);
     return { ...built, result: { ok: true, outputs: collected, folder: outputs } };
   } catch (error) {
     if (!(error instanceof BitforbitError)) throw error;

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -61,6 +62,14 @@ test("files, folders and globs, each once, in byte order", async () => {
   assert.deepEqual(outputs[1], { path: "d/b", digest: digestOf("1"), size: 1, executable: false });
   assert.deepEqual(paths(await collect({ ...made, into: `${made.into}2` }, ["*.{log,txt}"])), ["z.log"]);
   assert.deepEqual(paths(await collect({ ...made, into: `${made.into}3` }, ["**/[bc]"])), ["d/b", "d/sub/c"]);
+});
+
+test("with a newest time, copies keep their files' times and none is later", async () => {
+  const made = tree({ old: "1", late: "2" });
+  utimesSync(join(made.folder, "old"), 1000, 1000);
+  await collectOutputs(made.folder, ["old", "late"], made.into, 1 << 20, 1_700_000_000);
+  assert.equal(statSync(join(made.into, "old")).mtimeMs, 1_000_000);
+  assert.equal(statSync(join(made.into, "late")).mtimeMs, 1_700_000_000_000);
 });
 
 test("modes are 755 or 644, whatever the build's umask was", async () => {

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { chmod, copyFile, lstat, mkdir, realpath, stat } from "node:fs/promises";
+import { chmod, copyFile, lstat, mkdir, realpath, stat, utimes } from "node:fs/promises";
 import { dirname, join, matchesGlob, relative, sep } from "node:path";
 import { type Digest, digestOfFile } from "../digest.ts";
 import { BitforbitError, messageOf, systemCode } from "../errors.ts";
@@ -22,13 +22,16 @@ const isPattern = (output: string): boolean => /[*?[{]/.test(output);
  * Copies the outputs named by `wanted` (paths or globs) from `tree` to `into`.
  * Links are followed only to files inside the tree, so a build cannot make us
  * publish what it can merely name. Throws `build` when an output was not made,
- * `refused` when it leads out of the tree, `build` also beyond `maxBytes`.
+ * `refused` when it leads out of the tree, `build` also beyond `maxBytes`. The
+ * copies are made now; with `newest` (epoch seconds) they keep the files' own
+ * times, and none is later than that.
  */
 export async function collectOutputs(
   tree: string,
   wanted: readonly string[],
   into: string,
   maxBytes: number,
+  newest?: number,
 ): Promise<Output[]> {
   const root = await realpath(tree);
   await openFolders(root).catch((error: unknown) => {
@@ -42,7 +45,7 @@ export async function collectOutputs(
   for (const path of paths) {
     requirePrintable(path);
     const from = await insideFile(root, path);
-    const { size, mode } = await stat(from);
+    const { size, mode, mtimeMs } = await stat(from);
     if ((mode & 0o400) === 0) {
       await chmod(from, mode | 0o400).catch((error: unknown) => {
         throw unreadable(path, error);
@@ -61,6 +64,7 @@ export async function collectOutputs(
     });
     const executable = (mode & 0o100) !== 0;
     await chmod(to, executable ? 0o755 : 0o644); // an artifact is its bytes; the umask of the build is not part of it
+    if (newest !== undefined) await utimes(to, newest, Math.min(newest, mtimeMs / 1000));
     outputs.push({ path, digest: await digestOfFile(to), size, executable });
   }
   return outputs;

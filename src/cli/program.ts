@@ -1,6 +1,5 @@
-import { Command, CommanderError, Option } from "commander";
-import { BitforbitError, type ExitCode } from "../errors.ts";
-import { VERSION } from "../version.ts";
+import type { ExitCode } from "../errors.ts";
+import { plainWords } from "./plain-words.ts";
 import { openTerminal, reportError, type Terminal } from "./terminal.ts";
 
 /** What a verb gets: options by their long names, and the terminal. */
@@ -12,12 +11,12 @@ export function texts(options: Options, name: string): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-type Verb = (args: readonly string[], options: Options, terminal: Terminal) => Promise<ExitCode>;
+export type Verb = (args: readonly string[], options: Options, terminal: Terminal) => Promise<ExitCode>;
 
-interface VerbEntry {
+export interface VerbEntry {
   usage: string;
   summary: string;
-  options?: readonly (readonly [flags: string, description: string])[];
+  options: readonly (readonly [flags: string, description: string])[];
   examples: readonly string[];
   load: () => Promise<Verb>;
 }
@@ -35,6 +34,7 @@ const POLICY_OPTIONS = [
 ] as const;
 
 const EXPLAIN_OPTIONS = [
+  ["--html <file>", "write a report as one HTML file that needs no network"],
   ["--quick", "two builds and no more: what their bytes do not name stays unknown"],
   ["--budget <duration>", "time for the builds that find causes out: 20m, 2h (default: 30m)"],
 ] as const;
@@ -96,9 +96,23 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit check",
       "bitforbit check --budget 2h",
       "bitforbit check --until 99.9%",
+      "bitforbit check --html why.html",
       "bitforbit check --json | jq .causes",
     ],
     load: async () => (await import("./verbs/check.ts")).check,
+  },
+  {
+    usage: "fix [dir]",
+    summary: "try remedies for what makes the builds differ, keep those that help, and change the project",
+    options: [
+      ["--dry-run", "print the changes, write nothing"],
+      ["--budget <time>", "time for all builds (default: 30m)"],
+      ["--cause <name>", "mend this cause only"],
+      ["--force", "change files that differ from the commit, too"],
+      HOME_OPTION,
+    ],
+    examples: ["bitforbit fix --dry-run", "bitforbit fix --cause clock", "bitforbit fix --json | jq -r .diff"],
+    load: async () => (await import("./verbs/fix.ts")).fix,
   },
   {
     usage: "diff <a> <b>",
@@ -212,73 +226,41 @@ const VERBS: readonly VerbEntry[] = [
   },
 ];
 
-const EXIT_CODES = `
-Exit codes: 0 yes (reproducible, same, allowed, done) · 1 no (differs, denied) · 2 bad input or usage
-            3 the build itself failed · 4 the world outside failed (network, registry, key service)
-
-Completion: source <(bitforbit complete bash)   (also zsh, fish, powershell)
-`;
-
 /** Verbs whose answer "no" is a verdict on the outputs: input that a rule forbids is bad input there. */
-const JUDGING = new Set(["build", "check", "diff", "init", "sbom"]);
+const JUDGING = new Set(["build", "check", "diff", "fix", "init", "sbom"]);
+
+/** Options of every verb. */
+const COMMON_OPTIONS = [
+  ["--json", "one JSON document on stdout, everything for people on stderr"],
+  ["-q, --quiet", "say nothing to people but warnings and errors"],
+] as const;
+
+/** All verbs, with the options that each of them has. */
+export function verbEntries(): VerbEntry[] {
+  return VERBS.map((entry) => ({ ...entry, options: [...entry.options, ...COMMON_OPTIONS] }));
+}
 
 /** Runs the command line on `words` and gives its exit code; never throws. */
 export async function main(words: readonly string[]): Promise<ExitCode> {
   const json = words.includes("--json");
-  let code: ExitCode = 0;
-  const [asked] = words;
-  const only = VERBS.filter(({ usage }) => usage.split(" ")[0] === asked);
-  // To describe a verb costs a few tenths of a millisecond: one that is named needs no other.
-  const program = describe(only.length === 1 ? only : VERBS, async (verb, args, options, terminal) => {
-    code = await verb(args, options, terminal);
-  });
+  const [asked, ...rest] = words;
+  const verbs = verbEntries();
+  const only = verbs.find(({ usage }) => usage.split(" ")[0] === asked);
   try {
-    if (words[0] === "complete") {
-      const { default: tab } = await import("@bomb.sh/tab/commander");
-      tab(program);
-    }
-    if (words.length === 0) {
-      program.outputHelp();
-      return 2;
-    }
-    await program.parseAsync([...words], { from: "user" });
-    return code;
+    const plain = only === undefined ? undefined : plainWords(only, rest);
+    if (only !== undefined && plain !== undefined) return await run(only, plain.args, plain.options);
+    // To describe a verb costs a few tenths of a millisecond: one that is named needs no other.
+    const { parsed } = await import("./parser.ts");
+    return await parsed(words, only === undefined ? verbs : [only], run);
   } catch (error) {
-    if (error instanceof CommanderError) {
-      if (error.exitCode === 0) return 0;
-      if (error.code === "commander.help") return 2;
-      const message = error.message.replace(/^error: /, "").replace(/\.$/, "");
-      return reportError(new BitforbitError("usage", message, { hint: "run 'bitforbit --help'", cause: error }), json);
-    }
     const exit = reportError(error, json);
-    return exit === 1 && JUDGING.has(words[0] ?? "") ? 2 : exit;
+    return exit === 1 && JUDGING.has(asked ?? "") ? 2 : exit;
   }
 }
 
-type Runner = (verb: Verb, args: readonly string[], options: Options, terminal: Terminal) => Promise<void>;
-
-function describe(verbs: readonly VerbEntry[], runner: Runner): Command {
-  const program = new Command("bitforbit")
-    .description(
-      "Builds twice in different worlds, compares to the last byte, says why it differs, and proves what was built.",
-    )
-    .version(VERSION, "-V, --version")
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined })
-    .showSuggestionAfterError(true)
-    .addHelpText("after", EXIT_CODES);
-  for (const entry of verbs) {
-    const command = program.command(entry.usage).summary(entry.summary).description(entry.summary).exitOverride();
-    command.configureOutput({ outputError: () => undefined });
-    for (const [flags, description] of entry.options ?? []) command.addOption(new Option(flags, description));
-    command.option("--json", "one JSON document on stdout, everything for people on stderr");
-    command.option("-q, --quiet", "say nothing to people but warnings and errors");
-    command.addHelpText("after", `\nExamples:\n${entry.examples.map((line) => `  ${line}`).join("\n")}\n`);
-    command.action(async () => {
-      const options = command.opts();
-      const terminal = openTerminal({ json: options["json"] === true, quiet: options["quiet"] === true });
-      await runner(await entry.load(), command.args, options, terminal);
-    });
-  }
-  return program;
+async function run({ load }: VerbEntry, args: readonly string[], options: Options): Promise<ExitCode> {
+  const terminal = openTerminal({ json: options["json"] === true, quiet: options["quiet"] === true });
+  return await (
+    await load()
+  )(args, options, terminal);
 }

@@ -1,8 +1,8 @@
-import { isatty } from "node:tty";
 import { stripVTControlCharacters, styleText } from "node:util";
 import { neutralised } from "../bytes.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { BitforbitError, type ExitCode, exitCodeOf, messageOf, systemCode } from "../errors.ts";
+import { isTerminal, stderr, stdout, streamOf } from "./streams.ts";
 
 /**
  * The voice of the command line, fixed in one file: what is asked for goes to
@@ -46,28 +46,29 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
   const clock = options.clock ?? systemClock;
   const noColour = (environment["NO_COLOR"] ?? "") !== "" || environment["TERM"] === "dumb";
   const forced = (environment["FORCE_COLOR"] ?? "") !== "" && environment["FORCE_COLOR"] !== "0";
-  const colour = !noColour && (forced || isatty(1)) && !options.json;
-  const live = isatty(2) && !options.quiet && environment["CI"] === undefined && environment["TERM"] !== "dumb";
-  const columns = Number(environment["COLUMNS"] ?? "") || (process.stdout.columns ?? 100);
+  const screen = isTerminal(1) ? streamOf(1) : undefined;
+  const colour = !noColour && (forced || screen !== undefined) && !options.json;
+  const live = isTerminal(2) && !options.quiet && environment["CI"] === undefined && environment["TERM"] !== "dumb";
+  const columns = Number(environment["COLUMNS"] ?? "") || (screen?.columns ?? 100);
   const width = Math.max(60, Math.min(columns, 140));
   const paint = (style: Style) => (text: string) => (colour ? styleText(style, text, { validateStream: false }) : text);
   let shown = false;
   let lastProgress = 0;
 
   const clear = (): void => {
-    if (shown) process.stderr.write("\r\u001b[K");
+    if (shown) stderr.write("\r\u001b[K");
     shown = false;
   };
   const people = (text: string): void => {
     clear();
-    if (!options.quiet) (options.json ? process.stderr : process.stdout).write(`${text}\n`);
+    if (!options.quiet) (options.json ? stderr : stdout).write(`${text}\n`);
   };
 
   return {
     json: options.json,
     quiet: options.quiet,
     width,
-    height: isatty(1) ? process.stdout.rows : undefined,
+    height: screen?.rows,
     colour,
     line: (text = "") => people(text),
     step: (label, text) => {
@@ -77,20 +78,20 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
     },
     say: (text) => {
       clear();
-      if (!options.quiet) process.stderr.write(`${text}\n`);
+      if (!options.quiet) stderr.write(`${text}\n`);
     },
     warn: (text, remedy) => {
       clear();
-      process.stderr.write(`warning: ${neutralised(text)}\n`);
-      if (remedy !== undefined) process.stderr.write(`  hint: ${neutralised(remedy)}\n`);
+      stderr.write(`warning: ${neutralised(text)}\n`);
+      if (remedy !== undefined) stderr.write(`  hint: ${neutralised(remedy)}\n`);
     },
     document: (value) => {
       clear();
-      if (options.json) process.stdout.write(`${JSON.stringify({ version: DOCUMENT_VERSION, ...value }, null, 2)}\n`);
+      if (options.json) stdout.write(`${JSON.stringify({ version: DOCUMENT_VERSION, ...value }, null, 2)}\n`);
     },
     pieces: (text) => {
       clear();
-      if (options.json) for (const piece of text) process.stdout.write(piece);
+      if (options.json) for (const piece of text) stdout.write(piece);
     },
     progress: (text) => {
       if (!live) return;
@@ -99,7 +100,7 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
       if (shown && now - lastProgress < 80) return;
       lastProgress = now;
       shown = true;
-      process.stderr.write(`\r\u001b[K${neutralised(text).slice(0, width - 1)}`);
+      stderr.write(`\r\u001b[K${neutralised(text).slice(0, width - 1)}`);
     },
     good: paint("green"),
     bad: paint("red"),
@@ -130,10 +131,10 @@ export function reportError(thrown: unknown, json: boolean): ExitCode {
   const error = explained(thrown);
   const known = error instanceof BitforbitError;
   const message = messageOf(error);
-  process.stderr.write(`bitforbit: ${neutralised(message)}\n`);
-  if (known && error.hint !== undefined) process.stderr.write(`  hint: ${neutralised(error.hint)}\n`);
+  stderr.write(`bitforbit: ${neutralised(message)}\n`);
+  if (known && error.hint !== undefined) stderr.write(`  hint: ${neutralised(error.hint)}\n`);
   if (!known && error instanceof Error && (process.env["BITFORBIT_DEBUG"] ?? "") !== "") {
-    process.stderr.write(`${error.stack ?? ""}\n`);
+    stderr.write(`${error.stack ?? ""}\n`);
   }
   if (json) {
     const document = {
@@ -144,7 +145,7 @@ export function reportError(thrown: unknown, json: boolean): ExitCode {
         ...(known && error.hint !== undefined ? { hint: error.hint } : {}),
       },
     };
-    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+    stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   }
   return exitCodeOf(error);
 }

@@ -4,6 +4,7 @@ import type { Verdict, WorldRun } from "../flow/check.ts";
 import { environmentWords } from "../lock/environment.ts";
 import type { Prepared } from "../flow/prepare.ts";
 import type { MaterialsRead } from "../flow/reads.ts";
+import { showCauses } from "./causes.ts";
 import { counted, duration, grouped, short, type Terminal } from "./terminal.ts";
 
 /** Shows what a build starts from. */
@@ -42,6 +43,7 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
   showCauses(terminal, verdict.causes);
   terminal.step("verdict", verdictLine(terminal, verdict));
   for (const open of verdict.open) terminal.step("", terminal.dim(`left open: ${open}`));
+  for (const [index, crutch] of verdict.crutches.entries()) terminal.step(index === 0 ? "crutches" : "", crutch);
   for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
   for (const caveat of verdict.caveats) terminal.step("", terminal.dim(caveat));
 }
@@ -79,8 +81,14 @@ function worldLine(terminal: Terminal, run: WorldRun): string {
     world.locale,
     `umask ${world.umask.toString(8).padStart(3, "0")}`,
     ...(world.cpus === undefined ? [] : [`${world.cpus} CPU`]),
+    ...(world.clockHeld === undefined ? [] : ["clock held still"]),
     ...(world.clockOffset === 0 ? [] : [`+${Math.floor(world.clockOffset / 86_400)} days`]),
     `${world.directoryOrder} directories`,
+    ...(world.kernel === undefined ? [] : [`kernel ${world.kernel}`]),
+    ...(world.firstPid === undefined ? [] : [`processes from ${world.firstPid}`]),
+    ...(world.fileSystem === undefined ? [] : ["tmpfs"]),
+    ...(world.vcs === undefined ? [] : ["a git repository"]),
+    ...(world.load === undefined ? [] : ["a busy machine"]),
   ].join(" · ");
   return `${sign} in ${duration(run.milliseconds)}\n${terminal.dim(`  ${about}`)}`;
 }
@@ -104,38 +112,12 @@ function compareLine(terminal: Terminal, verdict: Verdict): string {
   return `${what}: ${terminal.bad("they differ")}`;
 }
 
-const MAX_SHOWN = 8;
-
-/** Groups causes by name, the surest first, with the bytes in their place and what to do. */
-function showCauses(terminal: Terminal, causes: readonly Cause[]): void {
-  const byName = Map.groupBy(causes, (cause) => cause.name);
-  for (const [name, group] of byName) {
-    const [first] = group;
-    if (first === undefined) continue;
-    terminal.step(
-      "cause",
-      `${terminal.strong(name)} ${terminal.dim(`(${first.confidence}; ${counted(group.length, "place")})`)}`,
-    );
-    if (name === "consequence") continue;
-    for (const cause of group.slice(0, name === "unknown" ? MAX_SHOWN : 3)) {
-      const at = cause.offset === undefined ? "" : ` at byte ${grouped(cause.offset)}`;
-      terminal.step("", `${[cause.artifact, ...cause.leaf].map(neutralised).join(" → ")}${at}`);
-      terminal.step("", terminal.dim(`  ${clip(cause.evidence.a)}  ≠  ${clip(cause.evidence.b)}`));
-    }
-    if (first.remedy !== "") terminal.step("", `remedy: ${first.remedy}`);
-  }
-}
-
-const clip = (text: string): string => {
-  const shown = neutralised(text.replaceAll("\n", "⏎"));
-  return shown.length > 44 ? `${shown.slice(0, 43)}…` : shown;
-};
-
 function verdictLine(terminal: Terminal, verdict: Verdict): string {
   const total = verdict.covered.length + new Set(verdict.lacks.flatMap((lack) => lack.causes)).size;
   const coverage = terminal.dim(`${verdict.covered.length} of ${total} variations`);
   switch (verdict.outcome) {
     case "reproducible":
+      if (verdict.crutches.length > 0) return `${terminal.good("reproducible")}, held still from outside (determinise)`;
       return `${terminal.good("reproducible")} in ${agreementText(verdict)} · ${coverage}`;
     case "differs":
       return `${terminal.bad("does not reproduce")}: ${namesOf(verdict.causes)} · ${coverage}`;

@@ -3,11 +3,12 @@ import { sha256 } from "../digest.ts";
 import { gzipBytes } from "../format/gzip.ts";
 import { VERSION } from "../version.ts";
 import { counted, filesOf, type Finding, findingsOf, kindWords } from "./findings.ts";
+import type { Leaf } from "./difference.ts";
 import { reportData } from "./html-data.ts";
 import { certificateWords, type Reading, verdictOf } from "./reading.ts";
 import { firstOf } from "./render-leaf.ts";
 import { reportAssets } from "./report/assets.ts";
-import type { ReportHead } from "./report/document.ts";
+import type { CheckHead, ReportHead } from "./report/document.ts";
 import { dateOf, visible } from "./report/visible.ts";
 
 /** Findings listed at the top of a report. */
@@ -18,9 +19,12 @@ const MAX_FINDINGS = 40;
  * no server. The policy in it lets nothing be loaded and no script run but its
  * own, known by its hash. What comes from the inputs is data only: JSON and
  * compressed JSON, which the script sets as text. The same reading gives the
- * same bytes.
+ * same bytes. `check` is told the number of each leaf.
  */
-export async function* reportHtml(reading: Reading): AsyncGenerator<string> {
+export async function* reportHtml(
+  reading: Reading,
+  check?: (numbers: ReadonlyMap<Leaf, number>) => CheckHead,
+): AsyncGenerator<string> {
   const { script, style } = await reportAssets();
   const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'`;
   const data = reportData(reading.difference ?? { kind: "node", path: [], format: "", children: [] });
@@ -34,7 +38,7 @@ export async function* reportHtml(reading: Reading): AsyncGenerator<string> {
 <meta name="generator" content="bitforbit ${VERSION}">
 <meta name="referrer" content="no-referrer">
 <link rel="icon" href="data:,">
-<title>bitforbit diff</title>
+<title>bitforbit ${check === undefined ? "diff" : "check"}</title>
 <style>${style}</style>
 </head>
 <body>
@@ -59,6 +63,7 @@ export async function* reportHtml(reading: Reading): AsyncGenerator<string> {
       leaf: data.numbers.get(finding.leaf) ?? 0,
     })),
     moreFindings: Math.max(0, findings.length - MAX_FINDINGS),
+    ...(check === undefined ? {} : { check: check(data.numbers) }),
   };
   // Nothing in it can end the block or begin a comment.
   yield block("head", "application/json", JSON.stringify(head).replaceAll("<", "\\u003c"));

@@ -3,17 +3,17 @@ import type { TracedProcess } from "../sandbox/trace.ts";
 import type { CauseName } from "../world.ts";
 
 /** `gcc` of `/usr/bin/gcc`; of `-bash`, a login shell, `bash`. */
-export function programOf({ argv }: TracedProcess): string {
+export function programOf({ argv }: Pick<TracedProcess, "argv">): string {
   const [first = ""] = argv;
   return first.slice(first.lastIndexOf("/") + 1).replace(/^-/, "");
 }
 
 const SHELLS = new Set(["sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"]);
 
-export const isShell = (process: TracedProcess): boolean => SHELLS.has(programOf(process));
+export const isShell = (process: Pick<TracedProcess, "argv">): boolean => SHELLS.has(programOf(process));
 
 /** What `sh -c` was given to run. */
-export function literalOf(process: TracedProcess): string | undefined {
+export function literalOf(process: Pick<TracedProcess, "argv">): string | undefined {
   if (!isShell(process)) return undefined;
   const at = process.argv.findIndex((word, index) => index > 0 && /^-[a-z]*c[a-z]*$/.test(word));
   if (at === -1 || process.argv.slice(1, at).some((word) => !word.startsWith("-"))) return undefined;
@@ -77,7 +77,7 @@ const MAX_WORDS = 256;
 const MAX_WORD = 1024;
 
 /** A command as one would type it, shortened: `sh -c` is what it was given. */
-export function asTyped(process: TracedProcess): string {
+export function asTyped(process: Pick<TracedProcess, "argv">): string {
   const literal = literalOf(process);
   const text = literal?.trim().replaceAll(/\s*\n\s*/g, "; ") ?? process.argv.slice(0, MAX_WORDS).map(quoted).join(" ");
   return shortened(text);

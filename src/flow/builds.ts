@@ -14,6 +14,8 @@ export interface BuildsOptions {
   /** Each build gets a folder of its own in it. */
   scratch: string;
   onProgress?: (world: string, line: string) => void;
+  /** A file for the trace of what the build does; undefined: it is not traced. */
+  trace?: string;
   signal?: AbortSignal;
 }
 
@@ -93,6 +95,7 @@ export async function buildIn(prepared: Prepared, world: World, options: BuildsO
     ...(watching === undefined ? {} : { observer: watching }),
     deps,
     scratch,
+    ...(options.trace === undefined ? {} : { trace: options.trace }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onOutput: (line) => options.onProgress?.(world.name, line),
   });

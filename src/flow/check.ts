@@ -11,10 +11,12 @@ import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/con
 import { explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
+import { crutchesOf, determinised, determinisedPair } from "../vary/determinise.ts";
 import { canonicalWorld, mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
 import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./builds.ts";
+import { withCommands } from "./commands.ts";
 import { experiment, type ExperimentOptions, whatBreaks } from "./experiments.ts";
 import type { MaterialsRead } from "./reads.ts";
 import { type Agreement, repeat } from "./repeats.ts";
@@ -60,6 +62,8 @@ export interface Verdict {
   open: string[];
   /** Where builds agree: how many, and what they may have missed. */
   agreement: Agreement | undefined;
+  /** What held the build still from outside (`determinise`), in words; [] when it reproduces by itself or not at all. */
+  crutches: string[];
 }
 
 export interface CheckOptions extends BuildsOptions {
@@ -79,9 +83,6 @@ export interface CheckOptions extends BuildsOptions {
 /** As long as people wait for an answer that would take them days. */
 const BUDGET = 30 * 60_000;
 
-/** What the shifted clock cannot reach, said in every verdict that rests on it. */
-export const CLOCK_REACH = "clock: programs that do not use the C library (static ones, Go) were under the real clock";
-
 /**
  * The verdict on a project: builds it in the canonical and in the adversarial
  * world side by side, compares the outputs to the last byte and names the
@@ -89,8 +90,7 @@ export const CLOCK_REACH = "clock: programs that do not use the C library (stati
  */
 export async function check(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
   const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
-  const { name: project } = prepared.recipe;
-  const worlds = options.once === true ? [canonicalWorld(project)] : worldPair(project);
+  const worlds = worldsFor(prepared, options.once === true);
   const both = await builtInConfirmed(prepared, worlds, options, name);
   const [canonical, adversarial] = both as [Seen, Seen | undefined];
   const lacks = distinctLacks(both);
@@ -110,7 +110,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
         ? []
         : variedBetween(canonical.world, adversarial.world).filter((cause) => !uncovered.has(cause)),
     lacks,
-    caveats: [...notPinned, ...(options.once === true ? [] : [CLOCK_REACH])],
+    caveats: notPinned,
     read,
     notCanonical: [
       ...(options.once === true ? ["built once, in one world"] : []),
@@ -121,6 +121,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     breaks: [],
     open: [],
     agreement: undefined,
+    crutches: prepared.recipe.determinise ? crutchesOf(canonical.world, lacks) : [],
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
@@ -142,6 +143,13 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   const told: Verdict = { ...agreed, agreement, builds: agreement.builds, open };
   if (other === undefined) return told;
   return await explainOther({ ...told, agreement: undefined }, [canonical, other], explaining);
+}
+
+/** A verdict's worlds, the canonical one first. */
+function worldsFor({ recipe, source }: Prepared, once: boolean): World[] {
+  if (!recipe.determinise) return once ? [canonicalWorld(recipe.name)] : worldPair(recipe.name);
+  if (once) return [determinised(canonicalWorld(recipe.name), source)];
+  return determinisedPair(worldPair(recipe.name)[0], source);
 }
 
 interface Explaining {
@@ -168,12 +176,18 @@ async function explainDifference(
   const differing: Verdict = { ...verdict, outcome, difference };
   if (options.quick === true) return { ...differing, causes: causesOf({ ...NO_EVIDENCE, checksums }) };
   const own = explained.filter(({ leaf }) => !checksums.has(leaf.path[0] ?? ""));
-  const { evidence, builds, open } = await experiment(prepared.recipe.name, own, { ...how, flaky });
+  const still = flaky || prepared.recipe.determinise;
+  const { evidence, builds, open } = await experiment(prepared.recipe.name, own, { ...how, flaky: still });
+  const named = await withCommands(causesOf({ ...evidence, checksums }), explained, pair[1].world, {
+    build: async (world, trace) => await buildIn(prepared, world, { ...options, trace }, "traced"),
+    staged: prepared.staged,
+    scratch: options.scratch,
+  });
   return {
     ...differing,
-    causes: causesOf({ ...evidence, checksums }),
-    builds: verdict.builds + builds,
-    open: [...verdict.open, ...open],
+    causes: named.causes,
+    builds: verdict.builds + builds + 1,
+    open: [...verdict.open, ...open, ...named.doubts],
   };
 }
 

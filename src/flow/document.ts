@@ -39,6 +39,7 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
     notCovered: verdict.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes })),
     caveats: verdict.caveats,
     notCanonical: verdict.notCanonical,
+    crutches: verdict.crutches,
     ...(verdict.read === undefined ? {} : { read: readDocument(verdict.read) }),
     builds: verdict.builds,
     breaks: verdict.breaks,

@@ -114,6 +114,7 @@ test("the verdict's document tells of the worlds in lines, and of equal worlds n
     lacks: [],
     read: undefined,
     notCanonical: [],
+    crutches: [],
     caveats: [],
     builds: 1,
     breaks: [],

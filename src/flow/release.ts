@@ -140,6 +140,7 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
         worlds: verdict.worlds.map((run) => run.world.name),
         notCovered: verdict.lacks.map((lack) => lack.what),
         caveats: [...verdict.caveats],
+        crutches: [...verdict.crutches],
       },
       canonical: about.canonical,
       materials: materialsOf(prepared, verdict.read),
@@ -166,6 +167,7 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
       })),
       causes: verdict.causes.map((cause) => ({ cause: cause.name, artifact: cause.artifact, leaf: cause.leaf })),
       lacks: verdict.lacks,
+      crutches: verdict.crutches,
     }),
   ];
 }

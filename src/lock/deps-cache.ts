@@ -4,7 +4,7 @@
  * hashes them). The list is checked before each use.
  */
 import { constants } from "node:fs";
-import { cp, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { cp, lstat, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { utf8 } from "../bytes.ts";
 import { openSource } from "../bytesource.ts";
@@ -17,7 +17,7 @@ import { canonicalJson, type JsonObject } from "../json.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { bodyPath } from "../body-path.ts";
 import { readRecording, type Recording, saveRecording } from "../record/recording.ts";
-import { removeTree } from "../tree.ts";
+import { copyTree, removeTree } from "../tree.ts";
 import { contentOf, type DepsFile, depsFiles } from "./deps-content.ts";
 import type { Lockfile } from "./lockfiles.ts";
 import type { WithBody } from "./recorded-bodies.ts";
@@ -124,6 +124,30 @@ export function depsKey(
       ...(lockfiles.length === 0 ? { source: source.treeDigest } : {}),
     }),
   );
+}
+
+/**
+ * Lets what was fetched for one state of a project stand for another that asks
+ * for the same: the other's entry is made of it, unless there is one.
+ */
+export async function adoptDeps(cache: string, from: string, to: string): Promise<void> {
+  const folder = join(cache, "deps");
+  const entry = join(folder, from);
+  if (from === to || !(await isFolder(entry)) || (await isFolder(join(folder, to)))) return;
+  const temporary = join(folder, `.tmp-${uniqueName(systemEntropy)}`);
+  try {
+    copyTree(entry, temporary);
+    await rename(temporary, join(folder, to));
+    await syncFolder(folder);
+  } catch (error) {
+    if (systemCode(error) !== "ENOTEMPTY" && systemCode(error) !== "EEXIST") throw error; // another process made it
+  } finally {
+    await removeTree(temporary);
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 async function fetchInto(temporary: string, context: DepsContext, say: (line: string) => void): Promise<void> {

@@ -2,11 +2,12 @@
 import { join } from "node:path";
 import { type Digest, hexOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
+import type { JsonObject } from "../json.ts";
 import type { Material } from "../material.ts";
 import { sortedBy } from "../order.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { Recording } from "../record/recording.ts";
-import { type FetchDeps, fetchedDeps, keptRecording, type Recorded } from "./deps-cache.ts";
+import { adoptDeps, depsKey, type FetchDeps, fetchedDeps, keptRecording, type Recorded } from "./deps-cache.ts";
 import type { LockedEnvironment } from "./environment.ts";
 import { materialsOfFolder } from "./fetched.ts";
 import { KEY } from "./lock-issues.ts";
@@ -103,11 +104,7 @@ export async function makeLock(context: LockContext): Promise<MadeLock> {
     if (reader === undefined) say(`${path} is hashed, but its dependencies are not read: its format is not known`);
   }
   const { environment, asOf } = context;
-  const root = environment === undefined || environment.type === "host" ? undefined : environment.root;
-  const within = {
-    ...(root === undefined ? {} : { root }),
-    ...(asOf === undefined ? {} : { asOf }),
-  };
+  const within = withinOf(environment, asOf);
   const cache = context.afresh ?? context.cache;
   const fetched = await fetchedDeps({ ...context, cache, within }, lockfiles, say);
   const before = context.afresh === undefined ? undefined : await keptRecording({ ...context, within }, lockfiles);
@@ -140,6 +137,30 @@ export async function makeLock(context: LockContext): Promise<MadeLock> {
     before,
     findings: compared?.findings,
   };
+}
+
+/** What decides about fetched dependencies besides recipe and lockfiles. */
+function withinOf(environment: LockedEnvironment | undefined, asOf: number | undefined): JsonObject {
+  const root = environment === undefined || environment.type === "host" ? undefined : environment.root;
+  return { ...(root === undefined ? {} : { root }), ...(asOf === undefined ? {} : { asOf }) };
+}
+
+/**
+ * Lets the dependencies that were fetched and locked for one state of a project
+ * stand for another, whose lock differs in the digests of recipe and manifests
+ * alone: so that it needs no network.
+ */
+export async function adoptFetched(
+  lock: Lock,
+  cache: string,
+  from: Pick<LockContext, "recipe" | "source" | "stagedFolder">,
+  to: Pick<LockContext, "recipe" | "source" | "stagedFolder">,
+): Promise<void> {
+  if (lock.deps === undefined) return;
+  const within = withinOf(lock.environment, lock.asOf);
+  const keyOf = async (state: typeof from): Promise<string> =>
+    depsKey({ ...state, within }, await readLockfiles(state.recipe, state.stagedFolder));
+  await adoptDeps(cache, await keyOf(from), await keyOf(to));
 }
 
 async function comparedWith(

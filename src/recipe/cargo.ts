@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { isTable, parseToml, type TomlTable } from "../format/toml.ts";
 import { type Detected, recipeName, recipeWith, script } from "./detected.ts";
 import { hasFile, readProjectFile } from "../project-file.ts";
+import { namesIn } from "../tree.ts";
 
 const VENDORED = 'cargo --config "$BITFORBIT_DEPS/cargo/config.toml"';
 
@@ -50,10 +52,20 @@ export async function detectCargo(folder: string, fallbackName: string): Promise
   return { recipe, assumed };
 }
 
-/** Names of the programs: `[[bin]]`, `src/main.rs`, and `src/bin/*.rs` only where named. */
+/** Names of the programs: `[[bin]]`, else what Cargo finds by itself: `src/main.rs`, `src/bin/*.rs`, `src/bin/…/main.rs`. */
 async function binariesOf(folder: string, manifest: TomlTable, name: string | undefined): Promise<string[]> {
   const declared = Array.isArray(manifest["bin"]) ? manifest["bin"] : [];
   const names = declared.flatMap((item) => (isTable(item) && typeof item["name"] === "string" ? [item["name"]] : []));
-  const unnamed = declared.length === 0 && name !== undefined && (await hasFile(folder, "src/main.rs"));
-  return (unnamed ? [name] : names).filter((item) => /^[A-Za-z0-9_-]+$/.test(item));
+  const found = declared.length > 0 ? names : await foundBinaries(folder, name);
+  return found.filter((item) => /^[A-Za-z0-9_-]+$/.test(item));
+}
+
+async function foundBinaries(folder: string, name: string | undefined): Promise<string[]> {
+  const found = name !== undefined && (await hasFile(folder, "src/main.rs")) ? [name] : [];
+  for (const entry of await namesIn(join(folder, "src/bin")).catch(() => [])) {
+    const program = entry.endsWith(".rs") ? entry.slice(0, -3) : entry;
+    if (program === entry && !(await hasFile(folder, `src/bin/${entry}/main.rs`))) continue;
+    if (!found.includes(program)) found.push(program);
+  }
+  return found;
 }

@@ -15,6 +15,7 @@ export function recipeWith(
     environment: { type: "host", tools },
     network: "none",
     strict: false,
+    determinise: false,
     fetch: undefined,
     directory: ".",
     env: {},

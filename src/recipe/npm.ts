@@ -15,8 +15,10 @@ export async function detectNpm(folder: string, fallbackName: string): Promise<D
   const scripts = isObject(parts["scripts"]) ? parts["scripts"] : {};
   const assumed: string[] = [];
   const lockfile = (await hasFile(folder, "npm-shrinkwrap.json")) ? "npm-shrinkwrap.json" : "package-lock.json";
-  if (!(await hasFile(folder, lockfile))) {
-    const other = await firstOf(folder, ["yarn.lock", "pnpm-lock.yaml", "bun.lock"]);
+  const locked = await hasFile(folder, lockfile);
+  const other = locked ? undefined : await firstOf(folder, ["yarn.lock", "pnpm-lock.yaml", "bun.lock"]);
+  const alone = !locked && other === undefined && !needsOthers(parts);
+  if (!locked && !alone) {
     assumed.push(
       `${lockfile} is missing${other === undefined ? "" : ` (${other} is not read)`}: npm install --package-lock-only makes it`,
     );
@@ -31,17 +33,24 @@ export async function detectNpm(folder: string, fallbackName: string): Promise<D
     name: recipeName(typeof parts["name"] === "string" ? parts["name"] : undefined, fallbackName),
     ecosystem: "npm",
     tools: ["node", "npm"],
-    lockfiles: [lockfile],
+    lockfiles: alone ? [] : [lockfile],
     env: { npm_config_update_notifier: "false" },
-    fetch: script('npm ci --cache "$BITFORBIT_DEPS/npm" --ignore-scripts --no-audit --no-fund'),
+    ...(alone ? {} : { fetch: script('npm ci --cache "$BITFORBIT_DEPS/npm" --ignore-scripts --no-audit --no-fund') }),
     command: script(
-      'npm ci --offline --cache "$BITFORBIT_DEPS/npm" --no-audit --no-fund',
+      ...(alone ? [] : ['npm ci --offline --cache "$BITFORBIT_DEPS/npm" --no-audit --no-fund']),
       ...("build" in scripts ? [`npm run build${workspaces ? " --workspaces --if-present" : ""}`] : []),
       ...(named || workspaces ? ["mkdir -p out", pack] : []),
     ),
     outputs: named || workspaces ? ["out/*.tgz"] : ["dist/**"],
   });
   return { recipe, assumed };
+}
+
+/** One that names no other package needs nothing fetched, and no lockfile. */
+function needsOthers(manifest: JsonObject): boolean {
+  const keys = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+  const named = keys.some((key) => isObject(manifest[key]) && Object.keys(manifest[key]).length > 0);
+  return named || manifest["workspaces"] !== undefined;
 }
 
 async function firstOf(folder: string, names: readonly string[]): Promise<string | undefined> {

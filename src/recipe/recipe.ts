@@ -70,6 +70,8 @@ export interface Recipe {
   network: "none" | "replay";
   /** A build that reads what is not locked is not canonical. */
   strict: boolean;
+  /** Every world is held still (vary/determinise.ts), so that a build reproduces that would not by itself. */
+  determinise: boolean;
   /** Shell script run when the lock is made, with network; writes to $BITFORBIT_DEPS. */
   fetch: string | undefined;
   /** Shell script run with `sh -eu` at the build path, without network. */
@@ -148,6 +150,14 @@ const schema = v.strictObject({
     ),
   ),
   strict: v.optional(v.pipe(v.boolean(), v.description("A build that reads what is not locked is not canonical."))),
+  determinise: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description(
+        "Build where clock, randomness and the like stand still, so that it reproduces unchanged; every such crutch is told.",
+      ),
+    ),
+  ),
   environment: v.optional(
     v.strictObject({
       type: v.optional(
@@ -276,6 +286,7 @@ function recipeOf(written: Written): Recipe {
     environment: environmentOf(written.environment ?? {}),
     network: written.network ?? "none",
     strict: written.strict ?? false,
+    determinise: written.determinise ?? false,
     fetch: written.fetch,
     command: written.command,
     outputs: written.outputs,

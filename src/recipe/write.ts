@@ -24,6 +24,7 @@ export function recipeToml(recipe: Recipe, assumed: readonly string[] = []): str
   if (recipe.lockfiles.length > 0) lines.push(`lockfiles = ${tomlList(recipe.lockfiles)}`);
   if (recipe.network !== "none") lines.push(`network = ${tomlString(recipe.network)}`);
   if (recipe.strict) lines.push("strict = true");
+  if (recipe.determinise) lines.push("determinise = true");
   if (recipe.source !== undefined) {
     lines.push("", "[source]");
     for (const key of ["purl", "url", "sha256"] as const) {

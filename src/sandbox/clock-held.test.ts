@@ -102,8 +102,8 @@ test("node sees the held clock and held file times", { skip: without("/usr/bin/n
   assert.deepEqual(lines, [Array.from({ length: 4 }, () => HELD * 1000).join(" ")]);
 });
 
-test("an offset is added to the held clock, and file times come earlier by the start's delay", async () => {
-  const { lines } = await ran("date +%s; : > made; stat -c %Y made", {}, { clockOffset: 1000, startDelay: 1200 });
+test("an offset is added to the held clock, and file times can have one of their own", async () => {
+  const { lines } = await ran("date +%s; : > made; stat -c %Y made", {}, { clockOffset: 1000, fileOffset: -2 });
   assert.deepEqual(lines, [String(HELD + 1000), String(HELD - 2)]);
 });
 
@@ -170,13 +170,14 @@ test("find -newer, test -nt, ls -t, touch -r and cp -p keep the order in which f
     "find . -newer bbb -type f; if test ccc -nt aaa && [ bbb -ot ccc ]; then echo ordered; fi; ls -t",
     "cp -p bbb copy; touch -r bbb same; if test copy -ot bbb || test same -nt bbb; then echo not kept; fi",
     "stat -c %y aaa ccc copy same source | sort -u",
+    "find . -type f -printf '%T@\\n' | sort -u; ls --full-time ccc | cut -d ' ' -f 7",
     // As configure tests whether a new file is newer than the sources.
     ": > conftest.file; ls -Lt source conftest.file",
   ];
   const { lines } = await ran(script.join("\n"), { source: "" });
   const stands = "2020-01-02 03:04:05.000000000 +0000";
-  const listed = ["ccc", "bbb", "aaa", "source", stands, "conftest.file", "source"];
-  assert.deepEqual(lines, ["./ccc", "ordered", ...listed]);
+  const listed = ["ccc", "bbb", "aaa", "source", stands, `${HELD}.0000000000`, "03:04:05.000000000"];
+  assert.deepEqual(lines, ["./ccc", "ordered", ...listed, "conftest.file", "source"]);
 });
 
 /** Packs with every archiver that is here; the archives' digests. */

@@ -14,7 +14,8 @@ const STEADY_READINGS = 100_000;
 
 /**
  * Programs whose work is to compare file times, and which keep none: to them alone
- * the order in which files were made shows, below the second. cp, install and the
+ * the order in which files were made shows, below the second. (ls and find print
+ * times: those that are asked to do so see whole seconds like all others.) cp, install and the
  * like are among them so that a copy that keeps its time is no older than the file.
  */
 const COMPARING = (
@@ -103,6 +104,29 @@ static void ask(int clock, struct timespec *to) { kernel(CLOCK_GETTIME, clock, t
 
 static struct { long offset, holds, held, files, compares; struct timespec since; } settings;
 
+static int has(const char *in, long length, const char *what) {
+  long from, at;
+  for (from = 0; from < length; from++) {
+    for (at = 0; what[at] && from + at < length && in[from + at] == what[at]; at++);
+    if (!what[at]) return 1;
+  }
+  return 0;
+}
+
+/* ls and find also print times to the nanosecond, when they are told to. */
+static int printsTimes(const char *name) {
+  static const char *const asked[] = { "full-time", "time-style", "%T", "%t", "%A", "%a", "%C", "%c", "%B" };
+  char arguments[4096];
+  int file, at;
+  long length;
+  if (!(name[0] == 'l' && name[1] == 's' && !name[2]) && !(name[0] == 'f' && name[1] == 'i')) return 0;
+  file = open("/proc/self/cmdline", 02000000);
+  length = file < 0 ? 0 : read(file, arguments, sizeof arguments);
+  if (file >= 0) close(file);
+  for (at = 0; at < sizeof asked / sizeof *asked; at++) if (has(arguments, length, asked[at])) return 1;
+  return 0;
+}
+
 static int comparesTimes(void) {
   static const char names[] = " ${COMPARING.join(" ")} ";
   const char *name = &program_invocation_short_name == 0 ? 0 : program_invocation_short_name, *at, *in;
@@ -110,7 +134,7 @@ static int comparesTimes(void) {
   for (at = names; *at; at++) {
     if (*at != ' ') continue;
     for (in = name; *in && *in != ' ' && at[1 + (in - name)] == *in; in++);
-    if (*in == 0 && at[1 + (in - name)] == ' ') return 1;
+    if (*in == 0 && at[1 + (in - name)] == ' ') return !printsTimes(name);
   }
   return 0;
 }

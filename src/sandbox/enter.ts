@@ -1,6 +1,6 @@
 import { run } from "../child.ts";
 import { compiledOnce } from "./compiled.ts";
-import { DIRECTORY_ORDER } from "./directory-order.ts";
+import { NOTIFICATIONS } from "./notifications.ts";
 
 /**
  * The way into a sandbox in one program: what `launch.ts` otherwise says to
@@ -13,9 +13,15 @@ import { DIRECTORY_ORDER } from "./directory-order.ts";
  *     mounts                     own mount namespace, private
  *     bind FROM TO               with what is mounted below
  *     overlay OPTIONS TO
- *     order sorted|reversed UID  of all directories, by a process of ours with that uid (0: our own)
+ *     order sorted|reversed UID  of all directories, by a process of ours with that uid (0: our own); before it,
+ *                                what else that process does (notifications.ts):
+ *     chain MANY BUILDPATH       so many programs lead to the build, after this one, which lies there
+ *     trace FILE                 writes there what the build runs, reads and writes
+ *     clock OFFSET HELD|-        for programs without the preloaded library, in seconds
+ *     random SEED  schedule SEED
  *     mirror yes|no MANY FROM TO disorderfs, reversed or not, until LIFELINE closes
  *     umask OCTAL  limit WHAT N  oom N  cpus 0,1  noaslr  uname26  uid N
+ *     busy                       a process of ours works on each CPU that is left to us, until we end
  */
 export const ENTER_SOURCE: string = `#define _GNU_SOURCE
 #include <errno.h>
@@ -92,7 +98,7 @@ static void mirror(const char *reverse, const char *many, const char *from, cons
   }
 }
 
-${DIRECTORY_ORDER}
+${NOTIFICATIONS}
 static void limit(const char *what, const char *number) {
   struct rlimit at;
   at.rlim_cur = at.rlim_max = strtoull(number, 0, 10);
@@ -118,6 +124,20 @@ static void become(const char *number) {
       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("cannot become", number);
 }
 
+static void keep_busy(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) fail("cannot count", "CPUs");
+  for (int left = CPU_COUNT(&set), parent = getpid(); left > 0; left--) {
+    pid_t worker = fork();
+    if (worker < 0) fail("cannot fork to be", "busy");
+    if (worker != 0) continue;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(0);
+    syscall(SYS_close_range, 0, ~0u, 0);
+    for (volatile unsigned long turns = 0;; turns++);
+  }
+}
+
 int main(int count, char **at) {
   for (at++; *at != 0 && strcmp(*at, "--") != 0; at++) {
     const char *step = *at;
@@ -126,6 +146,11 @@ int main(int count, char **at) {
     else if (!strcmp(step, "mounts")) { if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", 0, MS_REC | MS_PRIVATE, 0) != 0) fail("cannot unshare", step); }
     else if (!strcmp(step, "bind")) { at += 2; if (mount(at[-1], *at, 0, MS_BIND | MS_REC, 0) != 0) fail("cannot bind", at[-1]); }
     else if (!strcmp(step, "overlay")) { at += 2; if (mount("overlay", *at, "overlay", 0, at[-1]) != 0) fail("cannot overlay", at[-1]); }
+    else if (!strcmp(step, "chain")) { at += 2; chain = strtoul(at[-1], 0, 10), build_path = *at; }
+    else if (!strcmp(step, "trace")) answer_for_trace(*++at);
+    else if (!strcmp(step, "clock")) { at += 2; answer_for_clock(at[-1], *at); }
+    else if (!strcmp(step, "random")) answer_for_random(*++at);
+    else if (!strcmp(step, "schedule")) answer_for_schedule(*++at);
     else if (!strcmp(step, "order")) { at += 2; order_by_notifications(at[-1], *at); }
     else if (!strcmp(step, "mirror")) { at += 4; mirror(at[-3], at[-2], at[-1], *at); }
     else if (!strcmp(step, "umask")) umask(strtoul(*++at, 0, 8));
@@ -135,6 +160,7 @@ int main(int count, char **at) {
     else if (!strcmp(step, "noaslr")) take_on(ADDR_NO_RANDOMIZE, step);
     else if (!strcmp(step, "uname26")) take_on(UNAME26, step);
     else if (!strcmp(step, "uid")) become(*++at);
+    else if (!strcmp(step, "busy")) keep_busy();
     else errno = EINVAL, fail("no such step:", step);
   }
   if (*at == 0 || at[1] == 0) errno = EINVAL, fail("nothing to", "become");

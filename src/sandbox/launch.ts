@@ -48,6 +48,10 @@ export interface LaunchPlan {
   layers: readonly string[] | undefined;
   /** disorderfs sorts or reverses directory order in the mount at this place inside. */
   orderedAt: string | undefined;
+  /** File that takes a trace of the build. */
+  trace: string | undefined;
+  /** Whether programs see another wall clock than the real one. */
+  shiftsClock: boolean;
 }
 
 /** File descriptors of the chain: bubblewrap reports on one, and the other closes when we end. */
@@ -72,6 +76,8 @@ interface Steps {
   ordered: { from: string; to: string; reverse: boolean; manyUsers: boolean } | undefined;
   /** By a process of ours that answers getdents, as that kernel user. */
   order: { which: World["directoryOrder"]; uid: number } | undefined;
+  /** What else that process answers: steps of `enter.ts`. */
+  answers: readonly string[];
   /** Resource limits; undefined where they count only inside (see `insideLimits`). */
   limits: Limits | undefined;
   cpus: readonly number[] | undefined;
@@ -80,6 +86,8 @@ interface Steps {
   oldKernel: boolean;
   /** The kernel user to become for good. */
   uid: number | undefined;
+  /** Processes of ours work beside the build. */
+  busy: boolean;
 }
 
 /** The limits that a process can be given, behind the polling, which says what happened. */
@@ -157,11 +165,13 @@ export function launch(plan: LaunchPlan): Launch {
     layers: plan.layers === undefined ? undefined : { folders: plan.layers, to: merged },
     ordered,
     order: host.ordering === "notifications" ? { which: world.directoryOrder, uid: plan.uid ?? 0 } : undefined,
+    answers: answersOf(plan),
     limits: outer(plan) ? limitsOf(plan) : undefined,
     cpus: cpus.length < host.cpus.length ? cpus : undefined,
     aslrOff: !world.aslr && host.aslrOff,
     oldKernel: world.kernel === "2.6",
     uid: plan.uid,
+    busy: world.load === "busy",
   };
   const sandbox = [
     "bwrap",
@@ -169,6 +179,19 @@ export function launch(plan: LaunchPlan): Launch {
   ];
   if (host.enter !== undefined) return { program: host.enter, args: [...enterArguments(steps), "--", ...sandbox] };
   return byShell(steps, sandbox, plan.runFolder);
+}
+
+/** Only what is asked for: each costs the calls that it stops. */
+function answersOf({ world, host, trace, shiftsClock, uid }: LaunchPlan): string[] {
+  const asked = [
+    ...(trace === undefined ? [] : ["trace", trace]),
+    ...(shiftsClock ? ["clock", String(world.clockOffset), String(world.clockHeld ?? "-")] : []),
+    ...(world.random === undefined ? [] : ["random", String(world.random)]),
+    ...(world.schedule === undefined ? [] : ["schedule", String(world.schedule)]),
+  ];
+  // bubblewrap, and then what sets the limits inside or gives up being root.
+  const chain = host.isolation === "dropped" && uid !== undefined ? 1 : 2;
+  return asked.length === 0 ? [] : ["chain", String(chain), world.buildPath, ...asked];
 }
 
 function needsMounts(steps: Steps): boolean {
@@ -192,7 +215,7 @@ function enterArguments(steps: Steps): string[] {
     ...(ordered === undefined
       ? []
       : ["mirror", ordered.reverse ? "yes" : "no", ordered.manyUsers ? "yes" : "no", ordered.from, ordered.to]),
-    ...(steps.order === undefined ? [] : ["order", steps.order.which, String(steps.order.uid)]),
+    ...(steps.order === undefined ? [] : [...steps.answers, "order", steps.order.which, String(steps.order.uid)]),
     ...(limits === undefined ? [] : ["umask", limits.umask, "limit", "fsize", String(limits.fileSize)]),
     ...(limits === undefined ? [] : ["limit", "core", "0", "oom", "600"]),
     ...(limits?.processes === undefined ? [] : ["limit", "nproc", String(limits.processes)]),
@@ -201,6 +224,7 @@ function enterArguments(steps: Steps): string[] {
     ...(steps.aslrOff ? ["noaslr"] : []),
     ...(steps.oldKernel ? ["uname26"] : []),
     ...(steps.uid === undefined ? [] : ["uid", String(steps.uid)]),
+    ...(steps.busy ? ["busy"] : []),
   ];
 }
 

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -14,7 +15,7 @@ import { dirname, join } from "node:path";
 import test, { after } from "node:test";
 import { run } from "../child.ts";
 import { walkTree } from "../tree.ts";
-import type { World } from "../world.ts";
+import type { Lack, World } from "../world.ts";
 import { probeHost } from "./host.ts";
 import { runSandboxed, type SandboxSpec } from "./sandbox.ts";
 
@@ -61,6 +62,14 @@ async function smallRoot(name: string): Promise<string> {
 let count = 0;
 
 async function inside(root: string, script: string, change: Partial<SandboxSpec> = {}): Promise<string> {
+  return (await ranInside(root, script, change)).said;
+}
+
+async function ranInside(
+  root: string,
+  script: string,
+  change: Partial<SandboxSpec> = {},
+): Promise<{ said: string; lacks: readonly Lack[] }> {
   const folder = join(own, `t${count++}`);
   mkdirSync(join(folder, "src"), { recursive: true });
   const log = join(folder, "log");
@@ -78,7 +87,7 @@ async function inside(root: string, script: string, change: Partial<SandboxSpec>
   };
   const ran = await runSandboxed(spec, await probeHost());
   assert.equal(ran.outcome, "exited", readFileSync(log, "utf8"));
-  return readFileSync(log, "utf8");
+  return { said: readFileSync(log, "utf8"), lacks: ran.lacks };
 }
 
 const SHOW = `show() { while read -r line; do echo "$line"; done; }\n`;
@@ -134,4 +143,25 @@ test("files are shown at their place, the world's clock is shifted, and a path w
     world: { ...world, clockOffset: 1000 },
   });
   assert.equal(said, "/run/world/clock.so\n+1000\n");
+});
+
+const about = (lacks: readonly Lack[]): string[] =>
+  lacks.filter(({ what }) => what.includes("musl")).flatMap(({ causes }) => causes);
+
+test("a root with another C library says that its variables mean nothing there, where a world sets them", async (t) => {
+  if (process.arch !== "x64") return t.skip("its linkers lie elsewhere");
+  const root = await smallRoot("musl");
+  const environment = { MALLOC_PERTURB_: "234", GLIBC_TUNABLES: "glibc.cpu.hwcaps=-AVX2" };
+  const varied = { world: { ...world, environment } };
+  assert.deepEqual(about((await ranInside(root, "true", varied)).lacks), []);
+  for (const machine of ["x86_64", "aarch64", "riscv64", "s390x"]) {
+    mkdirSync(join(root, "lib"), { recursive: true });
+    writeFileSync(join(root, "lib", `ld-musl-${machine}.so.1`), "");
+  }
+  assert.deepEqual(about((await ranInside(root, "true", varied)).lacks), [], "it has both");
+  // Seen from outside the GNU linker is gone; inside, the shell still finds it.
+  renameSync(join(root, "lib64"), join(root, "elsewhere"));
+  symlinkSync("/elsewhere", join(root, "lib64"));
+  assert.deepEqual(about((await ranInside(root, "true")).lacks), []);
+  assert.deepEqual(about((await ranInside(root, "true", varied)).lacks), ["uninitialised", "cpu-model"]);
 });

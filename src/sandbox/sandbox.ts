@@ -5,6 +5,7 @@ import type { Lack, World } from "../world.ts";
 import { warmCgroups } from "./cgroup.ts";
 import { orderLacks } from "./directory-order.ts";
 import { freshBuildUid, type HostAbilities } from "./host.ts";
+import { startLacks, unansweredLacks } from "./notification-lacks.ts";
 import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
 import { BoundedLog } from "./log.ts";
 import { DiskWatch } from "./monitor.ts";
@@ -61,6 +62,8 @@ export interface SandboxSpec {
   /** File that takes stdout and stderr, together, bounded by `limits.logBytes`. */
   log: string;
   onOutput?: (line: string) => void;
+  /** File that takes a record of what the build runs, reads and writes, for `readTrace`. */
+  trace?: string;
   /**
    * Awaited when the sandbox stands and its command has not begun. `pid`: its
    * first process, as this machine counts. A rejection ends the run.
@@ -94,7 +97,8 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
  */
 export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Promise<SandboxResult> {
   checkSpec(spec);
-  const lacks = [...host.lacks, ...lacksOf(spec.world, host)];
+  const lacks = [...host.lacks, ...lacksOf(spec.world, host), ...environmentLacks(spec)];
+  if (!answersCalls(host)) lacks.push(...unansweredLacks(spec.world, shiftsClock(spec)));
   await delay(spec.world.startDelay, spec.signal);
   if (spec.signal?.aborted === true) {
     new BoundedLog(spec.log, 0).end();
@@ -108,7 +112,8 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
     const { orderAccount, numbered, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, log });
-    if (ordersDirectories(host)) lacks.push(...orderLacks(orderAccount, result.outcome));
+    if (answersCalls(host))
+      lacks.push(...orderLacks(orderAccount, result.outcome), ...startLacks(orderAccount, spec.world));
     if (!numbered) lacks.push(NOT_NUMBERED);
     return { ...result, lacks };
   } finally {
@@ -144,6 +149,41 @@ const NOT_NUMBERED: Lack = {
   causes: ["pid"],
 };
 
+/** The dynamic linkers of musl and of the GNU C library. */
+const LINKERS: Readonly<Record<string, readonly [musl: string, gnu: string]>> = {
+  x64: ["lib/ld-musl-x86_64.so.1", "lib64/ld-linux-x86-64.so.2"],
+  arm64: ["lib/ld-musl-aarch64.so.1", "lib/ld-linux-aarch64.so.1"],
+  riscv64: ["lib/ld-musl-riscv64.so.1", "lib/ld-linux-riscv64-lp64d.so.1"],
+  s390x: ["lib/ld-musl-s390x.so.1", "lib/ld64.so.1"],
+};
+
+/** Whether the programs of a root use musl: variables of the GNU C library mean nothing there. */
+function isMusl(root: string): boolean {
+  const [musl, gnu] = LINKERS[process.arch] ?? [];
+  if (musl === undefined || gnu === undefined) return false;
+  return existsSync(join(root, musl)) && !existsSync(join(root, gnu));
+}
+
+function environmentLacks({ world, root = "/" }: SandboxSpec): Lack[] {
+  const { MALLOC_PERTURB_: fill, GLIBC_TUNABLES: tunables } = world.environment;
+  const lacks: Lack[] = [];
+  if ((fill !== undefined || tunables !== undefined) && isMusl(root)) {
+    lacks.push({
+      what: "the environment's C library neither fills memory nor hides processor features (musl)",
+      remedy: "check in an environment with the GNU C library as well",
+      causes: ["uninitialised", "cpu-model"],
+    });
+  }
+  if (tunables !== undefined && process.arch !== "x64") {
+    lacks.push({
+      what: `the processor's features cannot be hidden on ${process.arch}`,
+      remedy: "check on x86-64 as well",
+      causes: ["cpu-model"],
+    });
+  }
+  return lacks;
+}
+
 function lacksOf(world: World, host: HostAbilities): Lack[] {
   const lacks: Lack[] = [];
   if (host.ordering === "notifications" && host.enter === undefined) {
@@ -168,19 +208,23 @@ function lacksOf(world: World, host: HostAbilities): Lack[] {
     });
   }
   if (world.firstPid !== undefined && host.firstPid === undefined) lacks.push(NOT_NUMBERED);
-  if (world.environment["GLIBC_TUNABLES"] !== undefined && process.arch !== "x64") {
-    lacks.push({
-      what: `the processor's features cannot be hidden on ${process.arch}`,
-      remedy: "check on x86-64 as well",
-      causes: ["cpu-model"],
-    });
+  if (world.load !== undefined && host.enter === undefined) {
+    lacks.push({ what: "nothing of ours can work beside the build", remedy: "install a C compiler", causes: ["load"] });
   }
   return lacks;
 }
 
-/** Whether a process of ours answers for the build's directories. */
-function ordersDirectories(host: HostAbilities): boolean {
+/**
+ * Whether a process of ours answers the build's calls: directory order, traces, randomness, delays, and the clock of
+ * programs that do not use the C library. What it could not do after all is a lack of the run.
+ */
+export function answersCalls(host: HostAbilities): boolean {
   return host.ordering === "notifications" && host.enter !== undefined;
+}
+
+/** Not where the network is, whose certificates are valid now. */
+function shiftsClock({ world, network }: SandboxSpec): boolean {
+  return network !== "host" && (world.clockOffset !== 0 || world.clockHeld !== undefined);
 }
 
 let system: Promise<SystemRoot> | undefined;
@@ -223,6 +267,8 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
       ]),
     ],
     command: spec.command,
+    trace: spec.trace,
+    shiftsClock: shiftsClock(spec),
     firstFreeFd: FIRST_FILE_FD + files.length,
     limits: spec.limits,
     orderedAt:

@@ -63,13 +63,12 @@ export function worldFiles(
 
 /**
  * What the library reads: the seconds to add; under a held clock also where it stands, and the time that files show
- * which the build makes. That is the held one, but earlier by the world's `startDelay`, so that worlds can differ in file
- * times alone; and never later than the clock shows.
+ * which the build makes: never later than the clock, so that nothing lies in the future.
  */
-function clockSettings({ clockOffset, clockHeld, startDelay }: World): string {
+function clockSettings({ clockOffset, clockHeld, fileOffset = 0 }: World): string {
   const shift = `${clockOffset < 0 ? "-" : "+"}${Math.abs(clockOffset)}\n`;
   if (clockHeld === undefined) return shift;
-  const files = clockHeld + Math.min(-Math.ceil(startDelay / 1000), clockOffset);
+  const files = clockHeld + Math.min(fileOffset, clockOffset);
   return `${shift}held ${clockHeld}\nfiles ${files}\n`;
 }
 
@@ -115,9 +114,13 @@ function hostFile(path: string): string {
   }
 }
 
-/** CPUs that a run is given: the last ones, so that two worlds side by side meet as little as possible. */
-export function cpusOf(world: World, host: HostAbilities): readonly number[] {
-  return world.cpus === undefined ? host.cpus : host.cpus.slice(-Math.max(1, world.cpus));
+/**
+ * CPUs that a run is given: the first ones in the canonical world and the last ones in others, so that two worlds side by
+ * side meet as little as possible.
+ */
+export function cpusOf({ name, cpus }: World, host: HostAbilities): readonly number[] {
+  if (cpus === undefined) return host.cpus;
+  return name === "canonical" ? host.cpus.slice(0, Math.max(1, cpus)) : host.cpus.slice(-Math.max(1, cpus));
 }
 
 /**

@@ -8,6 +8,8 @@ import { shownDuration, shownSize } from "./shown.ts";
 interface Trait {
   name: string;
   read(world: JsonObject): string | undefined;
+  /** What holds in a world that does not name it, where another does. */
+  otherwise?: string;
 }
 
 const text = (value: Json | undefined): string | undefined =>
@@ -39,6 +41,22 @@ const TRAITS: readonly Trait[] = [
   { name: "CPUs", read: (world) => text(world["cpus"]) ?? ("hostname" in world ? "all" : undefined) },
   field("directory order", "directoryOrder"),
   { name: "address layout", read: ({ aslr }) => (typeof aslr === "boolean" ? (aslr ? "random" : "fixed") : undefined) },
+  {
+    name: "kernel release",
+    read: ({ kernel }) => (text(kernel) === undefined ? undefined : `${text(kernel)}.x, an old one`),
+    otherwise: "the machine's",
+  },
+  {
+    name: "memory",
+    read: ({ memoryShown }) => (typeof memoryShown === "number" ? shownSize(memoryShown) : undefined),
+    otherwise: "the machine's",
+  },
+  { ...field("processes numbered from", "firstPid"), otherwise: "1" },
+  { ...field("randomness", "random"), otherwise: "the kernel's" },
+  { ...field("schedule", "schedule"), otherwise: "as it comes" },
+  { ...field("file system", "fileSystem"), otherwise: "the machine's" },
+  { ...field("version control", "vcs"), otherwise: "none" },
+  { ...field("load", "load"), otherwise: "none" },
   {
     name: "start delay",
     read: ({ startDelay }) => (typeof startDelay === "number" ? shownDuration(startDelay) : undefined),
@@ -78,9 +96,13 @@ export function worldsTable(events: readonly StoryEvent[]): Markup {
     event,
     world: isObject(event.data["world"]) ? event.data["world"] : event.data,
   }));
-  const rows = TRAITS.map(({ name, read }) => ({ name, values: columns.map(({ world }) => read(world)) })).filter(
-    ({ values }) => values.some((value) => value !== undefined),
-  );
+  const rows = TRAITS.map(({ name, read, otherwise }) => ({
+    name,
+    otherwise,
+    values: columns.map(({ world }) => read(world)),
+  }))
+    .filter(({ values }) => values.some((value) => value !== undefined))
+    .map(({ name, otherwise, values }) => ({ name, values: values.map((value) => value ?? otherwise) }));
   const varied = rows.filter(({ values }) => isVaried(values));
   const same = rows.filter(({ values }) => !isVaried(values));
   return markup`<div class="scroll" tabindex="0" role="region" aria-label="Worlds side by side"><table class="worlds">

@@ -35,7 +35,7 @@ const SAFE = [
 ].flatMap((setting) => ["-c", setting]);
 
 /** Variables that would turn git to another repository, configuration or program. */
-const ENVIRONMENT: Readonly<Record<string, string | undefined>> = {
+export const GIT_ENVIRONMENT: Readonly<Record<string, string | undefined>> = {
   ...Object.fromEntries(
     (
       "DIR WORK_TREE INDEX_FILE OBJECT_DIRECTORY ALTERNATE_OBJECT_DIRECTORIES COMMON_DIR NAMESPACE CONFIG PREFIX " +
@@ -80,7 +80,7 @@ export async function tryGit(top: string, args: readonly string[], config: reado
   const place = [`--git-dir=${join(top, ".git")}`, `--work-tree=${top}`];
   return await run("git", [...SAFE, ...extra, "--no-pager", ...place, ...args], {
     cwd: top,
-    env: ENVIRONMENT,
+    env: GIT_ENVIRONMENT,
     maxBytes: MAX_LISTING,
     timeoutMilliseconds: 10 * 60_000,
   });

@@ -1,6 +1,9 @@
 import { instantWatermarks, shownSpan } from "./instants.ts";
 import { against, type Variation } from "./variation.ts";
 
+/** Where a world's clock is held that has no instant of its own: 2020-01-12T07:26:37Z, in no zone a round time. */
+export const HELD_AT = 1_578_813_997;
+
 /** The wall clock: a preloaded library adds the world's offset. Static programs and Go read the real clock, see `mtime`. */
 export const clock: Variation = {
   name: "clock",
@@ -8,9 +11,10 @@ export const clock: Variation = {
   shows:
     "The build's moment: seconds, milliseconds, micro- and nanoseconds, decimal, hexadecimal, octal, integers of either byte order; RFC 3339, RFC 2822, ctime, `__DATE__`, DOS time and other dates, in UTC and in the world's zone.",
   beyond:
-    "Commits of today: a date that a tool took from `SOURCE_DATE_EPOCH` may be told as a possible `clock`, since it is the day of the build too.",
+    "Static programs and Go, which do not ask the C library. Commits of today: a date that a tool took from `SOURCE_DATE_EPOCH` may be told as a possible `clock`, since it is the day of the build too.",
   describe: (a, b) => against("clock", shift(a.clockOffset), shift(b.clockOffset)),
   take: (world, { clockOffset }) => ({ ...world, clockOffset }),
+  hold: (world) => ({ ...world, clockHeld: world.clockHeld ?? HELD_AT }),
   watermarks: (world, times) => instantWatermarks("clock", "build time", shownSpan(world, times), world),
   remedy:
     "take the time from SOURCE_DATE_EPOCH instead of the clock, or leave it out; for C: no __DATE__, __TIME__, __TIMESTAMP__ (-Werror=date-time finds them)",

@@ -20,63 +20,93 @@ export function instantWatermarks(cause: CauseName, what: string, span: Span, wo
   ];
 }
 
-/** What the build's clock showed: shifted by the world's offset when libfaketime was there. */
+/** What the build's clock showed: shifted by the world's offset, from the real time or from where it is held. */
 export function shownSpan(world: World, times: BuildTimes): Span {
-  return {
-    from: Math.floor(times.start / 1000) + world.clockOffset,
-    to: Math.ceil(times.end / 1000) + world.clockOffset,
-  };
+  const { from, to } = wholeSeconds(times);
+  const start = (world.clockHeld ?? from) + world.clockOffset;
+  return { from: start, to: start + (to - from) };
 }
 
-export function realSpan(times: BuildTimes): Span {
+/** What times the files show that the build made. */
+export function fileSpan(world: World, times: BuildTimes): Span {
+  if (world.clockHeld === undefined) return wholeSeconds(times);
+  const shown = world.clockHeld + (world.fileOffset ?? 0);
+  return { from: shown, to: shown };
+}
+
+function wholeSeconds(times: BuildTimes): Span {
   return { from: Math.floor(times.start / 1000), to: Math.ceil(times.end / 1000) };
 }
 
 /** Binary integers of four or eight bytes, either end first, at any offset. */
 function integers(cause: CauseName, what: string, span: Span): Watermark[] {
-  const make = (
-    label: string,
-    confidence: Confidence,
-    size: number,
-    read: (bytes: Buffer, at: number) => number,
-  ): Watermark => ({
+  const make = (label: string, size: 4 | 8, unit: number, end: "little" | "big"): Watermark => ({
     cause,
     label: `${what} as ${label}`,
-    confidence,
-    find: (bytes) => scan(buffer(bytes), size, read, (value) => value >= span.from && value < span.to + 1, confidence),
+    confidence: "likely",
+    find: (bytes) => {
+      const data = buffer(bytes);
+      const read = (at: number): number => integerAt(data, at, size, end) / unit;
+      const upper = uppersOf(span, size, unit, end);
+      return among(data, size, upper, read, (value) => value >= span.from && value < span.to + 1);
+    },
   });
-  const word = 2 ** 32;
   return [
-    make("a little-endian integer", "likely", 4, (bytes, at) => bytes.readUInt32LE(at)),
-    make("a big-endian integer", "likely", 4, (bytes, at) => bytes.readUInt32BE(at)),
-    make(
-      "milliseconds, little-endian",
-      "likely",
-      8,
-      (bytes, at) => (bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * word) / 1000,
-    ),
-    make(
-      "milliseconds, big-endian",
-      "likely",
-      8,
-      (bytes, at) => (bytes.readUInt32BE(at) * word + bytes.readUInt32BE(at + 4)) / 1000,
-    ),
+    make("a little-endian integer", 4, 1, "little"),
+    make("a big-endian integer", 4, 1, "big"),
+    make("milliseconds, little-endian", 8, 1000, "little"),
+    make("milliseconds, big-endian", 8, 1000, "big"),
   ];
 }
 
-function scan(
+function integerAt(data: Buffer, at: number, size: 4 | 8, end: "little" | "big"): number {
+  const word = 2 ** 32;
+  if (size === 4) return end === "little" ? data.readUInt32LE(at) : data.readUInt32BE(at);
+  return end === "little"
+    ? data.readUInt32LE(at) + data.readUInt32LE(at + 4) * word
+    : data.readUInt32BE(at) * word + data.readUInt32BE(at + 4);
+}
+
+/** Bytes that stand in every integer of a span, and where in it. */
+interface Upper {
+  needle: Buffer;
+  at: number;
+}
+
+/** A build is short, so that all but the last two bytes of its times take few values: those can be searched by the C library. */
+function uppersOf(span: Span, size: 4 | 8, unit: number, end: "little" | "big"): Upper[] {
+  const uppers: Upper[] = [];
+  const last = Math.floor(((span.to + 1) * unit) / 0x10000);
+  for (let upper = Math.floor((span.from * unit) / 0x10000); upper <= last; upper++) {
+    const whole = Buffer.alloc(8);
+    whole.writeBigUInt64BE(BigInt(upper) * 0x10000n);
+    const needle = whole.subarray(8 - size, 6);
+    uppers.push(end === "little" ? { needle: Buffer.from(needle).reverse(), at: 2 } : { needle, at: 0 });
+  }
+  return uppers;
+}
+
+/** Integers of `size` bytes that hold one of `uppers` and are accepted, ascending. */
+function among(
   bytes: Buffer,
   size: number,
-  read: (bytes: Buffer, at: number) => number,
+  uppers: readonly Upper[],
+  read: (at: number) => number,
   accept: (value: number) => boolean,
-  confidence: Confidence,
 ): Match[] {
   const found: Match[] = [];
-  for (let at = 0; at + size <= bytes.length && found.length < MAX_MATCHES; at++) {
-    const value = read(bytes, at);
-    if (accept(value)) found.push({ offset: at, length: size, text: iso(value), confidence });
+  for (const { needle, at: inside } of uppers) {
+    let count = 0;
+    for (let at = bytes.indexOf(needle, inside); at >= 0 && count < MAX_MATCHES; at = bytes.indexOf(needle, at + 1)) {
+      const offset = at - inside;
+      if (offset + size > bytes.length) break;
+      const value = read(offset);
+      if (!accept(value)) continue;
+      found.push({ offset, length: size, text: iso(value), confidence: "likely" });
+      count++;
+    }
   }
-  return found;
+  return found.sort((a, b) => a.offset - b.offset).slice(0, MAX_MATCHES);
 }
 
 function iso(epoch: number): string {
@@ -266,18 +296,24 @@ function overlaps(start: number, length: number, span: Span): boolean {
 
 /** MS-DOS time and date, as zip has them: two little-endian 16-bit words, local time, two-second steps. APPNOTE.TXT 4.4.6. */
 function dosTimes(cause: CauseName, what: string, span: Span, zones: readonly number[]): Watermark {
+  const dates = new Set<number>();
+  for (const zone of zones) {
+    for (let epoch = span.from - 86_400; epoch <= span.to + 86_400; epoch += 86_400) {
+      const { year, month, day } = civil(epoch, zone);
+      if (year >= 1980 && year < 2108) dates.add(((year - 1980) << 9) | (month << 5) | day);
+    }
+  }
+  const uppers = [...dates].map((date): Upper => ({ needle: Buffer.from([date & 255, date >> 8]), at: 2 }));
+  const accept = (value: number): boolean => zones.some((zone) => overlaps(value - zone * 60, 2, span));
   return {
     cause,
     label: `${what} as DOS time`,
     confidence: "likely",
-    find: (bytes) =>
-      scan(
-        buffer(bytes),
-        4,
-        (data, at) => dosEpoch(data.readUInt16LE(at), data.readUInt16LE(at + 2)),
-        (value) => zones.some((zone) => overlaps(value - zone * 60, 2, span)),
-        "likely",
-      ),
+    find: (bytes) => {
+      const data = buffer(bytes);
+      const read = (at: number): number => dosEpoch(data.readUInt16LE(at), data.readUInt16LE(at + 2));
+      return among(data, 4, uppers, read, accept);
+    },
   };
 }
 

@@ -2,9 +2,9 @@ import { patternWatermark, textWatermarks } from "./encodings.ts";
 import { against, type Variation } from "./variation.ts";
 import { shownVariables, variablesOf, withVariables } from "./variables.ts";
 
-/** Narrow and odd, so that what is wrapped or cut to a width shows. */
+/** Narrow and odd, so that what is wrapped or cut to a width shows; a terminal with colours that nobody has, and every terminfo knows. */
 export const STRANGE_TERMINAL: Readonly<Record<string, string>> = {
-  TERM: "xterm-256color",
+  TERM: "wsvt25m",
   COLUMNS: "53",
   LINES: "37",
   CI: "true",
@@ -17,8 +17,9 @@ const ESCAPE = /\u001b\[[\d;]{0,16}m/g;
 /** What tools take for the terminal that they talk to. Standard input is empty, and output no terminal, in every world. */
 export const terminal: Variation = {
   name: "terminal",
-  how: "`TERM`, `COLUMNS=53`, `LINES`, `CI=true`, `NO_COLOR=1`; none of them in the canonical world.",
-  shows: "The terminal's name; ANSI colours where only `NO_COLOR` forbade them; texts wrapped or cut at 53 columns.",
+  how: "`TERM=wsvt25m`, `COLUMNS=53`, `LINES`, `CI=true`, `NO_COLOR=1`; none of them in the canonical world.",
+  shows:
+    "The terminal's name; weakly, the number of columns, and ANSI colours that only `NO_COLOR` forbids. What is wrapped or cut at 53 columns is found by experiment.",
   beyond: "Tools that ask the terminal itself: there is none in either world.",
   describe: (a, b) => against("terminal", shownVariables(a, "terminal"), shownVariables(b, "terminal")),
   take: (world, other) => withVariables(world, "terminal", variablesOf(other, "terminal")),
@@ -29,7 +30,7 @@ export const terminal: Variation = {
       ...(COLUMNS === undefined
         ? []
         : [patternWatermark("terminal", "columns", new RegExp(`(?<!\\d)${COLUMNS}(?!\\d)`, "g"), "weak")]),
-      ...(NO_COLOR === undefined ? [patternWatermark("terminal", "ANSI colours", ESCAPE, "likely")] : []),
+      ...(NO_COLOR === undefined ? [patternWatermark("terminal", "ANSI colours", ESCAPE, "weak")] : []),
     ];
   },
   remedy:

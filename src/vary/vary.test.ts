@@ -81,28 +81,96 @@ test("the shifted clock differs in every field, whatever the day", () => {
   );
 });
 
-test("texts are found raw, in UTF-16LE, in hexadecimal, and in base64 wherever they stand", () => {
+/** Each way in which artifacts carry a text, written by means of its own. */
+const CARRIED: Readonly<Record<string, (text: string, around: Buffer) => Buffer>> = {
+  raw: (text) => Buffer.from(text),
+  "UTF-16LE": (text) => Buffer.from(text, "utf16le"),
+  "UTF-16BE": (text) => Buffer.from(text, "utf16le").swap16(),
+  hexadecimal: (text) => Buffer.from(Buffer.from(text).toString("hex")),
+  HEXADECIMAL: (text) => Buffer.from(Buffer.from(text).toString("hex").toUpperCase()),
+  base64: (text, around) => Buffer.from(Buffer.concat([around, Buffer.from(text), around]).toString("base64")),
+  base64url: (text, around) => Buffer.from(Buffer.concat([around, Buffer.from(text), around]).toString("base64url")),
+  "percent-encoding": (text) => Buffer.from(encodeURIComponent(text)),
+  "C's hexadecimal list": (text) =>
+    Buffer.from([...Buffer.from(text)].map((byte) => `0x${byte.toString(16)}`).join(", ")),
+  "C's decimal list": (text) => Buffer.from([...Buffer.from(text)].join(", ")),
+  "decimal list without blanks": (text) => Buffer.from([...Buffer.from(text)].join(",")),
+  "hexadecimal escapes": (text) =>
+    Buffer.from([...Buffer.from(text)].map((byte) => `\\x${byte.toString(16)}`).join("")),
+  "octal escapes": (text) =>
+    Buffer.from([...Buffer.from(text)].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("")),
+  "a dump": (text) => Buffer.from([...Buffer.from(text)].map((byte) => byte.toString(16)).join(" ")),
+};
+
+test("texts are found in every encoding, wherever they stand, and the other world's are not", () => {
   const padding = fc.uint8Array({ maxLength: 40 });
   fc.assert(
-    fc.property(padding, padding, fc.constantFrom("raw", "utf16le", "hex", "HEX", "base64"), (before, after, how) => {
+    fc.property(padding, padding, fc.constantFrom(...Object.keys(CARRIED)), (before, after, how) => {
       for (const [cause, value] of [
         ["hostname", adversarial.hostname],
         ["path", adversarial.buildPath],
         ["user", adversarial.user.home],
+        ["user", adversarial.user.fullName],
+        ["environment", adversarial.environment["BLORVIK_ZANTHUM"] ?? ""],
       ] as const) {
-        const plain = Buffer.concat([before, Buffer.from(value, how === "utf16le" ? "utf16le" : "utf8"), after]);
-        const bytes =
-          how === "raw" || how === "utf16le"
-            ? plain
-            : Buffer.from(
-                how === "HEX" ? plain.toString("hex").toUpperCase() : plain.toString(how as "hex" | "base64"),
-              );
+        const carried = CARRIED[how]?.(value, Buffer.from(before)) ?? Buffer.alloc(0);
+        const bytes = Buffer.concat([before, Buffer.from("\n"), carried, Buffer.from("\n"), after]);
         const matches = found(all(adversarial), bytes, "certain").filter(({ text }) => text === value);
         assert.ok(matches.length > 0, `${cause} in ${how}`);
         assert.equal(found(all(canonical), bytes, "certain").length, 0, "the other world's are not found");
       }
     }),
+    { numRuns: 60 },
   );
+});
+
+test("a build path is found in names and in quotes, and where only its folders show", () => {
+  const mark = (bytes: string): string[] =>
+    found(variations.find(({ name }) => name === "path")?.watermarks(adversarial, times) ?? [], Buffer.from(bytes)).map(
+      ({ text }) => text,
+    );
+  const path = adversarial.buildPath;
+  for (const text of [
+    `{"root":"${path.replaceAll("/", "\\/")}"}`,
+    `${path.replaceAll("/", "#")}#main.gcda`,
+    `cache/${path.slice(1).replaceAll("/", "-")}.lock`,
+    `_${path.slice(1).replaceAll("/", "_")}_`,
+    "../../wuzmok-longer/thing/tree/a.c",
+    `${path.slice(0, -5)}/elsewhere`,
+  ]) {
+    assert.notDeepEqual(mark(text), [], text);
+  }
+  assert.deepEqual(mark("/usr/src/thing/tree/main.c other-place tree"), []);
+});
+
+test("numbers of a world are found in decimal, hexadecimal, octal and as integers of either end", () => {
+  const kib = (adversarial.memoryShown ?? 0) / 1024;
+  const marks = variations.filter(({ name }) => name === "memory").flatMap((one) => one.watermarks(adversarial, times));
+  const table: [string, Buffer][] = [
+    ["decimal", Buffer.from(`MemTotal: ${kib} kB`)],
+    ["bytes", Buffer.from(`total=${kib * 1024};`)],
+    ["hexadecimal", Buffer.from(`0x${kib.toString(16).toUpperCase()}`)],
+    ["octal", Buffer.from(`0${kib.toString(8)}`)],
+    ["little", binary((bytes) => bytes.writeUInt32LE(kib, 3), 9)],
+    ["big", binary((bytes) => bytes.writeUInt32BE(kib, 2), 9)],
+  ];
+  for (const [how, bytes] of table) assert.equal(found(marks, bytes).length > 0, true, how);
+  for (const near of [kib + 1, kib * 10, Number(`1${kib}`)]) {
+    assert.deepEqual(found(marks, Buffer.from(`MemTotal: ${near} kB 0x${near.toString(16)}`)), []);
+  }
+});
+
+test("memory that was filled is found raw, in hexadecimal and in base64, and short runs are not", () => {
+  const marks = variations
+    .filter(({ name }) => name === "uninitialised")
+    .flatMap((one) => one.watermarks(adversarial, times));
+  for (const byte of [0x15, 0xea]) {
+    const run = Buffer.alloc(16, byte);
+    for (const bytes of [run, Buffer.from(run.toString("hex")), Buffer.from(run.toString("base64"))]) {
+      assert.ok(found(marks, Buffer.concat([Buffer.from("ab"), bytes])).length > 0, bytes.toString("latin1"));
+    }
+    assert.deepEqual(found(marks, Buffer.alloc(3, byte)), []);
+  }
 });
 
 test("base64 digits that depend on neighbours are left out", () => {

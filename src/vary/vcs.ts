@@ -1,15 +1,6 @@
+import { STRANGE_COMMIT } from "../source/repository.ts";
 import { textWatermarks } from "./encodings.ts";
 import { against, type Variation, withField } from "./variation.ts";
-
-/** The author of the commit at the build path, its tag, and when it was made: 2009-02-13T23:31:30Z. */
-export const STRANGE_COMMIT = {
-  author: "Ulmgard Vexnitroy",
-  email: "ulmgard@vexnitroy.invalid",
-  message: "skelworth the plindrome",
-  tag: "v0.0.0-drisquel",
-  branch: "morvanthic",
-  epoch: 1_234_567_890,
-} as const;
 
 const shown = (state: "repository" | undefined): string => state ?? "none";
 

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -148,4 +149,65 @@ test("without ordered directories, a shifted clock, locales and control groups t
   );
   assert.equal(result.exitCode, 0, readFileSync(join(own, "bare.log"), "utf8"));
   assert.equal(readFileSync(join(own, "bare.log"), "utf8"), `${world.buildPath}\n${world.hostname}\n`);
+});
+
+test("without our own program the kernel's release is varied as well, and a lack says what is not", async () => {
+  const full = await probeHost();
+  const world = { ...adversarialWorld("thing"), startDelay: 0, load: "busy" as const };
+  const inWorld = async (name: string, host: typeof full) => {
+    const folder = join(own, name);
+    mkdirSync(folder);
+    const limits = { timeoutSeconds: 30, memoryBytes: 1 << 29, processes: 200, diskBytes: 1 << 26, logBytes: 1 << 20 };
+    const mounts = [{ from: folder, to: world.buildPath, writable: true }];
+    const [environment, network, directory, log] = [{}, "none" as const, world.buildPath, join(own, `${name}.log`)];
+    const command = ["sh", "-c", "uname -r; echo $$"];
+    const { lacks } = await runSandboxed(
+      { world, command, directory, mounts, environment, network, limits, log },
+      host,
+    );
+    const causes = new Set(lacks.flatMap((lack) => lack.causes));
+    const [told, number] = readFileSync(log, "utf8").split("\n");
+    return { told, number: Number(number), causes };
+  };
+  const old = releaseIn(world, release());
+  const bare = await inWorld("no-enter", { ...full, enter: undefined, ordering: undefined, firstPid: undefined });
+  assert.equal(bare.told, old);
+  assert.ok(bare.number < 100 && bare.causes.has("pid") && bare.causes.has("load"));
+  // A machine that does not let the number be written.
+  const refused = await inWorld("refused", { ...full, firstPid: "/bin/false" });
+  assert.equal(refused.told, old);
+  assert.ok(refused.number < 100 && refused.causes.has("pid"));
+});
+
+test("memory that a program did not write bears the world's bytes, fresh or freed", async (t) => {
+  const folder = join(own, "heap");
+  mkdirSync(folder);
+  const source = `#include <stdio.h>
+#include <stdlib.h>
+int main(void) {
+  char *fresh = malloc(64), *freed = malloc(4000);
+  fwrite(fresh, 1, 64, stdout);
+  free(freed);
+  fwrite(freed + 64, 1, 64, stdout);
+}
+`;
+  const compiled = spawnSync("cc", ["-w", "-O0", "-x", "c", "-o", join(folder, "heap"), "-"], { input: source });
+  if (compiled.status !== 0) return t.skip("no C compiler");
+  const world = adversarialWorld("thing");
+  const spec = {
+    world,
+    command: ["./heap"],
+    directory: world.buildPath,
+    mounts: [{ from: folder, to: world.buildPath, writable: true }],
+    environment: {},
+    network: "none" as const,
+    limits: { timeoutSeconds: 30, memoryBytes: 1 << 29, processes: 200, diskBytes: 1 << 26, logBytes: 1 << 20 },
+    log: join(own, "heap.log"),
+  };
+  assert.equal((await runSandboxed(spec, await probeHost())).exitCode, 0);
+  const bytes = readFileSync(spec.log);
+  const times = { start: 0, end: 0 };
+  const marks = variations.find(({ name }) => name === "uninitialised")?.watermarks(world, times) ?? [];
+  const found = marks.flatMap((mark) => mark.find(bytes)).map(({ text }) => text);
+  assert.deepEqual([...new Set(found)], ["bytes 0x15", "bytes 0xea"], bytes.toString("hex"));
 });

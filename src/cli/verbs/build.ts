@@ -17,7 +17,7 @@ import type { Options } from "../program.ts";
 import { homeFor, nearestHome, passphrase, projectFolder, text } from "../project.ts";
 import { counted, short, type Terminal } from "../terminal.ts";
 import { showArtifacts, showVerdict } from "../verdict.ts";
-import { buildTwice, EXIT_OF, explaining } from "./check.ts";
+import { buildTwice, EXIT_OF, explaining, reportPlace, writeReport } from "./check.ts";
 
 /** `bitforbit build [DIR]`: the main job, from a recipe to a verified, signed, logged and stored artifact. */
 export async function build(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
@@ -25,6 +25,7 @@ export async function build(args: readonly string[], options: Options, terminal:
   const home = homeFor(folder, options);
   const once = options["once"] === true;
   const output = resolve(text(options, "output") ?? join(folder, "dist"));
+  const report = await reportPlace(options);
   return await withScratch(
     home,
     { keep: options["keep"] === true, say: (line) => terminal.say(line) },
@@ -40,6 +41,7 @@ export async function build(args: readonly string[], options: Options, terminal:
       });
       if (prepared.lockMade) await writeLock(folder, prepared.lock);
       showVerdict(terminal, verdict);
+      await writeReport(report, prepared, verdict, terminal);
       const document = verdictDocument(prepared, verdict);
       const canonical = verdict.notCanonical.length === 0;
       if (verdict.outputsFolder === undefined || verdict.outcome === "failed") {

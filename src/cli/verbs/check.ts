@@ -1,4 +1,7 @@
-import type { ExitCode } from "../../errors.ts";
+import { constants } from "node:fs";
+import { access, stat, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { check as checkProject, type CheckOptions, type Outcome, type Verdict } from "../../flow/check.ts";
 import { parsePercentage } from "../../explain/chance.ts";
 import { verdictDocument } from "../../flow/document.ts";
@@ -7,7 +10,7 @@ import { withScratch } from "../../flow/scratch.ts";
 import { probeHost } from "../../sandbox/host.ts";
 import { parseDuration } from "../../recipe/quantity.ts";
 import type { Options } from "../program.ts";
-import { homeFor, projectFolder } from "../project.ts";
+import { homeFor, projectFolder, text } from "../project.ts";
 import { onInterrupt } from "../interrupt.ts";
 import type { Terminal } from "../terminal.ts";
 import { showPrepared, showVerdict } from "../verdict.ts";
@@ -24,16 +27,48 @@ export const EXIT_OF: Readonly<Record<Outcome, ExitCode>> = {
 export async function check(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
   const folder = await projectFolder(args[0]);
   const home = homeFor(folder, options);
+  const report = await reportPlace(options);
   return await withScratch(
     home,
     { keep: options["keep"] === true, say: (line) => terminal.say(line) },
     async (scratch) => {
       const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal, explaining(options));
       showVerdict(terminal, verdict);
+      await writeReport(report, prepared, verdict, terminal);
       terminal.document(verdictDocument(prepared, verdict));
       return EXIT_OF[verdict.outcome];
     },
   );
+}
+
+/** Where `--html` wants the report. Throws `input` when nothing can be written there: that is better known before an hour of building. */
+export async function reportPlace(options: Options): Promise<string | undefined> {
+  const file = text(options, "html");
+  if (file === undefined) return undefined;
+  const folder = dirname(resolve(file));
+  try {
+    await access(folder, constants.W_OK);
+    if ((await stat(file).catch(() => undefined))?.isDirectory() === true) throw new Error("it is a folder");
+  } catch (error) {
+    throw new BitforbitError("input", `${file}: no report can be written there`, {
+      hint: `is ${folder} a folder that you may write to?`,
+      cause: error,
+    });
+  }
+  return file;
+}
+
+/** Writes the report, where one is wanted. */
+export async function writeReport(
+  file: string | undefined,
+  prepared: Prepared,
+  verdict: Verdict,
+  terminal: Terminal,
+): Promise<void> {
+  if (file === undefined) return;
+  const { checkReport } = await import("../../flow/check-report.ts");
+  await writeFile(file, checkReport(prepared, verdict));
+  terminal.say(`report: ${file}`);
 }
 
 type HowFar = Pick<CheckOptions, "quick" | "budget" | "confidence" | "rarity">;

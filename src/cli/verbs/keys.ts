@@ -8,6 +8,7 @@ import { exportPublic, publicKeys } from "../../keys/keys.ts";
 import { openLogReader } from "../../log/reader.ts";
 import type { Options } from "../program.ts";
 import { nearestHome, passphrase, text } from "../project.ts";
+import { stdout } from "../streams.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** `bitforbit keys list | create | export | trusted-root`. Private keys are never shown. */
@@ -58,7 +59,7 @@ async function list(home: Home, terminal: Terminal): Promise<ExitCode> {
 async function give(content: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   const output = text(options, "output");
   if (output === undefined) {
-    process.stdout.write(content.endsWith("\n") ? content : `${content}\n`);
+    stdout.write(content.endsWith("\n") ? content : `${content}\n`);
     return 0;
   }
   await writeDurable(resolve(output), content);

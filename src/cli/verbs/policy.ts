@@ -6,6 +6,7 @@ import { policyDocument } from "../../policy/policy.ts";
 import { verify as decide } from "../../policy/verify.ts";
 import type { Options } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
+import { stdout } from "../streams.ts";
 import type { Terminal } from "../terminal.ts";
 import { decisionDocument, showDecision } from "./verify.ts";
 
@@ -18,7 +19,7 @@ export async function policy(args: readonly string[], options: Options, terminal
     const written = file === undefined ? await ownPolicyFile(home) : await readText(file);
     const document = policyDocument(written, file ?? "this home's own policy");
     if (terminal.json) terminal.document(document);
-    else process.stdout.write(written);
+    else stdout.write(written);
     return 0;
   }
   if (action !== "explain" || named === undefined) {

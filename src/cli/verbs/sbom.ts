@@ -9,6 +9,7 @@ import { probeHost } from "../../sandbox/host.ts";
 import { sbomBytes } from "../../sbom/cyclonedx.ts";
 import type { Options } from "../program.ts";
 import { homeFor, projectFolder, text } from "../project.ts";
+import { stdout } from "../streams.ts";
 import { grouped, type Terminal } from "../terminal.ts";
 
 /** `bitforbit sbom [DIR]`: the CycloneDX document of what the lock pins. */
@@ -27,7 +28,7 @@ export async function sbom(args: readonly string[], options: Options, terminal: 
   const bytes = sbomBytes(sbomOf(prepared, []));
   const output = text(options, "output");
   if (output === undefined) {
-    process.stdout.write(bytes);
+    stdout.write(bytes);
     return 0;
   }
   await writeDurable(resolve(output), bytes);

@@ -5,6 +5,7 @@ import { type Metric, metrics } from "../../observe/metrics.ts";
 import { prometheus } from "../../observe/prometheus.ts";
 import type { Options } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
+import { stdout } from "../streams.ts";
 import type { Terminal } from "../terminal.ts";
 
 const DAY = 86_400_000;
@@ -20,7 +21,7 @@ export async function stats(_args: readonly string[], options: Options, terminal
     metrics(ledger, { from: now - days * DAY, to: now + 1, now }),
   );
   if (options["prometheus"] === true && !terminal.json) {
-    process.stdout.write(prometheus(computed));
+    stdout.write(prometheus(computed));
     return 0;
   }
   terminal.document({ days, from: rfc3339(now - days * DAY), to: rfc3339(now), metrics: computed });

@@ -22,6 +22,7 @@ const FILES = [
   "tree.ts",
   "header.ts",
   "search.ts",
+  "causes.ts",
   "page.ts",
 ];
 

@@ -22,6 +22,53 @@ export interface ReportHead {
   incomplete: { path: string[]; why: string }[];
   /** In a sentence. */
   certificate?: string;
+  /** What `check` adds: why it differs. */
+  check?: CheckHead;
+}
+
+/** A verdict on a project, cause by cause. */
+export interface CheckHead {
+  project: string;
+  verdict: string;
+  tone: "good" | "warn" | "bad";
+  /** Words under the verdict: the source, what was covered. */
+  about: string[];
+  causes: CheckCause[];
+  /** Consequences of nothing that is listed. */
+  loose: number;
+  failures: { world: string; reason: string; log: string }[];
+  /** Aspects in which worlds can differ, a value for each world. */
+  worlds: { names: string[]; rows: { what: string; values: string[] }[] };
+  notCovered: { what: string; remedy: string; causes: string[] }[];
+  /** What is left open, and what always is. */
+  sayings: string[];
+}
+
+export interface CheckPlace {
+  path: string[];
+  offset?: number;
+  /** Number of the leaf. */
+  leaf?: number;
+}
+
+export interface CheckCause {
+  name: string;
+  confidence: string;
+  /** Why it is that sure. */
+  sure: string;
+  places: (CheckPlace & { a: string; b: string })[];
+  morePlaces: number;
+  commands: {
+    typed: string;
+    directory: string;
+    file: string;
+    parents: string[];
+    script?: { path: string; line: number; text: string };
+  }[];
+  remedies: string[];
+  tried: string[];
+  consequences: CheckPlace[];
+  moreConsequences: number;
 }
 
 /** The places that differ: a tree in the order in which one walks it, by columns. */

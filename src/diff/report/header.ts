@@ -9,11 +9,9 @@ import { visible } from "./visible.ts";
 const MAX_CHIPS = 12;
 
 export function headerOf(head: ReportHead, go: (leaf: number) => void): PageElement {
-  const badge = element(
-    "span",
-    `badge ${head.verdict === "different" ? "bad" : head.verdict === "identical" ? "good" : "warn"}`,
-    head.verdict,
-  );
+  const tone = head.verdict === "different" ? "bad" : head.verdict === "identical" ? "good" : "warn";
+  const { check } = head;
+  const badge = element("span", `badge ${check?.tone ?? tone}`, visible(check?.verdict ?? head.verdict));
   const bytes =
     head.bytesA === head.bytesB
       ? shownCount(head.bytesA, "byte")
@@ -24,7 +22,7 @@ export function headerOf(head: ReportHead, go: (leaf: number) => void): PageElem
     "span",
     "brand",
     withAttributes(element("span", "sign", "▮▯"), { "aria-hidden": true }),
-    " bitforbit diff",
+    check === undefined ? " bitforbit diff" : ` bitforbit check · ${visible(check.project)}`,
   );
   const first = element(
     "div",

@@ -8,6 +8,7 @@ import {
   type PageEvent,
   ResizeObserver,
 } from "./browser.ts";
+import { Causes } from "./causes.ts";
 import { ReportDocument } from "./document.ts";
 import { button, element, shownCount, shownNumber, withAttributes } from "./elements.ts";
 import { Filter } from "./filter.ts";
@@ -28,6 +29,7 @@ const KEYS = [
   ["g G", "first, last"],
   ["PgUp PgDn", "scroll"],
   ["Esc", "back to the differences"],
+  ["c", "to the causes, and back to the differences"],
   ["?", "this list"],
 ] as const;
 
@@ -38,14 +40,14 @@ async function start(): Promise<void> {
   const report = await ReportDocument.open();
   const { head } = report;
   document.title = `${visible(head.a.name)} and ${visible(head.b.name)}: ${head.verdict}`;
+  if (head.check !== undefined) document.title = `${visible(head.check.project)}: ${visible(head.check.verdict)}`;
   if (head.leaves === 0) {
+    const words = head.verdict === "identical" ? "The two are identical." : `The two are ${head.verdict}.`;
     document.body.append(
       headerOf(head, () => undefined),
-      element(
-        "main",
-        "nothing",
-        element("p", "", head.verdict === "identical" ? "The two are identical." : `The two are ${head.verdict}.`),
-      ),
+      head.check === undefined
+        ? element("main", "nothing", element("p", "", words))
+        : new Causes(report, head.check, () => undefined).element,
     );
     return;
   }
@@ -79,25 +81,42 @@ class Page {
   });
   readonly #hits: PageElement = withAttributes(element("span", "hits"), { role: "status" });
   readonly #help: PageElement;
+  readonly #kindsBar: PageElement;
   readonly #probe: PageElement = withAttributes(element("span", "probe", "0".repeat(100)), { "aria-hidden": true });
   readonly #paper: PageElement = element("div", "paper");
+  readonly #main: PageElement;
+  readonly #causes: Causes | undefined;
+  readonly #views: PageElement[] = [];
 
   constructor(report: ReportDocument) {
     this.#report = report;
     this.#filter = new Filter(report);
-    const header = headerOf(report.head, (leaf) => this.#pane.select(leaf));
+    const header = headerOf(report.head, (leaf) =>
+      this.#causes === undefined ? this.#pane.select(leaf) : this.#toDifference(leaf),
+    );
     const kinds = new Kinds(report, this.#filter, () => this.#filtered());
     this.#help = helpOf();
+    this.#kindsBar = kinds.element;
     header.append(kinds.element, this.#help);
-    const main = element("main", "", this.#side, element("div", "right", this.#crumbs, this.#feed));
-    document.body.append(header, main, this.#live, this.#probe, this.#paper);
+    this.#main = element("main", "", this.#side, element("div", "right", this.#crumbs, this.#feed));
+    const { check } = report.head;
+    this.#causes = check === undefined ? undefined : new Causes(report, check, (leaf) => this.#toDifference(leaf));
+    const causes = this.#causes === undefined ? [] : [this.#causes.element];
+    document.body.append(header, ...causes, this.#main, this.#live, this.#probe, this.#paper);
     this.#pane = new Pane(report, this.#filter, this.#feed, {
       moved: (node) => this.#moved(node),
       selected: (leaf) => this.#selected(leaf),
     });
     this.#tree = new Tree(report, this.#filter, this.#side, (leaf) => this.#pane.select(leaf, { focus: false }));
     this.#search = new Search(report, this.#filter, () => this.#searched());
+    if (this.#causes !== undefined) {
+      this.#views.push(
+        button("tool view", "Causes", () => this.#view(true)),
+        button("tool view", "Differences", () => this.#view(false)),
+      );
+    }
     document.getElementById("tools")?.append(
+      ...this.#views,
       this.#hits,
       this.#field,
       button("tool", "?", () => this.#help.showModal()),
@@ -106,6 +125,8 @@ class Page {
 
   begin(): void {
     new ResizeObserver(() => this.#resized()).observe(this.#feed);
+    const causes = this.#causes;
+    if (causes !== undefined) new ResizeObserver(() => this.#drawCauses(causes)).observe(causes.element);
     document.addEventListener("keydown", (event) => this.#key(event));
     addEventListener("hashchange", () => this.#toHash());
     this.#field.addEventListener("input", () => void this.#search.start(this.#field.value));
@@ -113,22 +134,35 @@ class Page {
       if (event.key === "Enter") this.#toHit(event.shiftKey ? -1 : 1);
       else if (event.key === "Escape") this.#feed.focus();
     });
+    this.#view(this.#causes !== undefined && !location.hash.startsWith("#d"));
     this.#resized();
     this.#toHash();
     this.#preparePaper();
   }
 
-  #measured(): Measure {
-    const width = this.#probe.getBoundingClientRect().width / 100 || 8;
-    const cell = (this.#feed.clientWidth - 44) / 2 - 20;
-    const columns = Math.max(12, Math.floor(cell / width));
-    // Bytes are set smaller: 11.5 against 12.5 pixels.
-    const narrow = (cell / width) * (12.5 / 11.5);
-    return { columns, perRow: [16, 8].find((count) => narrow >= 8 + 2 + count * 4 + 2) ?? 4 };
+  /** Shows the causes, or the differences. */
+  #view(causes: boolean): void {
+    if (this.#causes === undefined) return;
+    this.#causes.element.hidden = !causes;
+    this.#main.hidden = causes;
+    this.#kindsBar.hidden = causes;
+    this.#views.forEach((one, at) => withAttributes(one, { "aria-pressed": (at === 0) === causes }));
+  }
+
+  #drawCauses(causes: Causes): void {
+    if (!causes.element.hidden) void causes.draw(measured(this.#probe, causes.element.clientWidth - 64));
+  }
+
+  #toDifference(leaf: number): void {
+    this.#view(false);
+    this.#filter.hidden.clear();
+    this.#filter.apply();
+    this.#resized();
+    this.#pane.select(leaf);
   }
 
   #resized(): void {
-    this.#pane.layOut(this.#measured());
+    this.#pane.layOut(measured(this.#probe, this.#feed.clientWidth - 44));
     this.#tree.list();
   }
 
@@ -162,8 +196,9 @@ class Page {
 
   #toHash(): void {
     const found = /^#d([1-9]\d{0,9})$/.exec(location.hash);
-    if (found?.[1] !== undefined)
-      this.#pane.select(Math.min(Number(found[1]), this.#report.head.leaves) - 1, { focus: false });
+    if (found?.[1] === undefined) return;
+    this.#view(false);
+    this.#pane.select(Math.min(Number(found[1]), this.#report.head.leaves) - 1, { focus: false });
   }
 
   #searched(): void {
@@ -189,10 +224,32 @@ class Page {
       target.closest("button, a, summary") !== null
     )
       return;
-    const move = this.#moves()[event.key];
+    const move = (this.#causes?.element.hidden === false ? this.#causeMoves(this.#causes) : this.#moves())[event.key];
     if (move === undefined) return;
     event.preventDefault();
     move();
+  }
+
+  #causeMoves(causes: Causes): Readonly<Record<string, () => void>> {
+    return {
+      j: () => causes.step(1),
+      ArrowDown: () => causes.step(1),
+      k: () => causes.step(-1),
+      ArrowUp: () => causes.step(-1),
+      Enter: () => {
+        const leaf = causes.leafInView();
+        if (leaf !== undefined) this.#toDifference(leaf);
+      },
+      c: () => {
+        this.#view(false);
+        this.#feed.focus();
+      },
+      "/": () => {
+        this.#view(false);
+        this.#field.focus();
+      },
+      "?": () => this.#help.showModal(),
+    };
   }
 
   #moves(): Readonly<Record<string, () => void>> {
@@ -216,6 +273,10 @@ class Page {
       PageUp: () => scroller.to(scroller.top - scroller.view + 60),
       t: () => (this.#side.contains(document.activeElement) ? this.#feed : this.#side).focus(),
       Escape: () => this.#feed.focus(),
+      c: () => {
+        this.#view(true);
+        this.#causes?.step(0);
+      },
       "/": () => {
         this.#field.focus();
         this.#field.select();
@@ -231,6 +292,16 @@ class Page {
     addEventListener("beforeprint", () => this.#paper.replaceChildren(...this.#pane.printed(MAX_PRINTED)));
     addEventListener("afterprint", () => this.#paper.replaceChildren());
   }
+}
+
+/** How many characters and bytes go into each of two columns. */
+function measured(probe: PageElement, room: number): Measure {
+  const width = probe.getBoundingClientRect().width / 100 || 8;
+  const cell = room / 2 - 20;
+  const columns = Math.max(12, Math.floor(cell / width));
+  // Bytes are set smaller: 11.5 against 12.5 pixels.
+  const narrow = (cell / width) * (12.5 / 11.5);
+  return { columns, perRow: [16, 8].find((count) => narrow >= 8 + 2 + count * 4 + 2) ?? 4 };
 }
 
 function helpOf(): PageElement {

@@ -337,7 +337,8 @@ function placeWords({ r = [], m = 0 }: LeafData): string {
   return `at ${atA === atB ? shownOffset(atA) : `${shownOffset(atA)} → ${shownOffset(atB)}`}, ${length}${more > 0 ? ` and ${shownCount(more, "more range")}` : ""}`;
 }
 
-function rowElement(row: Row): PageElement {
+/** A row of a difference: A on the left, B on the right. */
+export function rowElement(row: Row): PageElement {
   if (row.type === "words") return element("div", "row words", row.text);
   if (row.type === "hex") return element("div", "row", hexCell(row, "a"), hexCell(row, "b"));
   const side = (pieces: Piece[] | undefined, name: "a" | "b"): PageElement => {

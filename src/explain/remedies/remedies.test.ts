@@ -91,6 +91,9 @@ const COMMANDS: readonly [remedy: string, before: string, after: string][] = [
   ["kept-epoch", "env -i PATH=/bin make", 'env -i SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" PATH=/bin make'],
   ["kept-epoch", "unset SOURCE_DATE_EPOCH\nmake", ":\nmake"],
   ["umask", "make", "umask 022\nmake"],
+  ["timezone-variable", "make", "export TZ=UTC\nmake"],
+  ["locale-variable", "umask 022\nmake", "export LC_ALL=C.UTF-8\numask 022\nmake"],
+  ["byte-sort", "x=$(date +%a)", "x=$(LC_ALL=C date +%a)"],
   ["ar-d", "ar rcs libx.a x.o && ranlib libx.a", "ar rcsD libx.a x.o && ranlib -D libx.a"],
   ["checked-bytecode", "python3 -m compileall -q .", "python3 -m compileall --invalidation-mode checked-hash -q ."],
   ["go-build-flags", "go build -o out . && go vet", "go build -trimpath -buildvcs=false -o out . && go vet"],
@@ -267,10 +270,10 @@ test("a remedy that was applied has nothing more to propose", () => {
 
 test("variables of the recipe: set once, added to, and only where they matter", () => {
   const plain = projectOf("make");
-  assert.deepEqual(proposed("timezone-variable", plain), [
-    { kind: "environment", name: "TZ", before: undefined, after: "UTC" },
+  assert.deepEqual(proposed("serial-make", plain), [
+    { kind: "environment", name: "MAKEFLAGS", before: undefined, after: "-j1" },
   ]);
-  assert.deepEqual(proposed("timezone-variable", { ...plain, env: { TZ: "UTC" } }), []);
+  assert.deepEqual(proposed("serial-make", { ...plain, env: { MAKEFLAGS: "-j1" } }), []);
   assert.deepEqual(proposed("python-hash-seed", plain), []);
   assert.equal(proposed("python-hash-seed", projectOf("python3 x")).length, 1);
   const go = { ...projectOf("go build"), env: { GOFLAGS: "-mod=vendor -trimpath" } };

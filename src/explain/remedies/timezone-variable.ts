@@ -1,10 +1,11 @@
+import { commandStart } from "./command-start.ts";
 import type { Remedy } from "./remedy.ts";
-import { setVariable } from "./variable.ts";
 
+/** In the command: what a world gives as TZ and LC_ALL goes before the recipe's variables. */
 export const timezoneVariable: Remedy = {
   name: "timezone-variable",
   causes: ["timezone"],
   intrusion: "environment",
-  says: "the build runs in UTC: TZ=UTC in its environment",
-  propose: (project) => setVariable(project, "TZ", "UTC"),
+  says: "the build runs in UTC: export TZ=UTC",
+  propose: (project) => commandStart(project, "export TZ=UTC"),
 };
