@@ -25,6 +25,8 @@ export interface Case {
   causes: CauseName[];
   /** Neither demanded nor wrong. */
   also: CauseName[];
+  /** Causes that may as well be told as another. */
+  toldAs: Partial<Record<CauseName, CauseName>>;
   /** It fails in the adversarial world, for this. */
   breaks: CauseName | undefined;
   ingredients: string[];
@@ -145,6 +147,11 @@ function assemble(
     language,
     causes,
     also: sorted(chosen.flatMap((one) => told(one).also ?? [])).filter((cause) => !causes.includes(cause)),
+    toldAs: Object.fromEntries(
+      chosen
+        .map(told)
+        .flatMap(({ toldAs, causes: [own] }) => (toldAs === undefined || own === undefined ? [] : [[own, toldAs]])),
+    ),
     breaks: breaker?.cause,
     ingredients: [...chosen.map((one) => told(one).name), ...(breaker === undefined ? [] : [breaker.name])],
     layout,

@@ -55,6 +55,7 @@ const sections: readonly Section[] = [
   {
     name: "hash-set-first",
     causes: ["hash-order"],
+    toldAs: "random",
     head: [SET],
     body: 'let names: HashSet<u32> = (100..160).collect();\nwriteln!(out, "root = {}", names.iter().next().unwrap())?;',
   },
