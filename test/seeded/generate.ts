@@ -25,6 +25,8 @@ export interface Case {
   causes: CauseName[];
   /** Neither demanded nor wrong. */
   also: CauseName[];
+  /** Causes that may as well be told as another. */
+  toldAs: Partial<Record<CauseName, CauseName>>;
   /** It fails in the adversarial world, for this. */
   breaks: CauseName | undefined;
   ingredients: string[];
@@ -94,7 +96,7 @@ function chooseCauses(random: Stream, all: readonly Ingredient[], wanted: number
 /** What looks as if it differed and does not: always in a project that reproduces, else in every second. */
 function chooseClean(random: Stream, language: Language, wanted: number): Ingredient[] {
   const clean = ingredientsOf(language).filter((one) => told(one).causes.length === 0);
-  if (wanted === 0) return random.shuffled(clean).slice(0, 2);
+  if (wanted === 0) return random.shuffled(clean).slice(0, 4);
   return random.below(2) === 0 ? [random.pick(clean)] : [];
 }
 
@@ -145,6 +147,11 @@ function assemble(
     language,
     causes,
     also: sorted(chosen.flatMap((one) => told(one).also ?? [])).filter((cause) => !causes.includes(cause)),
+    toldAs: Object.fromEntries(
+      chosen
+        .map(told)
+        .flatMap(({ toldAs, causes: [own] }) => (toldAs === undefined || own === undefined ? [] : [[own, toldAs]])),
+    ),
     breaks: breaker?.cause,
     ingredients: [...chosen.map((one) => told(one).name), ...(breaker === undefined ? [] : [breaker.name])],
     layout,

@@ -11,6 +11,8 @@ interface Told {
   causes: readonly CauseName[];
   /** Not demanded and not wrong either: the cause comes with it by the nature of the thing. */
   also?: readonly CauseName[];
+  /** What cannot be known from outside: the seed of these hashes is the kernel's randomness, and one pick shows no order. */
+  toldAs?: CauseName;
   /** The causes change the output only when all of them differ. */
   joint?: true;
   /** Files of the source, besides the program. */

@@ -8,6 +8,7 @@
  *     npm run seeded -- --json FILE             keeps a line a project there, and goes on from what is there
  *     npm run seeded -- --jobs 2                so many at once (default: 1)
  *     npm run seeded -- --reprotest             each under reprotest, too
+ *     npm run seeded -- --page                  writes bench/seeded.md of fewer than all, too
  */
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -88,6 +89,7 @@ interface Options {
   json: string | undefined;
   jobs: number;
   reprotest: boolean;
+  page: boolean;
 }
 
 function optionsOf(words: readonly string[]): Options {
@@ -100,6 +102,7 @@ function optionsOf(words: readonly string[]): Options {
       json: { type: "string" },
       jobs: { type: "string", default: "1" },
       reprotest: { type: "boolean", default: false },
+      page: { type: "boolean", default: false },
     },
   });
   const [first = 1, last = first] = values.cases.split("..").map(Number);
@@ -110,6 +113,7 @@ function optionsOf(words: readonly string[]): Options {
     json: values.json,
     jobs: Number(values.jobs),
     reprotest: values.reprotest,
+    page: values.page,
   };
 }
 
@@ -127,6 +131,8 @@ function isCurrent(one: Score): boolean {
   const now = generate(one.case);
   return one.ingredients.join() === now.ingredients.join() && one.expected === expectedVerdict(now);
 }
+
+const PAGE = resolve(import.meta.dirname, "../../bench/seeded.md");
 
 async function main(words: readonly string[]): Promise<void> {
   const options = optionsOf(words);
@@ -148,14 +154,14 @@ async function main(words: readonly string[]): Promise<void> {
   await Promise.all(Array.from({ length: options.jobs }, work));
   const done = cases.flatMap(({ number }) => scores.get(number) ?? []);
   console.log(`\n${tables(done)}`);
-  if (cases.length === CASES) writeFileSync(resolve(import.meta.dirname, "../../bench/seeded.md"), page(done));
+  if (cases.length === CASES || options.page) writeFileSync(PAGE, page(done));
 }
 
 function page(scores: readonly Score[]): string {
   return `# The seeded suite
 
-${CASES} generated projects in eight languages with none to five known causes each (\`test/seeded/\`), each checked from the
-command line: \`npm run seeded\`. A cause is *found* when the verdict names it for the project as certain or likely, *not
+${scores.length} of the ${CASES} generated projects in eight languages with none to five known causes each (\`test/seeded/\`), each
+checked from the command line: \`npm run seeded\`. A cause is *found* when the verdict names it for the project as certain or likely, *not
 varied* when no two of the builds differed in it. Consequences and what is said to be unknown are counted apart.
 
 ${tables(scores)}

@@ -76,7 +76,9 @@ export function score(one: Case, document: Document, seconds: number): Score {
   const truth = one.breaks === undefined ? one.causes : [one.breaks];
   const named = namedIn(document);
   const covered = new Set(document.covered);
-  const missed = truth.filter((cause) => !named.includes(cause));
+  const isFound = (cause: CauseName): boolean =>
+    [cause, one.toldAs[cause] ?? cause].some((name) => named.includes(name));
+  const missed = truth.filter((cause) => !isFound(cause));
   return {
     case: one.number,
     language: one.language,
@@ -85,10 +87,10 @@ export function score(one: Case, document: Document, seconds: number): Score {
     expected: expectedVerdict(one),
     verdict: document.verdict,
     named,
-    found: truth.filter((cause) => named.includes(cause)),
+    found: truth.filter(isFound),
     missed,
     notVaried: missed.filter((cause) => !covered.has(cause)),
-    extra: named.filter((cause) => !truth.includes(cause) && !one.also.includes(cause)),
+    extra: named.filter((cause) => ![...truth, ...one.also, ...Object.values(one.toldAs)].includes(cause)),
     unknown: document.causes.filter(({ name }) => name === "unknown").length,
     consequences: document.causes.filter(({ name }) => name === "consequence").length,
     builds: document.builds,

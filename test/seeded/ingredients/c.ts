@@ -228,6 +228,13 @@ const steps: readonly Step[] = [
     lines: 'gcc -g -O1 -c src/geometry.c -o "$1"',
   },
   {
+    name: "debug-info-mapped",
+    causes: [],
+    output: "mapped.o",
+    files: { "src/mapped.c": "int twice(int a) { return a * 2; }\n" },
+    lines: 'gcc -g -O1 "-ffile-prefix-map=$PWD=." -c src/mapped.c -o "$1"',
+  },
+  {
     name: "linked-with-debug-info",
     causes: ["path"],
     output: "tool",

@@ -65,6 +65,7 @@ const sections: readonly Section[] = [
   {
     name: "map-first",
     causes: ["hash-order"],
+    toldAs: "random",
     body: 'for name := range map[string]bool{"ada": true, "bob": true, "cyd": true, "dan": true, "eve": true, "fay": true, "gus": true, "hal": true, "ida": true, "jon": true} {\n\tfmt.Fprintf(out, "default %s\\n", name)\n\tbreak\n}',
   },
   { name: "map-printed", causes: [], body: 'fmt.Fprintln(out, map[string]int{"b": 2, "a": 1, "c": 3})' },

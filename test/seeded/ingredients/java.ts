@@ -141,6 +141,15 @@ const sections: readonly Section[] = [
 
 const steps: readonly Step[] = [
   {
+    name: "jar-of-a-date",
+    causes: [],
+    output: "dated.jar",
+    files: { "src/Dated.java": "class Dated {}\n" },
+    lines:
+      'mkdir -p dated-classes\njavac -d dated-classes src/Dated.java\njar --create --date 2024-03-02T10:20:30Z --file "$1" -C dated-classes Dated.class',
+    tools: ["javac", "jar"],
+  },
+  {
     name: "jar",
     causes: ["mtime", "timezone"],
     output: "app.jar",

@@ -12,7 +12,7 @@ const sections: readonly Section[] = [
     causes: ["clock"],
     body: "out.push(`/*! (c) 2011-${new Date().getUTCFullYear()} the authors */\\n`);",
   },
-  { name: "date-text", causes: ["clock", "timezone"], body: "out.push(`// ${new Date().toString()}\\n`);" },
+  { name: "date-text", causes: ["clock", "locale", "timezone"], body: "out.push(`// ${new Date().toString()}\\n`);" },
   {
     name: "time-hashed",
     causes: ["clock"],

@@ -11,7 +11,7 @@ const sections: readonly Section[] = [
   {
     name: "time-seeded",
     causes: ["clock"],
-    body: 'srand(time);\nprint $out "order ", join(" ", map { int rand 1000 } 1 .. 5), "\\n";',
+    body: 'srand(time);\nprint $out "order ", join(" ", map { int rand 1000 } 1 .. 5), "\\n";\nsrand;',
   },
   {
     name: "time-in-words",
@@ -66,7 +66,13 @@ const sections: readonly Section[] = [
     body: 'open my $source, "<:raw", "/dev/urandom" or die;\nread $source, my $bytes, 6;\nprint $out unpack("H*", $bytes), "\\n";',
   },
   { name: "pid", causes: ["pid"], body: 'print $out "tmp.$$\\n";' },
-  { name: "reference", causes: ["aslr"], body: 'print $out "object ", {}, "\\n";' },
+  // without randomisation the address is what was allocated before, which all variables have a part in
+  {
+    name: "reference",
+    causes: ["aslr"],
+    also: [...BORNE_BY_VARIABLES, "environment", "locale", "path", "user"],
+    body: 'print $out "object ", {}, "\\n";',
+  },
   { name: "user", causes: ["user"], body: 'print $out "packager: ", (getpwuid($<))[0], "\\n";' },
   { name: "full-name", causes: ["user"], body: 'print $out "by ", (split /,/, (getpwuid($<))[6])[0], "\\n";' },
   { name: "umask", causes: ["umask"], body: 'printf $out "%04o\\n", 0777 & ~umask;' },

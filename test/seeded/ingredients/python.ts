@@ -132,7 +132,7 @@ const sections: readonly Section[] = [
     name: "foreign-buffer",
     causes: ["uninitialised"],
     head: ["import ctypes"],
-    body: 'libc = ctypes.CDLL(None)\nlibc.malloc.restype = ctypes.c_void_p\nheader = libc.malloc(300000)\nctypes.memmove(header, b"HDR1", 4)\nout.write(ctypes.string_at(header, 12).hex() + "\\n")',
+    body: 'libc = ctypes.CDLL(None)\nlibc.malloc.restype = ctypes.c_void_p\nheader = libc.malloc(40_000_000)\nctypes.memmove(header, b"HDR1", 4)\nout.write(ctypes.string_at(header, 12).hex() + "\\n")',
   },
   {
     name: "strxfrm-sort",
@@ -207,23 +207,20 @@ const sections: readonly Section[] = [
 
 const steps: readonly Step[] = [
   {
+    name: "pyc-by-hash",
+    causes: [],
+    output: "checked.pyc",
+    files: { "checked.py": "def half(n):\n    return n // 2\n" },
+    lines:
+      'python3 -c \'import py_compile, sys; py_compile.compile("checked.py", cfile=sys.argv[1], doraise=True, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)\' "$1"',
+  },
+  {
     name: "pyc-by-time",
     causes: ["mtime"],
     output: "module.pyc",
     files: { "src/template.py": "VALUE = 41\n\n\ndef answer():\n    return VALUE + 1\n" },
     lines:
       'sed s/41/42/ src/template.py > module.py\nenv -u SOURCE_DATE_EPOCH python3 -c \'import py_compile, sys; py_compile.compile("module.py", cfile=sys.argv[1], doraise=True)\' "$1"',
-  },
-  {
-    name: "pyc-of-set",
-    causes: ["hash-order"],
-    output: "choices.pyc",
-    files: {
-      "choices.py":
-        'def known(word):\n    return word in {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"}\n',
-    },
-    lines:
-      'python3 -c \'import py_compile, sys; py_compile.compile("choices.py", cfile=sys.argv[1], doraise=True)\' "$1"',
   },
   {
     name: "zipfile",

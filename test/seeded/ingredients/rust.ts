@@ -55,6 +55,7 @@ const sections: readonly Section[] = [
   {
     name: "hash-set-first",
     causes: ["hash-order"],
+    toldAs: "random",
     head: [SET],
     body: 'let names: HashSet<u32> = (100..160).collect();\nwriteln!(out, "root = {}", names.iter().next().unwrap())?;',
   },
@@ -153,6 +154,14 @@ const sections: readonly Section[] = [
 ];
 
 const steps: readonly Step[] = [
+  {
+    name: "debug-info-mapped",
+    causes: [],
+    output: "mapped.o",
+    files: { "src/mapped.rs": "pub fn twice(a: u32) -> u32 { a * 2 }\n" },
+    lines:
+      'rustc --edition 2021 --crate-type lib --emit obj -g "--remap-path-prefix=$PWD=." -o "$1" "$PWD/src/mapped.rs"',
+  },
   {
     name: "panic-path-in-binary",
     causes: ["path"],

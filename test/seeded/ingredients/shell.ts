@@ -22,7 +22,8 @@ const sections: readonly Section[] = [
   { name: "find-sorted", causes: [], body: "find data -type f | LC_ALL=C sort" },
   { name: "urandom", causes: ["random"], body: 'echo "secret=$(od -An -N8 -tx1 /dev/urandom | tr -d " ")"' },
   { name: "mktemp", causes: ["random"], body: 'folder=$(mktemp -d)\necho "# built in $folder"\nrmdir "$folder"' },
-  { name: "shuf", causes: ["random"], body: 'echo "port $(shuf -i 20000-60000 -n 1)"' },
+  // its generator mixes in what lay in its state
+  { name: "shuf", causes: ["random"], also: ["uninitialised"], body: 'echo "port $(shuf -i 20000-60000 -n 1)"' },
   { name: "kernel-uuid", causes: ["random"], body: "cat /proc/sys/kernel/random/uuid" },
   { name: "pid", causes: ["pid"], body: 'echo "lock.$$"' },
   { name: "whoami", causes: ["user"], body: 'echo "by $(whoami)"' },
@@ -146,6 +147,40 @@ export const anySteps: readonly Step[] = [
     causes: ["mtime"],
     output: "index.txt",
     lines: 'echo body > page.html\necho "page.html $(stat -c %Y page.html)" > "$1"',
+  },
+  {
+    name: "tar-of-everything-fixed",
+    causes: [],
+    output: "fixed.tar",
+    lines:
+      'mkdir -p fixed\necho one > fixed/one\ntar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf "$1" fixed data',
+  },
+  {
+    name: "zip-of-everything-fixed",
+    causes: [],
+    output: "fixed.zip",
+    tools: ["zip"],
+    lines:
+      'mkdir -p fixed-zip\necho one > fixed-zip/one\nchmod 644 fixed-zip/one\ntouch -d "@$SOURCE_DATE_EPOCH" fixed-zip/one\nTZ=UTC zip -q -X "$1" fixed-zip/one',
+  },
+  {
+    name: "sorted-in-c",
+    causes: [],
+    output: "sorted.txt",
+    lines: 'find data -type f | LC_ALL=C sort > "$1"',
+  },
+  {
+    name: "workers-collected-in-order",
+    causes: [],
+    output: "collected.txt",
+    lines:
+      'for unit in core net text draw; do (echo "$unit" | tr a-z A-Z > "$unit.part") & done\nwait\ncat core.part net.part text.part draw.part > "$1"',
+  },
+  {
+    name: "date-of-source-in-utc",
+    causes: [],
+    output: "released.txt",
+    lines: 'LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" "+%A, %d %B %Y, %H:%M" > "$1"',
   },
   {
     name: "appended-by-two",
