@@ -13,7 +13,10 @@ export const mtime: Variation = {
   shows:
     "Time fields of tar, zip, gzip and others, in the encodings of `clock`; two numbers that differ by some seconds.",
   beyond: "Times cut to a minute or more.",
-  describe: (a, b) => against("start", `after ${a.startDelay} ms`, `after ${b.startDelay} ms`),
+  describe: (a, b) =>
+    a.clockHeld === undefined
+      ? against("start", `after ${a.startDelay} ms`, `after ${b.startDelay} ms`)
+      : against("held file times", `${a.fileOffset ?? 0} s later`, `${b.fileOffset ?? 0} s later`),
   take: (world, { startDelay, fileOffset }) => {
     const taken = { ...world, startDelay };
     if (fileOffset === undefined) delete taken.fileOffset;

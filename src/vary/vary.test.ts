@@ -56,8 +56,10 @@ test("experiments vary what is drawn at random as well, each round otherwise, an
     assert.deepEqual(variedBetween(still, mixed(still, first, [name], "one")), [name]);
   }
   const names = variations.map(({ name }) => name);
-  assert.deepEqual(mixed(still, first, names, first.name), first);
-  assert.deepEqual(mixed(first, still, names, still.name), still);
+  const { clockHeld } = still;
+  assert.ok(clockHeld !== undefined);
+  assert.deepEqual(mixed(still, first, names, first.name), { ...first, clockHeld });
+  assert.deepEqual({ ...mixed(first, still, names, still.name), clockHeld }, still);
 });
 
 test("the adversarial path is longer, of odd length and of other content", () => {
