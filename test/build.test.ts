@@ -144,15 +144,20 @@ test("what differs is explained: date, user and host, path", async (t) => {
   assert.deepEqual(namesIn("out/same"), []);
 });
 
-test("what bears no watermark is unknown, never guessed", async (t) => {
+test("what bears no watermark is never guessed: an experiment names it, and without one it is unknown", async (t) => {
   const folder = project(t, { "bitforbit.toml": recipe("od -An -N16 -tx1 /dev/urandom > out", '"out"') });
-  const checked = await bitforbit(folder, ["check", "--json"]);
-  assert.equal(checked.code, 1, checked.stderr);
-  const { causes } = JSON.parse(checked.stdout) as { causes: { name: string }[] };
-  assert.deepEqual(
-    causes.map(({ name }) => name),
-    ["unknown"],
-  );
+  for (const [options, told] of [
+    [["--quick"], "unknown"],
+    [[], "random"],
+  ] as const) {
+    const checked = await bitforbit(folder, ["check", "--json", ...options]);
+    assert.equal(checked.code, 1, checked.stderr);
+    const { causes } = JSON.parse(checked.stdout) as { causes: { name: string }[] };
+    assert.deepEqual(
+      causes.map(({ name }) => name),
+      [told],
+    );
+  }
 });
 
 test("a build that differs is kept, signed as differing, and denied", async (t) => {
