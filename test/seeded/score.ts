@@ -158,7 +158,7 @@ function besides(scores: readonly Score[]): string[] {
   const said = (what: PeerScore["said"]): number => both.filter(({ peer }) => peer.said === what).length;
   return [
     "",
-    `${both.length} projects under \`reprotest --auto-build\` too (all its variations but the user's), one after the other:`,
+    `${both.length} projects under \`reprotest --auto-build\` too (all its variations but the user's; not Rust, which hangs under libfaketime), one after the other:`,
     "",
     "| | found | missed | named without being one | precision | recall | builds | a project | seconds |",
     "|---|---|---|---|---|---|---|---|---|",
