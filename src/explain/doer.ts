@@ -86,23 +86,27 @@ const pipelinesOf = (text: string): string[][] =>
         .split(/;|&&|\|\||(?<!>)&(?![\d>])|\n|(?<![\w$])[({]/)
         .map((pipeline) => pipeline.split("|"));
 
-/** What feeds a command in its pipeline, as the shell's text says: the siblings started just before it. */
+/**
+ * What feeds a command in its pipeline, as the shell's text says. The commands
+ * of one pipeline start side by side, in any order.
+ */
 export function feeding(graph: BuildGraph, process: TracedProcess, sources: readonly SourceText[]): number[] {
   const shell = process.parent === undefined ? undefined : graph.processes[process.parent];
   const text = shell === undefined || !isShell(shell) ? undefined : textOf(shell, sources);
   if (shell === undefined || text === undefined) return [];
   const siblings = graph.children(shell.id);
   const at = siblings.indexOf(process.id);
-  const names = siblings.slice(0, at + 1).map((id) => {
+  const nameOf = (id: number): string => {
     const sibling = graph.processes[id];
     return sibling === undefined ? "" : programOf(pastForks(graph, sibling));
-  });
+  };
   for (const pipeline of pipelinesOf(text)) {
     const programs = pipeline.map(leadingProgram);
-    const place = programs.indexOf(names[at] ?? "", 1);
-    if (place < 1 || at < place) continue;
-    if (programs.slice(0, place + 1).every((program, step) => program === names[at - place + step]))
-      return siblings.slice(at - place, at);
+    const place = programs.indexOf(nameOf(process.id), 1);
+    if (place < 1) continue;
+    const around = siblings.slice(Math.max(0, at - programs.length + 1), at + programs.length);
+    const before = programs.slice(0, place).map((program) => around.findLast((id) => nameOf(id) === program));
+    if (before.every((id) => id !== undefined)) return before;
   }
   return [];
 }
