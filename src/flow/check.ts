@@ -237,6 +237,7 @@ function experimentOptions(
   const clock = options.clock ?? systemClock;
   let built = 0;
   return {
+    epoch: epochOf(prepared),
     build: async (world) => await buildIn(prepared, world, options, `${name}-${built++}`),
     without,
     atOnce: Math.max(1, Math.min(2, options.host.cpus.length)),
@@ -245,6 +246,12 @@ function experimentOptions(
     clock,
     onProgress: (line) => options.onProgress?.("explain", line),
   };
+}
+
+/** SOURCE_DATE_EPOCH as the build has it: the source's, unless the recipe gives a later one. */
+function epochOf({ recipe, source }: Prepared): number {
+  const given = Number(recipe.env["SOURCE_DATE_EPOCH"] ?? 0);
+  return Number.isSafeInteger(given) ? Math.max(source.epoch, given) : source.epoch;
 }
 
 /** Why a strict recipe's build is not canonical: it read what is not locked, or nobody knows what it read. */

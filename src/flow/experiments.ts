@@ -12,6 +12,8 @@ import type { CauseName, World } from "../world.ts";
 import type { Seen } from "./builds.ts";
 
 export interface ExperimentOptions {
+  /** SOURCE_DATE_EPOCH of the source, seconds. */
+  epoch: number;
   /** Builds once in this world, in a folder of its own. */
   build: (world: World) => Promise<Seen>;
   /** Variations that this machine does not make, or that are not asked for. */
@@ -74,7 +76,7 @@ class Experiments {
   constructor(project: string, options: ExperimentOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    [this.#still, this.#other] = experimentWorlds(project);
+    [this.#still, this.#other] = experimentWorlds(project, options.epoch);
     this.#names = variations
       .filter((one) => !options.without.has(one.name) && one.describe(this.#still, this.#other) !== "")
       .map(({ name }) => name);

@@ -4,6 +4,17 @@ import { against, type Variation } from "./variation.ts";
 /** Where a world's clock is held that has no instant of its own: 2020-01-12T07:26:37Z, in no zone a round time. */
 export const HELD_AT = 1_578_813_997;
 
+const DAY = 86_400;
+
+/**
+ * Where the clock of experiments is held whose source is of that `epoch` (SOURCE_DATE_EPOCH, of its newest file):
+ * later, as the real clock is, by more than file times may then lie before it. So what takes the earlier of two times,
+ * or refuses a source from the future, does as it does in the real worlds. The same time of day as HELD_AT.
+ */
+export function heldAfter(epoch: number): number {
+  return HELD_AT + Math.max(0, Math.ceil((epoch - HELD_AT) / DAY) + 10) * DAY;
+}
+
 /** The wall clock: a preloaded library adds the offset; for static programs and Go, a process of ours answers their calls. */
 export const clock: Variation = {
   name: "clock",

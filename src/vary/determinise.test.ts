@@ -1,11 +1,11 @@
 import { strict as assert } from "node:assert";
 import test from "node:test";
 import { digestOf } from "../digest.ts";
-import { clock, HELD_AT } from "./clock.ts";
+import { clock, HELD_AT, heldAfter } from "./clock.ts";
 import { crutchesOf, determinised, determinisedPair } from "./determinise.ts";
 import { mtime } from "./mtime.ts";
 import type { Watermark } from "./variation.ts";
-import { adversarialWorld, held, mixed, worldPair } from "./worlds.ts";
+import { adversarialWorld, experimentWorlds, held, mixed, variations, worldPair } from "./worlds.ts";
 
 const source = { epoch: 1_700_000_001, treeDigest: digestOf("source") };
 const [canonical] = worldPair("thing");
@@ -57,4 +57,18 @@ test("a held world keeps an instant of its own; clock and file times then vary o
   assert.ok(marks(HELD_AT + other.clockOffset, clock.watermarks(later, times)));
   assert.ok(marks(HELD_AT + (other.fileOffset ?? 0), mtime.watermarks(older, times)));
   assert.ok(!marks(HELD_AT, mtime.watermarks(older, times)));
+});
+
+test("experiments hold the clock after the source, with a day's file times before it, at one time of day", () => {
+  for (const epoch of [0, HELD_AT - 1, HELD_AT, HELD_AT + 1, source.epoch, 4_000_000_000]) {
+    const at = heldAfter(epoch);
+    assert.ok(at >= HELD_AT && at - epoch > 9 * 86_400, String(epoch));
+    assert.ok(epoch < HELD_AT || at - epoch <= 11 * 86_400, String(epoch));
+    assert.equal((at - HELD_AT) % 86_400, 0);
+    const [still, other] = experimentWorlds("thing", epoch);
+    for (const world of variations.map(({ name }) => mixed(still, other, [name], name))) {
+      assert.equal(world.clockHeld, at);
+      assert.ok(at + (world.fileOffset ?? 0) + Math.min(0, world.clockOffset) > epoch);
+    }
+  }
 });

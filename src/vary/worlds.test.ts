@@ -13,6 +13,7 @@ import {
   adversarialWorld,
   canonicalWorld,
   experimentWorld,
+  experimentWorlds,
   held,
   mixed,
   variations,
@@ -101,6 +102,36 @@ test("a script sees the two worlds differ in every named way, and a canonical wo
   assert.match(b["memory"] ?? "", /^MemTotal: +11718391 kB\n/);
   assert.match(b["environment"] ?? "", /bin:\/sprondle\/blimport-tools\/bin\nruns\n$/);
   assert.equal(b["kernel"]?.split("\n")[0], releaseIn({ ...canonicalWorld("thing"), kernel: "2.6" }, release()));
+});
+
+/** What clamps to SOURCE_DATE_EPOCH, or refuses a source of the future. */
+const CLAMPING = `: > made; touch -d @$EPOCH source
+for file in made source; do time=$(stat -c %Y $file); [ $time -le $EPOCH ] || time=$EPOCH; echo $time; done
+[ $(date +%s) -ge $EPOCH ] && echo built later
+[ -z "$(find . -newermt @$(($(date +%s) + 1)))" ] && echo nothing from the future`;
+
+test("what clamps to the source's time does the same in experiments as in the real worlds", async () => {
+  const epoch = Math.floor(Date.now() / 1000) - 3600;
+  const [still, other] = experimentWorlds("thing", epoch);
+  const said = async (world: World, label: string): Promise<string> => {
+    const folder = join(own, label);
+    mkdirSync(folder);
+    const spec = {
+      world,
+      command: ["sh", "-c", CLAMPING],
+      directory: world.buildPath,
+      mounts: [{ from: folder, to: world.buildPath, writable: true }],
+      environment: { EPOCH: String(epoch) },
+      network: "none" as const,
+      limits: { timeoutSeconds: 30, memoryBytes: 1 << 29, processes: 200, diskBytes: 1 << 26, logBytes: 1 << 20 },
+      log: join(own, `${label}.log`),
+    };
+    assert.equal((await runSandboxed(spec, await probeHost())).outcome, "exited");
+    return readFileSync(spec.log, "utf8");
+  };
+  const expected = `${epoch}\n${epoch}\nbuilt later\nnothing from the future\n`;
+  const worlds = { real: canonicalWorld("thing"), still, moved: mixed(still, other, ["clock", "mtime"], "moved") };
+  for (const [name, world] of Object.entries(worlds)) assert.equal(await said(world, `clamp-${name}`), expected, name);
 });
 
 test("a world that takes one way from another differs from the held one in that way and no other", async () => {

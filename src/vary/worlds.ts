@@ -1,6 +1,6 @@
 import type { CauseName, World } from "../world.ts";
 import { aslr } from "./aslr.ts";
-import { clock } from "./clock.ts";
+import { clock, heldAfter } from "./clock.ts";
 import { cpuCount } from "./cpu-count.ts";
 import { cpuModel, GLIBC_TUNABLES } from "./cpu-model.ts";
 import { environment, STRANGE_VARIABLES } from "./environment.ts";
@@ -194,9 +194,10 @@ export function held(world: World): World {
  * differs from it in every way; `mixed` lets single ways go. What a canonical
  * world leaves to the machine, randomness above all, is then a way like any other.
  * All CPUs are the way that varies here, and one is what holds: what runs side by
- * side would spoil every other answer.
+ * side would spoil every other answer. `epoch`: the source's SOURCE_DATE_EPOCH,
+ * after which the clock is held.
  */
-export function experimentWorlds(project: string): [still: World, other: World] {
-  const still = held({ ...canonicalWorld(project), name: "held", cpus: 1 });
+export function experimentWorlds(project: string, epoch: number): [still: World, other: World] {
+  const still = held({ ...canonicalWorld(project), name: "held", cpus: 1, clockHeld: heldAfter(epoch) });
   return [still, { ...experimentWorld(adversarialWorld(project)), cpus: undefined }];
 }

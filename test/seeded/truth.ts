@@ -77,7 +77,7 @@ async function hold(language: Language, host: HostAbilities): Promise<number> {
 }
 
 async function matrix(language: Language, name: string, bench: Bench): Promise<number> {
-  const [base, other] = experimentWorlds(name);
+  const [base, other] = experimentWorlds(name, bench.prepared.source.epoch);
   const names = variations.map((variation) => variation.name);
   const all = ingredientsOf(language).map(told);
   const first = await built(bench, base, "base");
