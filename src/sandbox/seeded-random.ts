@@ -83,19 +83,42 @@ static int full_pool(void) {
   return pool;
 }
 
+/* The same file, for reading only. */
+static int opened_again(int file) {
+  char link[32];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  return open(link, O_RDONLY | O_CLOEXEC);
+}
+
+/* One line: a UUID of version 4. */
+static int uuid_file(uint64_t key) {
+  unsigned char bytes[16];
+  int made = memfd_create("uuid", MFD_CLOEXEC);
+  if (made < 0) return -1;
+  seeded(key, 0, bytes, 2);
+  bytes[6] = (bytes[6] & 15) | 0x40, bytes[8] = (bytes[8] & 63) | 0x80;
+  for (int n = 0; n < 16; n++) dprintf(made, n == 4 || n == 6 || n == 8 || n == 10 ? "-%02x" : "%02x", bytes[n]);
+  dprintf(made, "\\n");
+  int given = opened_again(made);
+  close(made);
+  return given;
+}
+
 /* Whether the call was for a device of random bytes, and is answered. */
 static int answer_random_device(const struct seccomp_notif *call, enum call which) {
-  char path[PATH], link[32];
+  char path[40];
   uint64_t name, flags, key, before;
   int at;
   if (!begun || opened_how(call, which, &at, &name, &flags) != 0) return 0;
   if ((flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) == O_PATH || (flags & O_DIRECTORY)) return 0;
-  if (text_from(call->pid, name, path, 16) <= 0 || (strcmp(path, "/dev/urandom") && strcmp(path, "/dev/random"))) return 0;
-  if (full_pool() < 0 || !draw(call, 1, 1, &key, &before)) return 0;
-  snprintf(link, sizeof link, "/proc/self/fd/%d", pool);
-  int made = open(link, O_RDONLY | O_CLOEXEC);
+  if (text_from(call->pid, name, path, sizeof path) <= 0) return 0;
+  int device = !strcmp(path, "/dev/urandom") || !strcmp(path, "/dev/random");
+  int boot = !device && !strcmp(path, "/proc/sys/kernel/random/boot_id");
+  if (!device && !boot && strcmp(path, "/proc/sys/kernel/random/uuid")) return 0;
+  if ((device && full_pool() < 0) || !draw(call, 1, 1, &key, &before)) return 0;
+  int made = device ? opened_again(pool) : uuid_file(boot ? joined(seed, 6) : joined(key, before));
   if (made < 0) return 0;
-  lseek(made, joined(key, before) % (POOL / 2), SEEK_SET);
+  if (device) lseek(made, joined(key, before) % (POOL / 2), SEEK_SET);
   struct added add = { call->id, ADD_AND_SEND, made, 0, flags & O_CLOEXEC };
   int given = ioctl(listener, ADD_FD, &add);
   if (given < 0 && errno == EINVAL) {

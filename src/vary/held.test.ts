@@ -1,0 +1,139 @@
+/** What is held holds: real programs, run again and again in one held world, and at another path. */
+import { strict as assert } from "node:assert";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { probeHost } from "../sandbox/host.ts";
+import { runSandboxed } from "../sandbox/sandbox.ts";
+import type { World } from "../world.ts";
+import { experimentWorlds, mixed } from "./worlds.ts";
+
+const own: string = mkdtempSync(join(process.env["BITFORBIT_TEST_TMP"] ?? tmpdir(), "held-world-test-"));
+after(() => rmSync(own, { recursive: true, force: true }));
+const host = await probeHost();
+const [still, other] = experimentWorlds("thing", 1_700_000_000);
+const elsewhere = mixed(still, other, ["path"], "elsewhere");
+const reseeded = mixed(still, other, ["random"], "reseeded");
+
+const holds = host.ordering === "notifications" && host.clockShift !== undefined;
+const without = (...paths: string[]): string | false => {
+  if (!holds) return "this machine cannot hold clock and randomness still";
+  const missing = paths.filter((path) => !existsSync(path));
+  return missing.length === 0 ? false : `not installed here: ${missing.join(", ")}`;
+};
+
+interface Files {
+  texts?: Readonly<Record<string, string>>;
+  programs?: Readonly<Record<string, string>>;
+}
+
+let runs = 0;
+
+/** The lines that the script prints in that world. */
+async function printed(script: string, world: World, { texts = {}, programs = {} }: Files = {}): Promise<string[]> {
+  const folder = join(own, `r${runs++}`);
+  mkdirSync(folder);
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder, name), text);
+  for (const [name, from] of Object.entries(programs))
+    writeFileSync(join(folder, name), readFileSync(from), { mode: 0o755 });
+  const log = `${folder}.log`;
+  const result = await runSandboxed(
+    {
+      world,
+      command: ["sh", "-ec", script],
+      directory: world.buildPath,
+      mounts: [{ from: folder, to: world.buildPath, writable: true }],
+      environment: {},
+      network: "none",
+      limits: { timeoutSeconds: 100, memoryBytes: 2 ** 31, processes: 500, diskBytes: 2 ** 28, logBytes: 1 << 20 },
+      log,
+    },
+    host,
+  );
+  const said = readFileSync(log, "utf8");
+  assert.deepEqual([result.outcome, result.exitCode], ["exited", 0], said);
+  return said.trimEnd().split("\n");
+}
+
+/** So many runs, each second one at another path, all say the same; what they say. */
+async function holdsFor(script: string, files: Files = {}, times = 5): Promise<string[]> {
+  const expected = await printed(script, still, files);
+  for (let run = 1; run < times; run++)
+    assert.deepEqual(await printed(script, run % 2 === 0 ? still : elsewhere, files), expected, `run ${run}`);
+  return expected;
+}
+
+/** Every line is drawn: no two are the same, and other seeds give others. */
+async function drawn(script: string, lines: readonly string[], files: Files = {}): Promise<void> {
+  assert.equal(new Set(lines).size, lines.length, lines.join("\n"));
+  const others = await printed(script, reseeded, files);
+  assert.equal(others.length, lines.length);
+  for (const [index, line] of lines.entries()) assert.notEqual(others[index], line);
+}
+
+const TEMPORARY = `#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static int is_ours(int file, int flags) {
+  struct stat about;
+  return file >= 0 && fstat(file, &about) == 0 && S_ISREG(about.st_mode) && (about.st_mode & 0777) == 0600 &&
+    (fcntl(file, F_GETFL) & (O_ACCMODE | O_APPEND)) == (O_RDWR | (flags & O_APPEND)) &&
+    !(fcntl(file, F_GETFD) & FD_CLOEXEC) == !(flags & O_CLOEXEC);
+}
+int main(void) {
+  char a[] = "/tmp/aXXXXXX", b[] = "bXXXXXX", c[] = "cXXXXXX.c", d[] = "dXXXXXXdd", e[] = "/tmp/eXXXXXX", bad[] = "XXXXX", none[] = "no/XXXXXX";
+  struct stat about;
+  errno = 0;
+  if (!is_ours(mkstemp(a), 0) || !is_ours(mkostemp(b, O_APPEND | O_CLOEXEC), O_APPEND | O_CLOEXEC)) return 1;
+  if (!is_ours(mkstemps(c, 2), 0) || !is_ours(mkostemps(d, 2, O_CLOEXEC), O_CLOEXEC) || errno != 0) return 2;
+  if (mkdtemp(e) != e || stat(e, &about) != 0 || !S_ISDIR(about.st_mode) || (about.st_mode & 0777) != 0700) return 3;
+  if (mkstemp(bad) != -1 || errno != EINVAL || mkstemps(a, 90) != -1 || errno != EINVAL || mkstemps(a, -1) != -1) return 4;
+  if (mkstemp(none) != -1 || errno != ENOENT || mkdtemp(bad) != 0) return 5;
+  printf("%s\\n%s\\n%s\\n%s\\n%s\\n%s\\n", a, b, c, d, e, tmpnam(0));
+  return 0;
+}
+`;
+
+test("names of temporary files in C and the shell", { skip: without("/usr/bin/gcc") }, async () => {
+  const files = { texts: { "t.c": TEMPORARY } };
+  const script = `gcc -w -o t t.c 2>&-; ./t; ./t; mktemp; mktemp -d; mktemp -u; mktemp -p /tmp q.XXXXXXX.c
+cat /proc/sys/kernel/random/uuid; head -c 40 /proc/sys/kernel/random/uuid`;
+  const lines = await holdsFor(script, files);
+  assert.equal(lines.length, 18);
+  for (const line of lines.slice(-2))
+    assert.match(line, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  await drawn(script, lines, files);
+  const boot = "cat /proc/sys/kernel/random/boot_id; cat $(printf /proc/sys/kernel/random/boot_id)";
+  const [first, second, ...rest] = await holdsFor(boot, {}, 2);
+  assert.ok(first !== undefined && first === second && rest.length === 0);
+  assert.notEqual(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(), first);
+});
+
+const IN_NODE =
+  "console.log(crypto.randomUUID(), Math.random(), fs.mkdtempSync('/tmp/n'), crypto.randomBytes(9).toString('hex'))";
+
+test("node's UUIDs, Math.random and temporary folders", { skip: without("/usr/bin/node") }, async () => {
+  const script = '/usr/bin/node "$PWD/t.cjs"; /usr/bin/node t.cjs; /usr/bin/node t.cjs; sh -c "/usr/bin/node t.cjs"';
+  const files = { texts: { "t.cjs": `const crypto = require('crypto'), fs = require('fs'); ${IN_NODE}` } };
+  await drawn(script, await holdsFor(script, files), files);
+});
+
+test(
+  "python's and perl's temporary names, UUIDs and sets",
+  { skip: without("/usr/bin/python3", "/usr/bin/perl") },
+  async () => {
+    const python =
+      "import random, tempfile, uuid; print(tempfile.mkdtemp(), tempfile.mkstemp(), uuid.uuid4(), random.random(), [*{'a', 'b', 'c', 'd', 'e'}])";
+    const perl =
+      'use File::Temp qw(tempfile tempdir); %h = map { $_ => 1 } "a".."z"; print tempdir(), (tempfile())[1], rand, keys %h, "\\n"';
+    const files = { texts: { "t.py": python, "t.pl": perl } };
+    const script = '/usr/bin/python3 "$PWD/t.py"; /usr/bin/python3 t.py; perl "$PWD/t.pl"; perl t.pl';
+    await drawn(script, await holdsFor(script, files), files);
+  },
+);
