@@ -25,6 +25,9 @@ const COMPARING = (
   "ls find test [ sh dash bash zsh ksh mksh busybox cp mv install touch rsync"
 ).split(" ");
 
+/** Programs that bring a Java machine, by which the monotonic clock is a source of randomness. */
+const STANDING = "java javac javadoc javap jar jarsigner jdeps jlink jmod jpackage jshell keytool".split(" ");
+
 /** Programs that draw from OpenSSL what they write: see steady-addresses.ts. */
 const DRAWING = ["node", "nodejs", "openssl", "ssh-keygen"];
 
@@ -52,7 +55,10 @@ const DRAWING = ["node", "nodejs", "openssl", "ssh-keygen"];
  * So a program of one thread that does the same sees the same times. A loop of
  * processes that each ask once (a shell's `until [ $(date +%s) -gt … ]`) is not
  * ended by that: the build's time limit ends it. Monotonic clocks, and so all
- * waiting, are real.
+ * waiting, are real, but for Java, which takes System.nanoTime for the order of Set.of, for
+ * Random and for SplittableRandom: there a thread sees the monotonic clock stand still, at a moment
+ * that is drawn, but for what it has waited itself, until the program has worked for three seconds or
+ * is twenty seconds old; then it catches up with the real one.
  *
  * Our own questions to the kernel bear a third argument that the kernel ignores:
  * whoever answers other programs' clock calls lets them pass by that.
@@ -112,7 +118,7 @@ extern long syscall(long, ...);
 
 static void ask(int clock, struct timespec *to) { kernel(CLOCK_GETTIME, clock, to, ${CLOCK_MAGIC}); }
 
-static struct { long offset, holds, held, files, compares, names, draws; struct timespec since; } settings;
+static struct { long offset, holds, held, files, compares, names, draws, stands, from; struct timespec since, began; } settings;
 
 static int has(const char *in, long length, const char *what) {
   long from, at;
@@ -171,6 +177,9 @@ static void configure(void) {
   if (lines == 3 && kernel(FSTAT, file, about) == 0) {
     settings.since = *(struct timespec *)(about + TIMES + 16);
     settings.holds = 1;
+    settings.stands = isOneOf(" ${STANDING.join(" ")} ");
+    ask(1, &settings.began);
+    if (settings.stands && kernel(GETRANDOM, &settings.from, 4, 0) != 4) settings.from = 0;
     settings.draws = isOneOf(" ${DRAWING.join(" ")} ");
   }
   if (file >= 0) close(file);
@@ -179,7 +188,7 @@ static void configure(void) {
 }
 
 static long slept;
-static __thread long readings, waited;
+static __thread long readings, waited, looks, waitedOut;
 #define STEP (30 * SECOND)
 static struct { long set; struct timespec real, shown; } alarm_at;
 
@@ -194,16 +203,32 @@ static void look(struct timespec *to) {
   to->n = settings.compares ? SECOND - 1 : on % SECOND;
 }
 
+/* The monotonic clock of STANDING programs; given is the real one. */
+static void stand(struct timespec *at) {
+  static long stoodUntil;
+  struct timespec used;
+  long since = between(&settings.began, at), until = __atomic_load_n(&stoodUntil, __ATOMIC_RELAXED);
+  long count = looks++ - ${STEADY_READINGS}, shown = waitedOut + (count > 0 ? count * 1000 : 0);
+  if (until == 0) {
+    ask(2, &used);
+    if (used.s >= 3 || since > 20 * SECOND) __atomic_compare_exchange_n(&stoodUntil, &until, since, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  } else if (since > until) shown += 2 * (since - until);
+  if (shown > since) shown = since;
+  shown += settings.from;
+  at->s = 100000 + shown / SECOND;
+  at->n = shown % SECOND;
+}
+
 static void goOnTo(when shown) {
   struct timespec base = { settings.held, 0 };
   long to = between(&base, shown), now = __atomic_load_n(&slept, __ATOMIC_RELAXED);
   while (to > now && !__atomic_compare_exchange_n(&slept, &now, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
-static void goOnLater(long nanoseconds) { if (nanoseconds > 0) waited += nanoseconds; }
+static void goOnLater(long nanoseconds) { if (nanoseconds > 0) waited += nanoseconds, waitedOut += nanoseconds; }
 static void goOnBy(long nanoseconds) {
   if (nanoseconds < SECOND / 10) goOnLater(nanoseconds);
-  else __atomic_add_fetch(&slept, nanoseconds, __ATOMIC_RELAXED);
+  else __atomic_add_fetch(&slept, nanoseconds, __ATOMIC_RELAXED), waitedOut += nanoseconds;
 }
 
 static void wall(struct timespec *to) {
@@ -225,6 +250,7 @@ int clock_gettime(int clock, struct timespec *to) {
   if (clock == 1 && to != 0) {
     configure();
     if (settings.names && kernel(GETRANDOM, &to->n, 4, 0) == 4) return to->s = 0, to->n &= 0x1fffffff, 0;
+    if (settings.stands) return ask(1, to), stand(to), 0;
   }
   if ((clock != 0 && clock != 5 && clock != 8 && clock != 11) || to == 0) return (int)kernel(CLOCK_GETTIME, clock, to, ${CLOCK_MAGIC});
   wall(to);

@@ -9,39 +9,49 @@
  * kernel is to have it, `steady` the monotonic time at which the wait began.
  */
 export const CLOCK_WAITS = `
-struct wait { when until; struct timespec real, steady; };
+struct wait { when until; struct timespec real, steady; long wall; int clock; };
 
 static long apart(long a, long b) { return a > b ? a - b : b - a; }
 
+static struct timespec later(when from, long nanoseconds) {
+  struct timespec to = { from->s + nanoseconds / SECOND, from->n + nanoseconds % SECOND };
+  if (to.n >= SECOND) to.s++, to.n -= SECOND;
+  if (to.n < 0) to.s--, to.n += SECOND;
+  if (to.s < 0) to.s = to.n = 0;
+  return to;
+}
+
 static when begin(when until, struct wait *on) {
-  struct timespec shown;
-  long shift;
+  struct timespec shown, steady;
   configure();
   on->until = until;
+  on->clock = 1;
   if (until == 0 || until->s >= 1L << 40 || (!settings.holds && settings.offset <= 0)) return until;
   ask(1, &on->steady);
+  steady = on->steady;
   if (settings.holds) look(&shown);
   else ask(0, &shown), shown.s += settings.offset;
-  if (apart(until->s, on->steady.s) < apart(until->s, shown.s)) return until;
+  if (settings.stands) stand(&steady);
+  if (apart(until->s, steady.s) < apart(until->s, shown.s)) {
+    if (!settings.stands) return until;
+    on->real = later(&on->steady, between(&steady, until));
+    return &on->real;
+  }
+  on->clock = 0;
   ask(0, &on->real);
-  shift = settings.holds ? between(&shown, until) : 0;
-  if (settings.holds) {
-    on->real.s += shift / SECOND;
-    on->real.n += shift % SECOND;
-    if (on->real.n >= SECOND) on->real.s++, on->real.n -= SECOND;
-    if (on->real.n < 0) on->real.s--, on->real.n += SECOND;
-    if (on->real.s < 0) on->real.s = on->real.n = 0;
-  } else on->real.s = until->s - settings.offset, on->real.n = until->n;
+  on->wall = between(&shown, until);
+  if (settings.holds) on->real = later(&on->real, on->wall);
+  else on->real.s = until->s - settings.offset, on->real.n = until->n;
   return &on->real;
 }
 
 static void end(when given, struct wait *on) {
   struct timespec now;
   if (!settings.holds || on->until == 0 || on->until->s >= 1L << 40) return;
-  ask(given == on->until ? 1 : 0, &now);
+  ask(on->clock, &now);
   if (!reached(&now, given)) return;
-  if (given == on->until) goOnLater(between(&on->steady, given));
-  else goOnTo(on->until);
+  if (on->clock == 1) goOnLater(between(&on->steady, given));
+  else goOnTo(on->until), waitedOut += on->wall > 0 ? on->wall : 0;
 }
 
 #define NEXT(name, result, ...) \\
@@ -67,7 +77,7 @@ static void set(struct alarm *moved) {
   struct timespec shown = moved->first;
   if (begin(&shown, &on) != &on.real) return;
   moved->first = on.real;
-  if (!settings.holds) return;
+  if (!settings.holds || on.clock == 1) return;
   alarm_at.set = 0;
   alarm_at.real = on.real;
   alarm_at.shown = shown;
@@ -92,7 +102,7 @@ int clock_nanosleep(int k, int f, when t, struct timespec *left) {
   result = next(k, f, at, left);
   if (result != 0 || !settings.holds || t == 0) return result;
   /* A sleep that the caller made out of "now" and a length: the length, but for the moments since. */
-  if (at == t) goOnBy((between(&on.steady, t) + SECOND / 100 - 1) / (SECOND / 100) * (SECOND / 100));
+  if (on.clock == 1) goOnBy((between(&on.steady, at) + SECOND / 100 - 1) / (SECOND / 100) * (SECOND / 100));
   else goOnTo(t);
   return result;
 }

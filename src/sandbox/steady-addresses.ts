@@ -5,7 +5,7 @@
  *
  * Without randomisation, memory lies where what was allocated before leaves it,
  * and that is arguments, variables and the build path. OpenSSL mixes the address
- * of its generator into what it draws (node's UUIDs and Math.random, too), and
+ * of its generator into what it draws (node's UUIDs and its generator, too), and
  * mktemp(1) that of a variable: the path would be blamed for their randomness.
  * So small pieces of the former's memory are all of one size, and the stack of
  * the latter begins at a round address.

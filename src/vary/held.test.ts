@@ -1,5 +1,6 @@
 /** What is held holds: real programs, run again and again in one held world, and at another path. */
 import { strict as assert } from "node:assert";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -137,3 +138,67 @@ test(
     await drawn(script, await holdsFor(script, files), files);
   },
 );
+
+const JAVA = `import java.util.*;
+import java.util.concurrent.*;
+import java.util.concurrent.locks.*;
+public class H {
+  public static void main(String[] arguments) throws Exception {
+    Object one = new Object(), two = new Object();
+    Map<Object, Integer> byIdentity = new HashMap<>();
+    for (int n = 0; n < 9; n++) byIdentity.put(new Object(), n);
+    System.out.println(Set.of(1, 2, 3, 4, 5, 6, 7, 8, 9) + "" + Map.of(1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7));
+    System.out.println(one.hashCode() + " " + two.hashCode() + " " + byIdentity.values());
+    System.out.println(UUID.randomUUID() + " " + new Random().nextInt() + " " + new SplittableRandom().nextInt());
+    System.out.println(ThreadLocalRandom.current().nextInt() + " " + java.nio.file.Files.createTempDirectory("x"));
+    Thread.sleep(150);
+    synchronized (one) { one.wait(150); }
+    LockSupport.parkNanos(150_000_000L);
+    LockSupport.parkUntil(System.currentTimeMillis() + 150);
+    ScheduledExecutorService later = Executors.newScheduledThreadPool(2);
+    later.schedule(() -> 1, 150, TimeUnit.MILLISECONDS).get();
+    new SynchronousQueue<Integer>().poll(150, TimeUnit.MILLISECONDS);
+    later.shutdown();
+    if (!later.awaitTermination(60, TimeUnit.SECONDS)) System.exit(1);
+    System.exit(0);
+  }
+}
+`;
+
+test(
+  "java's sets and maps, identity hashes and generators; and its waits go on",
+  { skip: without("/usr/bin/java", "/usr/bin/javac") },
+  async () => {
+    const source = join(own, "H.java");
+    writeFileSync(source, JAVA);
+    const compiled = spawnSync("/usr/bin/javac", ["-d", own, source], { encoding: "utf8" });
+    assert.equal(compiled.status, 0, compiled.stderr);
+    const files = { programs: { "H.class": join(own, "H.class") } };
+    const lines = await holdsFor("/usr/bin/java -cp . H; /usr/bin/java -Xshare:off -cp $PWD H", files, 3);
+    assert.equal(lines.length, 8);
+    // Java gives the identity hashes of its first thread by itself, in an order that no seed changes.
+    const seeded = lines.filter((_, index) => index % 4 !== 1);
+    const others = (
+      await printed("/usr/bin/java -cp . H; /usr/bin/java -Xshare:off -cp $PWD H", reseeded, files)
+    ).filter((_, index) => index % 4 !== 1);
+    for (const [index, line] of seeded.entries()) assert.notEqual(others[index], line);
+  },
+);
+
+const RUST = `use std::collections::{HashMap, HashSet};
+fn main() {
+    let map: HashMap<i32, i32> = (0..20).map(|n| (n, n)).collect();
+    let set = std::thread::spawn(|| (0..20).collect::<HashSet<i32>>()).join().unwrap();
+    println!("{:?}\\n{:?}", map.keys().collect::<Vec<_>>(), set);
+}
+`;
+const rustc = spawnSync("rustc", ["--version"]).status === 0;
+
+test("rust's maps, in threads too", { skip: without() || (rustc ? false : "not installed here: rustc") }, async () => {
+  writeFileSync(join(own, "h.rs"), RUST);
+  const made = spawnSync("rustc", ["-o", join(own, "rust"), join(own, "h.rs")], { encoding: "utf8" });
+  assert.equal(made.status, 0, made.stderr);
+  const files = { programs: { rust: join(own, "rust") } };
+  const script = './rust; "$PWD/rust" "$PWD"';
+  await drawn(script, await holdsFor(script, files), files);
+});
