@@ -101,6 +101,7 @@ const differs: Verdict = {
   causes,
   covered: ["clock", "mtime"],
   lacks: [{ what: "no second processor", remedy: "run on two", causes: ["cpu-count"] }],
+  unasked: [],
   caveats: [EVIL],
   read: undefined,
   notCanonical: [],

@@ -11,9 +11,10 @@ import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/con
 import { explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
-import { crutchesOf, determinised, determinisedPair } from "../vary/determinise.ts";
-import { canonicalWorld, mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
+import { crutchesOf, determinisedPair } from "../vary/determinise.ts";
+import { mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
+import { type Asked, askedFor, experimentPair, leftOut, pairAsFor, unasked, type Wishes } from "./asked.ts";
 import type { Prepared } from "./prepare.ts";
 import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./builds.ts";
 import { withCommands } from "./commands.ts";
@@ -48,6 +49,8 @@ export interface Verdict {
   covered: CauseName[];
   /** What this machine could not do, and what is therefore not covered. */
   lacks: Lack[];
+  /** Optional variations that nobody asked for, and how to ask. */
+  unasked: Lack[];
   /** What can't be pinned or varied yet, in words; part of every verdict. */
   caveats: string[];
   /** What the canonical build was seen to read; undefined when it failed. */
@@ -66,7 +69,7 @@ export interface Verdict {
   crutches: string[];
 }
 
-export interface CheckOptions extends BuildsOptions {
+export interface CheckOptions extends BuildsOptions, Wishes {
   /** One build in the canonical world: the verdict then tells nothing about reproducing. */
   once?: boolean;
   /** Two builds and no experiments: what the bytes do not name stays unknown. */
@@ -90,10 +93,11 @@ const BUDGET = 30 * 60_000;
  */
 export async function check(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
   const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
-  const worlds = worldsFor(prepared, options.once === true);
+  const asked = askedFor(prepared.recipe, options);
+  const worlds = worldsFor(prepared, asked, options.once === true);
   const both = await builtInConfirmed(prepared, worlds, options, name);
   const [canonical, adversarial] = both as [Seen, Seen | undefined];
-  const lacks = distinctLacks(both);
+  const lacks = [...distinctLacks(both), ...(options.once === true ? [] : leftOut(asked, prepared.recipe))];
   const { read } = canonical;
   const { environment } = prepared.lock;
   const notPinned = environment.type === "host" ? [`environment: ${environmentWords(environment)}`] : [];
@@ -110,6 +114,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
         ? []
         : variedBetween(canonical.world, adversarial.world).filter((cause) => !uncovered.has(cause)),
     lacks,
+    unasked: options.once === true ? [] : unasked(asked, options.confidence === undefined ? [] : ["race"]),
     caveats: notPinned,
     read,
     notCanonical: [
@@ -125,7 +130,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
-  const how = experimentOptions(prepared, options, name, [canonical, adversarial], uncovered);
+  const how = experimentOptions(prepared, options, name, [canonical, adversarial], { asked, uncovered });
   const explaining = { prepared, options, how };
   if (!adversarial.result.ok) {
     const failing: Verdict = { ...verdict, outcome: "fails-in-adversarial" };
@@ -146,10 +151,10 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
 }
 
 /** A verdict's worlds, the canonical one first. */
-function worldsFor({ recipe, source }: Prepared, once: boolean): World[] {
-  if (!recipe.determinise) return once ? [canonicalWorld(recipe.name)] : worldPair(recipe.name);
-  if (once) return [determinised(canonicalWorld(recipe.name), source)];
-  return determinisedPair(worldPair(recipe.name)[0], source);
+function worldsFor({ recipe, source }: Prepared, asked: Asked, once: boolean): World[] {
+  const pair = recipe.determinise ? determinisedPair(worldPair(recipe.name)[0], source) : worldPair(recipe.name);
+  const [canonical, adversarial] = pairAsFor(pair, asked);
+  return once ? [{ ...canonical, startDelay: 0 }] : [canonical, adversarial];
 }
 
 interface Explaining {
@@ -232,13 +237,14 @@ function experimentOptions(
   options: CheckOptions,
   name: string,
   first: readonly Seen[],
-  without: ReadonlySet<CauseName>,
+  { asked, uncovered }: { asked: Asked; uncovered: ReadonlySet<CauseName> },
 ): ExperimentOptions {
   const clock = options.clock ?? systemClock;
   let built = 0;
   return {
     build: async (world) => await buildIn(prepared, world, options, `${name}-${built++}`),
-    without,
+    worlds: experimentPair(prepared.recipe.name, asked),
+    without: uncovered,
     atOnce: Math.max(1, Math.min(2, options.host.cpus.length)),
     deadline: clock.elapsed() + (options.budget ?? BUDGET),
     expected: Math.max(...first.map(({ milliseconds }) => milliseconds)),

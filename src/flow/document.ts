@@ -36,7 +36,7 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
       ...(run.failure === undefined ? {} : { failure: run.failure.reason, log: run.failure.tail }),
     })),
     covered: verdict.covered,
-    notCovered: verdict.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes })),
+    notCovered: [...verdict.lacks, ...verdict.unasked].map(({ what, remedy, causes }) => ({ what, remedy, causes })),
     caveats: verdict.caveats,
     notCanonical: verdict.notCanonical,
     crutches: verdict.crutches,

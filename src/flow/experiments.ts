@@ -14,6 +14,8 @@ import type { Seen } from "./builds.ts";
 export interface ExperimentOptions {
   /** Builds once in this world, in a folder of its own. */
   build: (world: World) => Promise<Seen>;
+  /** The world in which all is held, and the one that differs from it in every way; otherwise the usual ones. */
+  worlds?: readonly [still: World, other: World];
   /** Variations that this machine does not make, or that are not asked for. */
   without: ReadonlySet<CauseName>;
   /** How many builds may run at one time. */
@@ -74,7 +76,7 @@ class Experiments {
   constructor(project: string, options: ExperimentOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    [this.#still, this.#other] = experimentWorlds(project);
+    [this.#still, this.#other] = options.worlds ?? experimentWorlds(project);
     this.#names = variations
       .filter((one) => !options.without.has(one.name) && one.describe(this.#still, this.#other) !== "")
       .map(({ name }) => name);

@@ -112,6 +112,7 @@ test("the verdict's document tells of the worlds in lines, and of equal worlds n
     causes: [],
     covered: [],
     lacks: [],
+    unasked: [],
     read: undefined,
     notCanonical: [],
     crutches: [],

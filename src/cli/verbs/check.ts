@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { access, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
+import { askedFor } from "../../flow/asked.ts";
 import { check as checkProject, type CheckOptions, type Outcome, type Verdict } from "../../flow/check.ts";
 import { parsePercentage } from "../../explain/chance.ts";
 import { verdictDocument } from "../../flow/document.ts";
@@ -71,18 +72,27 @@ export async function writeReport(
   terminal.say(`report: ${file}`);
 }
 
-type HowFar = Pick<CheckOptions, "quick" | "budget" | "confidence" | "rarity">;
+type HowFar = Pick<CheckOptions, "quick" | "budget" | "confidence" | "rarity" | "vary" | "noVary">;
 
 /** How far the causes of a difference are followed, and how often builds that agree are repeated. */
 export function explaining(options: Options): HowFar {
-  const { budget, until, rarity } = options;
+  const { budget, until, rarity, vary, noVary } = options;
+  const wishes = {
+    ...(typeof vary === "string" ? { vary: namesIn(vary) } : {}),
+    ...(typeof noVary === "string" ? { noVary: namesIn(noVary) } : {}),
+  };
+  askedFor({}, wishes); // a wrong name is better known before anything is fetched
   return {
+    ...wishes,
     quick: options["quick"] === true,
     ...(typeof budget === "string" ? { budget: parseDuration(budget) * 1000 } : {}),
     ...(typeof until === "string" ? { confidence: parsePercentage(until, 0.5, 0.999999) } : {}),
     ...(typeof rarity === "string" ? { rarity: parsePercentage(rarity, 0.001, 0.5) } : {}),
   };
 }
+
+/** `clock,path` and `clock, path`. */
+const namesIn = (list: string): string[] => list.split(/[\s,]+/).filter((name) => name !== "");
 
 /** Prepares the project and builds it in both worlds, with progress. */
 export async function buildTwice(
