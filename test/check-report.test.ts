@@ -106,6 +106,7 @@ const differs: Verdict = {
   read: undefined,
   notCanonical: [],
   builds: 5,
+  resumed: 0,
   breaks: [],
   open: ["the budget ended"],
   agreement: undefined,

@@ -95,6 +95,7 @@ const VERBS: readonly VerbEntry[] = [
       ...EXPLAIN_OPTIONS,
       ["--until <chance>", "where two builds agree, build on until a rare outcome would have shown with this chance"],
       ["--rarity <share>", "how rare an outcome --until and the verdict speak of (default: 10%)"],
+      ["--fresh", "forget the builds that an interrupted check left, instead of going on from them"],
       ["--keep", "keep the build trees and say where they are"],
       HOME_OPTION,
     ],

@@ -11,6 +11,7 @@ import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/con
 import { explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
+import { formatDuration } from "../recipe/quantity.ts";
 import { crutchesOf, determinisedPair } from "../vary/determinise.ts";
 import { mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
@@ -20,7 +21,7 @@ import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./buil
 import { withCommands } from "./commands.ts";
 import { experiment, type ExperimentOptions, whatBreaks } from "./experiments.ts";
 import type { MaterialsRead } from "./reads.ts";
-import { type Agreement, repeat } from "./repeats.ts";
+import { type Agreement, repeat, SPENT } from "./repeats.ts";
 
 /** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
 export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
@@ -59,6 +60,8 @@ export interface Verdict {
   notCanonical: string[];
   /** How many times it was built. */
   builds: number;
+  /** How many of these an interrupted run had made. */
+  resumed: number;
   /** Of a build that fails in the adversarial world only: the variations that break it, in sets that each do so. */
   breaks: CauseName[][];
   /** What the explanation leaves open, in words. */
@@ -81,10 +84,12 @@ export interface CheckOptions extends BuildsOptions, Wishes {
   rarity?: number;
   entropy?: Entropy;
   clock?: Clock;
+  /** What goes on from where this ends, as one types it: "bitforbit check". */
+  again?: string;
 }
 
 /** As long as people wait for an answer that would take them days. */
-const BUDGET = 30 * 60_000;
+export const BUDGET: number = 30 * 60_000;
 
 /**
  * The verdict on a project: builds it in the canonical and in the adversarial
@@ -92,6 +97,14 @@ const BUDGET = 30 * 60_000;
  * causes. The caller removes `options.scratch` when it has read the outputs.
  */
 export async function check(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
+  const made = await verdictOn(prepared, options);
+  const verdict = { ...made, resumed: options.kept?.used ?? 0 };
+  const goesOn = verdict.open.some((one) => one.startsWith(SPENT));
+  if (!goesOn) await options.kept?.forget();
+  return goesOn ? { ...verdict, open: openWords(verdict, options) } : verdict;
+}
+
+async function verdictOn(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
   const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
   const asked = askedFor(prepared.recipe, options);
   const worlds = worldsFor(prepared, asked, options.once === true);
@@ -123,6 +136,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
       ...(prepared.recipe.strict ? undeclaredIn(read) : []),
     ],
     builds: both.length,
+    resumed: 0,
     breaks: [],
     open: [],
     agreement: undefined,
@@ -148,6 +162,23 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   const told: Verdict = { ...agreed, agreement, builds: agreement.builds, open };
   if (other === undefined) return told;
   return await explainOther({ ...told, agreement: undefined }, [canonical, other], explaining);
+}
+
+/** Builds that a difference takes in the middle of many projects. */
+const USUAL_BUILDS = 20;
+
+/** What is left open, with what goes on from there: more time, of which the builds that are there take none. */
+function openWords({ open, builds, worlds }: Verdict, { kept, again, budget = BUDGET, host }: CheckOptions): string[] {
+  const longest = Math.max(...worlds.map(({ milliseconds }) => milliseconds));
+  const needed = (longest * USUAL_BUILDS) / Math.min(2, host.cpus.length);
+  const minutes = Math.ceil(Math.max(2 * budget, needed) / 60_000);
+  const more = formatDuration((minutes > 60 ? Math.ceil(minutes / 60) * 60 : minutes) * 60);
+  const there = kept === undefined || kept.kept === 0 ? "" : ` from the ${kept.kept} builds that are there`;
+  return open.map((one) =>
+    one.startsWith(SPENT) && again !== undefined
+      ? `${one}, after ${builds} builds of up to ${formatDuration(Math.ceil(longest / 1000))}: '${again} --budget ${more}' goes on${there}`
+      : one,
+  );
 }
 
 /** A verdict's worlds, the canonical one first. */

@@ -42,6 +42,7 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
     crutches: verdict.crutches,
     ...(verdict.read === undefined ? {} : { read: readDocument(verdict.read) }),
     builds: verdict.builds,
+    ...(verdict.resumed === 0 ? {} : { resumed: verdict.resumed }),
     breaks: verdict.breaks,
     open: verdict.open,
     ...(verdict.agreement === undefined ? {} : { agreement: { ...verdict.agreement } }),

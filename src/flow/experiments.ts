@@ -10,6 +10,7 @@ import { type Ask, attribute, type Attribution, type Place } from "../explain/gr
 import { experimentWorlds, mixed, variations } from "../vary/worlds.ts";
 import type { CauseName, World } from "../world.ts";
 import type { Seen } from "./builds.ts";
+import { SPENT } from "./repeats.ts";
 
 export interface ExperimentOptions {
   /** Builds once in this world, in a folder of its own. */
@@ -175,7 +176,7 @@ class Experiments {
     for (let from = 0; from < worlds.length; from += atOnce) {
       const some = worlds.slice(from, from + atOnce);
       if (this.#clock.elapsed() + expected > deadline) {
-        this.#open.add("the budget was spent before all was tried: --budget gives more");
+        this.#open.add(`${SPENT} before all was tried`);
         built.push(...some.map(() => undefined));
         continue;
       }

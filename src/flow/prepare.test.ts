@@ -118,6 +118,7 @@ test("the verdict's document tells of the worlds in lines, and of equal worlds n
     crutches: [],
     caveats: [],
     builds: 1,
+    resumed: 0,
     breaks: [],
     open: [],
     agreement: undefined,
