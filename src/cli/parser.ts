@@ -44,6 +44,13 @@ export async function parsed(words: readonly string[], verbs: readonly VerbEntry
   }
 }
 
+/** `--no-vary <names>` is an option of its own, and not the contrary of `--vary <names>`. */
+function optionOf(flags: string, description: string): Option {
+  const option = new Option(flags, description);
+  if (option.required) option.negate = false;
+  return option;
+}
+
 function described(verbs: readonly VerbEntry[], run: Runner): Command {
   const program = new Command("bitforbit")
     .description(
@@ -57,7 +64,7 @@ function described(verbs: readonly VerbEntry[], run: Runner): Command {
   for (const entry of verbs) {
     const command = program.command(entry.usage).summary(entry.summary).description(entry.summary).exitOverride();
     command.configureOutput({ outputError: () => undefined });
-    for (const [flags, description] of entry.options) command.addOption(new Option(flags, description));
+    for (const [flags, description] of entry.options) command.addOption(optionOf(flags, description));
     command.addHelpText("after", `\nExamples:\n${entry.examples.map((line) => `  ${line}`).join("\n")}\n`);
     command.action(async () => void (await run(entry, command.args, command.opts())));
   }

@@ -66,8 +66,8 @@ function endOfValues(words: readonly string[], from: number): number {
 /** `-o, --output <file>`: both of its names, and the name of the option in camel case. */
 function flagsOf(text: string): [name: string, flag: Flag][] {
   const found = /^(?:(-\w), )?--([a-z][a-z-]*)(?: <[^>]*?(\.\.\.)?>)?$/.exec(text);
-  if (found === null || found[2]?.startsWith("no-") === true) return [];
-  const [, short, long = "", several] = found;
+  const [, short, long = "", several] = found ?? [];
+  if (found === null || (long.startsWith("no-") && !text.endsWith(">"))) return [];
   const key = long.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   const flag: Flag = { key, takes: several !== undefined ? "words" : text.endsWith(">") ? "a word" : "nothing" };
   return [[`--${long}`, flag], ...(short === undefined ? [] : [[short, flag] satisfies [string, Flag]])];

@@ -39,6 +39,11 @@ const EXPLAIN_OPTIONS = [
   ["--budget <duration>", "time for the builds that find causes out: 20m, 2h (default: 30m)"],
 ] as const;
 
+const VARY_OPTIONS = [
+  ["--vary <names>", "variations besides the usual ones: filesystem,vcs,load,race, or all"],
+  ["--no-vary <names>", "variations to leave out: clock,path"],
+] as const;
+
 /** The contract: DESIGN.md, "The command line". In the order in which one meets them. */
 const VERBS: readonly VerbEntry[] = [
   {
@@ -86,15 +91,18 @@ const VERBS: readonly VerbEntry[] = [
     usage: "check [dir]",
     summary: "build in two worlds and say why they differ; attest nothing",
     options: [
+      ...VARY_OPTIONS,
       ...EXPLAIN_OPTIONS,
       ["--until <chance>", "where two builds agree, build on until a rare outcome would have shown with this chance"],
       ["--rarity <share>", "how rare an outcome --until and the verdict speak of (default: 10%)"],
+      ["--fresh", "forget the builds that an interrupted check left, instead of going on from them"],
       ["--keep", "keep the build trees and say where they are"],
       HOME_OPTION,
     ],
     examples: [
       "bitforbit check",
       "bitforbit check --budget 2h",
+      "bitforbit check --vary filesystem,vcs --no-vary clock",
       "bitforbit check --until 99.9%",
       "bitforbit check --html why.html",
       "bitforbit check --json | jq .causes",

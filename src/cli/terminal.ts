@@ -16,6 +16,8 @@ export interface Terminal {
   /** Rows of the screen that the answer goes to; undefined when it goes into a file or a pipe. */
   readonly height: number | undefined;
   readonly colour: boolean;
+  /** Progress is shown, in a line that the next one replaces. */
+  readonly live: boolean;
   /** Part of the answer. */
   line(text?: string): void;
   /** The label of a step and what it gave, aligned; part of the answer. */
@@ -70,6 +72,7 @@ export function openTerminal(options: { json: boolean; quiet: boolean; clock?: C
     width,
     height: screen?.rows,
     colour,
+    live,
     line: (text = "") => people(text),
     step: (label, text) => {
       const [first = "", ...rest] = text.split("\n").flatMap((line) => wrapped(line, width - 13));

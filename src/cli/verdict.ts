@@ -44,7 +44,8 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
   terminal.step("verdict", verdictLine(terminal, verdict));
   for (const open of verdict.open) terminal.step("", terminal.dim(`left open: ${open}`));
   for (const [index, crutch] of verdict.crutches.entries()) terminal.step(index === 0 ? "crutches" : "", crutch);
-  for (const lack of verdict.lacks) terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
+  for (const lack of [...verdict.lacks, ...verdict.unasked])
+    terminal.step("", terminal.dim(`not covered: ${lack.what}; ${lack.remedy}`));
   for (const caveat of verdict.caveats) terminal.step("", terminal.dim(caveat));
 }
 
@@ -113,7 +114,8 @@ function compareLine(terminal: Terminal, verdict: Verdict): string {
 }
 
 function verdictLine(terminal: Terminal, verdict: Verdict): string {
-  const total = verdict.covered.length + new Set(verdict.lacks.flatMap((lack) => lack.causes)).size;
+  const total =
+    verdict.covered.length + new Set([...verdict.lacks, ...verdict.unasked].flatMap((lack) => lack.causes)).size;
   const coverage = terminal.dim(`${verdict.covered.length} of ${total} variations`);
   switch (verdict.outcome) {
     case "reproducible":

@@ -7,6 +7,7 @@ import type { Reads } from "../sandbox/reads.ts";
 import type { World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
 import { replayed } from "./proxied.ts";
+import type { KeptBuilds } from "./kept-builds.ts";
 import { type MaterialsRead, materialsRead, observer } from "./reads.ts";
 
 export interface BuildsOptions {
@@ -17,6 +18,15 @@ export interface BuildsOptions {
   /** A file for the trace of what the build does; undefined: it is not traced. */
   trace?: string;
   signal?: AbortSignal;
+  /** What an earlier run of the same built, and where this one keeps what it builds. */
+  kept?: KeptBuilds;
+  /** Is told of each build when it begins, and when it is over; `reused`: it was there. */
+  onBuild?: (event: BuildEvent) => void;
+}
+
+export interface BuildEvent {
+  world: World;
+  what: "begins" | "reused" | "ends";
 }
 
 /**
@@ -39,7 +49,10 @@ export async function builtInConfirmed(
     (error: unknown) => ({ error }),
   );
   const anew = options.signal?.aborted === true ? undefined : await root?.confirm?.();
-  if (anew !== undefined) return await inAll(anew, `${name}-again`);
+  if (anew !== undefined) {
+    await options.kept?.forget();
+    return await inAll(anew, `${name}-again`);
+  }
   if ("error" in first) throw first.error;
   return first.both;
 }
@@ -67,11 +80,31 @@ async function allOrFirstError<T>(
 /** A build, and what it was seen to read where that was watched. */
 export type Seen = Built & { read?: MaterialsRead };
 
-/** Builds once, in a folder called after `name` and the world. */
+/** Builds once, in a folder called after `name` and the world; a build that is there is not made again. */
 export async function buildIn(prepared: Prepared, world: World, options: BuildsOptions, name: string): Promise<Seen> {
-  const { recipe, source, staged, root, deps, recording, home } = prepared;
   const scratch = join(options.scratch, `${name}-${world.name.replace(/[^\w-]+/g, "-").slice(0, 40)}`);
   await mkdir(scratch, { recursive: true });
+  // What a trace tells of lies in the build's tree, which is not kept.
+  const kept = options.trace === undefined ? options.kept : undefined;
+  const place = kept?.place(world) ?? "";
+  const there = await kept?.take(place, scratch);
+  if (there !== undefined) {
+    options.onBuild?.({ world, what: "reused" });
+    return there;
+  }
+  await kept?.settle();
+  options.onBuild?.({ world, what: "begins" });
+  try {
+    const seen = await buildOnce(prepared, world, options, scratch);
+    if (options.signal?.aborted !== true) await kept?.put(place, seen);
+    return seen;
+  } finally {
+    options.onBuild?.({ world, what: "ends" });
+  }
+}
+
+async function buildOnce(prepared: Prepared, world: World, options: BuildsOptions, scratch: string): Promise<Seen> {
+  const { recipe, source, staged, root, deps, recording, home } = prepared;
   const unanswered: Unanswered[] = [];
   const replay =
     recipe.network === "replay" && recording !== undefined

@@ -77,7 +77,7 @@ function headOf(prepared: Prepared, verdict: Verdict, leaves: Leaves, numbers: R
         : [{ world: world.name, reason: failure.reason.toWellFormed(), log: failure.tail.toWellFormed() }],
     ),
     worlds: { names: verdict.worlds.map(({ world }) => world.name), rows: worldRows(verdict.worlds) },
-    notCovered: verdict.lacks.map(({ what, remedy, causes }) => ({ what, remedy, causes })),
+    notCovered: [...verdict.lacks, ...verdict.unasked].map(({ what, remedy, causes }) => ({ what, remedy, causes })),
     sayings: [...verdict.open, ...verdict.caveats, ...verdict.notCanonical],
   };
 }
@@ -100,7 +100,8 @@ function outcomeOf({ outcome, breaks }: Verdict): Pick<CheckHead, "verdict" | "t
 }
 
 function aboutOf({ source, lock }: Prepared, verdict: Verdict): string[] {
-  const total = verdict.covered.length + new Set(verdict.lacks.flatMap(({ causes }) => causes)).size;
+  const total =
+    verdict.covered.length + new Set([...verdict.lacks, ...verdict.unasked].flatMap(({ causes }) => causes)).size;
   const from = source.commit === undefined ? `${source.kind} ${source.uri}` : `commit ${source.commit}`;
   return [
     `${from} · ${environmentWords(lock.environment)}`,

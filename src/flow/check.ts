@@ -11,15 +11,17 @@ import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/con
 import { explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
-import { crutchesOf, determinised, determinisedPair } from "../vary/determinise.ts";
-import { canonicalWorld, mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
+import { formatDuration } from "../recipe/quantity.ts";
+import { crutchesOf, determinisedPair } from "../vary/determinise.ts";
+import { mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
+import { type Asked, askedFor, experimentPair, leftOut, pairAsFor, unasked, type Wishes } from "./asked.ts";
 import type { Prepared } from "./prepare.ts";
 import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./builds.ts";
 import { withCommands } from "./commands.ts";
 import { experiment, type ExperimentOptions, whatBreaks } from "./experiments.ts";
 import type { MaterialsRead } from "./reads.ts";
-import { type Agreement, repeat } from "./repeats.ts";
+import { type Agreement, repeat, SPENT } from "./repeats.ts";
 
 /** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
 export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
@@ -48,6 +50,8 @@ export interface Verdict {
   covered: CauseName[];
   /** What this machine could not do, and what is therefore not covered. */
   lacks: Lack[];
+  /** Optional variations that nobody asked for, and how to ask. */
+  unasked: Lack[];
   /** What can't be pinned or varied yet, in words; part of every verdict. */
   caveats: string[];
   /** What the canonical build was seen to read; undefined when it failed. */
@@ -56,6 +60,8 @@ export interface Verdict {
   notCanonical: string[];
   /** How many times it was built. */
   builds: number;
+  /** How many of these an interrupted run had made. */
+  resumed: number;
   /** Of a build that fails in the adversarial world only: the variations that break it, in sets that each do so. */
   breaks: CauseName[][];
   /** What the explanation leaves open, in words. */
@@ -66,7 +72,7 @@ export interface Verdict {
   crutches: string[];
 }
 
-export interface CheckOptions extends BuildsOptions {
+export interface CheckOptions extends BuildsOptions, Wishes {
   /** One build in the canonical world: the verdict then tells nothing about reproducing. */
   once?: boolean;
   /** Two builds and no experiments: what the bytes do not name stays unknown. */
@@ -78,10 +84,12 @@ export interface CheckOptions extends BuildsOptions {
   rarity?: number;
   entropy?: Entropy;
   clock?: Clock;
+  /** What goes on from where this ends, as one types it: "bitforbit check". */
+  again?: string;
 }
 
 /** As long as people wait for an answer that would take them days. */
-const BUDGET = 30 * 60_000;
+export const BUDGET: number = 30 * 60_000;
 
 /**
  * The verdict on a project: builds it in the canonical and in the adversarial
@@ -89,11 +97,20 @@ const BUDGET = 30 * 60_000;
  * causes. The caller removes `options.scratch` when it has read the outputs.
  */
 export async function check(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
+  const made = await verdictOn(prepared, options);
+  const verdict = { ...made, resumed: options.kept?.used ?? 0 };
+  const goesOn = verdict.open.some((one) => one.startsWith(SPENT));
+  if (!goesOn) await options.kept?.forget();
+  return goesOn ? { ...verdict, open: openWords(verdict, options) } : verdict;
+}
+
+async function verdictOn(prepared: Prepared, options: CheckOptions): Promise<Verdict> {
   const name = uniqueName(options.entropy ?? systemEntropy).slice(0, 8);
-  const worlds = worldsFor(prepared, options.once === true);
+  const asked = askedFor(prepared.recipe, options);
+  const worlds = worldsFor(prepared, asked, options.once === true);
   const both = await builtInConfirmed(prepared, worlds, options, name);
   const [canonical, adversarial] = both as [Seen, Seen | undefined];
-  const lacks = distinctLacks(both);
+  const lacks = [...distinctLacks(both), ...(options.once === true ? [] : leftOut(asked, prepared.recipe))];
   const { read } = canonical;
   const { environment } = prepared.lock;
   const notPinned = environment.type === "host" ? [`environment: ${environmentWords(environment)}`] : [];
@@ -110,6 +127,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
         ? []
         : variedBetween(canonical.world, adversarial.world).filter((cause) => !uncovered.has(cause)),
     lacks,
+    unasked: options.once === true ? [] : unasked(asked, options.confidence === undefined ? [] : ["race"]),
     caveats: notPinned,
     read,
     notCanonical: [
@@ -118,6 +136,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
       ...(prepared.recipe.strict ? undeclaredIn(read) : []),
     ],
     builds: both.length,
+    resumed: 0,
     breaks: [],
     open: [],
     agreement: undefined,
@@ -125,7 +144,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
-  const how = experimentOptions(prepared, options, name, [canonical, adversarial], uncovered);
+  const how = experimentOptions(prepared, options, name, [canonical, adversarial], { asked, uncovered });
   const explaining = { prepared, options, how };
   if (!adversarial.result.ok) {
     const failing: Verdict = { ...verdict, outcome: "fails-in-adversarial" };
@@ -145,11 +164,28 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
   return await explainOther({ ...told, agreement: undefined }, [canonical, other], explaining);
 }
 
+/** Builds that a difference takes in the middle of many projects. */
+const USUAL_BUILDS = 20;
+
+/** What is left open, with what goes on from there: more time, of which the builds that are there take none. */
+function openWords({ open, builds, worlds }: Verdict, { kept, again, budget = BUDGET, host }: CheckOptions): string[] {
+  const longest = Math.max(...worlds.map(({ milliseconds }) => milliseconds));
+  const needed = (longest * USUAL_BUILDS) / Math.min(2, host.cpus.length);
+  const minutes = Math.ceil(Math.max(2 * budget, needed) / 60_000);
+  const more = formatDuration((minutes > 60 ? Math.ceil(minutes / 60) * 60 : minutes) * 60);
+  const there = kept === undefined || kept.kept === 0 ? "" : ` from the ${kept.kept} builds that are there`;
+  return open.map((one) =>
+    one.startsWith(SPENT) && again !== undefined
+      ? `${one}, after ${builds} builds of up to ${formatDuration(Math.ceil(longest / 1000))}: '${again} --budget ${more}' goes on${there}`
+      : one,
+  );
+}
+
 /** A verdict's worlds, the canonical one first. */
-function worldsFor({ recipe, source }: Prepared, once: boolean): World[] {
-  if (!recipe.determinise) return once ? [canonicalWorld(recipe.name)] : worldPair(recipe.name);
-  if (once) return [determinised(canonicalWorld(recipe.name), source)];
-  return determinisedPair(worldPair(recipe.name)[0], source);
+function worldsFor({ recipe, source }: Prepared, asked: Asked, once: boolean): World[] {
+  const pair = recipe.determinise ? determinisedPair(worldPair(recipe.name)[0], source) : worldPair(recipe.name);
+  const [canonical, adversarial] = pairAsFor(pair, asked);
+  return once ? [{ ...canonical, startDelay: 0 }] : [canonical, adversarial];
 }
 
 interface Explaining {
@@ -232,14 +268,15 @@ function experimentOptions(
   options: CheckOptions,
   name: string,
   first: readonly Seen[],
-  without: ReadonlySet<CauseName>,
+  { asked, uncovered }: { asked: Asked; uncovered: ReadonlySet<CauseName> },
 ): ExperimentOptions {
   const clock = options.clock ?? systemClock;
   let built = 0;
   return {
     epoch: epochOf(prepared),
     build: async (world) => await buildIn(prepared, world, options, `${name}-${built++}`),
-    without,
+    worlds: experimentPair(prepared.recipe.name, asked),
+    without: uncovered,
     atOnce: Math.max(1, Math.min(2, options.host.cpus.length)),
     deadline: clock.elapsed() + (options.budget ?? BUDGET),
     expected: Math.max(...first.map(({ milliseconds }) => milliseconds)),

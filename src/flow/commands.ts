@@ -34,7 +34,9 @@ export async function withCommands(
   options: CommandsOptions,
 ): Promise<{ causes: Cause[]; doubts: string[] }> {
   const file = join(options.scratch, "trace");
-  const built = await options.build({ ...world, name: "traced", startDelay: 0 }, file);
+  // On a disk, where the tree outlives the build, and without what only takes time.
+  const { fileSystem: _, load: __, ...rest } = world;
+  const built = await options.build({ ...rest, name: "traced", startDelay: 0 }, file);
   if (!built.result.ok)
     return { causes: [...causes], doubts: [`no commands are named: the traced build ${built.result.reason}`] };
   const folder = dirname(built.result.folder);

@@ -10,12 +10,15 @@ import { type Ask, attribute, type Attribution, type Place } from "../explain/gr
 import { experimentWorlds, mixed, variations } from "../vary/worlds.ts";
 import type { CauseName, World } from "../world.ts";
 import type { Seen } from "./builds.ts";
+import { SPENT } from "./repeats.ts";
 
 export interface ExperimentOptions {
   /** SOURCE_DATE_EPOCH of the source, seconds. */
   epoch: number;
   /** Builds once in this world, in a folder of its own. */
   build: (world: World) => Promise<Seen>;
+  /** The world in which all is held, and the one that differs from it in every way; otherwise the usual ones. */
+  worlds?: readonly [still: World, other: World];
   /** Variations that this machine does not make, or that are not asked for. */
   without: ReadonlySet<CauseName>;
   /** How many builds may run at one time. */
@@ -76,7 +79,7 @@ class Experiments {
   constructor(project: string, options: ExperimentOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    [this.#still, this.#other] = experimentWorlds(project, options.epoch);
+    [this.#still, this.#other] = options.worlds ?? experimentWorlds(project, options.epoch);
     this.#names = variations
       .filter((one) => !options.without.has(one.name) && one.describe(this.#still, this.#other) !== "")
       .map(({ name }) => name);
@@ -175,7 +178,7 @@ class Experiments {
     for (let from = 0; from < worlds.length; from += atOnce) {
       const some = worlds.slice(from, from + atOnce);
       if (this.#clock.elapsed() + expected > deadline) {
-        this.#open.add("the budget was spent before all was tried: --budget gives more");
+        this.#open.add(`${SPENT} before all was tried`);
         built.push(...some.map(() => undefined));
         continue;
       }

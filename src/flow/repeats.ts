@@ -6,6 +6,9 @@ import { buildsFor, chanceMissed } from "../explain/chance.ts";
 import type { World } from "../world.ts";
 import type { Seen } from "./builds.ts";
 
+/** So begins what is left open for want of time. */
+export const SPENT = "the budget was spent";
+
 /** What agreeing builds say, and what they may have missed. */
 export interface Agreement {
   builds: number;
@@ -55,7 +58,7 @@ export async function repeat(
   });
   while (builds < wanted) {
     if (clock.elapsed() + expected > deadline) {
-      return answer(undefined, [`the budget was spent after ${builds} of ${wanted} builds: --budget gives more`]);
+      return answer(undefined, [`${SPENT} after ${builds} of ${wanted} builds`]);
     }
     onProgress?.(`build ${builds + 1} of ${wanted} in equal worlds`);
     const many = Math.min(atOnce, wanted - builds);

@@ -133,6 +133,8 @@ test("recipeToml is the inverse of parseRecipe", () => {
       network: fc.constantFrom("none", "replay"),
       strict: fc.boolean(),
       determinise: fc.boolean(),
+      vary: fc.array(fc.constantFrom("vcs", "all"), { minLength: 1 }),
+      noVary: fc.constant(["clock", "hash-order"]),
       fetch: fc.oneof(line, fc.constant("a\n'quoted'\nb\\\n")),
       command: fc.oneof(line, fc.constant('one\ntwo "$X"\n'), fc.constant("'''\n\t\r\n'")),
       outputs: fc.array(fc.constantFrom("out/**", "a b", "*.deb"), { minLength: 1, maxLength: 3 }),

@@ -72,6 +72,9 @@ export interface Recipe {
   strict: boolean;
   /** Every world is held still (vary/determinise.ts), so that a build reproduces that would not by itself. */
   determinise: boolean;
+  /** Variations to make besides those that every check makes, and those to leave out; flow/asked.ts knows the names. */
+  vary?: string[];
+  noVary?: string[];
   /** Shell script run when the lock is made, with network; writes to $BITFORBIT_DEPS. */
   fetch: string | undefined;
   /** Shell script run with `sh -eu` at the build path, without network. */
@@ -114,6 +117,8 @@ const list = (item: v.GenericSchema<string>, what: string, least = 0): v.Generic
   v.pipe(v.array(item), v.minLength(least), v.maxLength(1000), v.description(what)) as v.GenericSchema<string[]>;
 
 const size = (what: string): v.GenericSchema<string> => matching(SIZE_PATTERN, 'a size such as "4 GiB"', what);
+
+const aVariation = matching(/^[a-z]+(?:-[a-z]+)*$/, 'a variation\'s name such as "vcs"', "A variation.");
 
 /** The keys of a recipe as they are written. Unknown keys are errors. */
 const schema = v.strictObject({
@@ -158,6 +163,8 @@ const schema = v.strictObject({
       ),
     ),
   ),
+  vary: v.optional(list(aVariation, 'Variations to make besides the usual ones: "filesystem", "vcs", or "all".', 1)),
+  "no-vary": v.optional(list(aVariation, 'Variations to leave out: "clock" for a build that needs the real time.', 1)),
   environment: v.optional(
     v.strictObject({
       type: v.optional(
@@ -287,6 +294,8 @@ function recipeOf(written: Written): Recipe {
     network: written.network ?? "none",
     strict: written.strict ?? false,
     determinise: written.determinise ?? false,
+    ...(written.vary === undefined ? {} : { vary: written.vary }),
+    ...(written["no-vary"] === undefined ? {} : { noVary: written["no-vary"] }),
     fetch: written.fetch,
     command: written.command,
     outputs: written.outputs,

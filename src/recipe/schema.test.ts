@@ -50,7 +50,7 @@ const VALID = [
   `${BASE}[source]\npurl = "pkg:npm/%40a/b@1"\nsha256 = "${SHA}"\n`,
   `${BASE}[source]\nurl = "../a.tar.gz"\nsha256 = "${SHA}"\n`,
   `${BASE}[environment]\ntype = "host"\ntools = ["gcc", "g++"]\n[env]\nA_1 = "x"\n`,
-  `${BASE}network = "replay"\nstrict = true\ndeterminise = true\n[environment]\ntype = "debian"\nsuite = "bookworm"\npackages = ["gcc", "g++"]\n`,
+  `${BASE}network = "replay"\nstrict = true\ndeterminise = true\nvary = ["all"]\nno-vary = ["clock"]\n[environment]\ntype = "debian"\nsuite = "bookworm"\npackages = ["gcc", "g++"]\n`,
   `${BASE}[environment]\ntype = "debian"\nsuite = "sid"\npackages = ["make=4.3-4.1"]\ncomponents = ["main"]\narchitecture = "arm64"\n`,
   `${BASE}[environment]\ntype = "oci"\nimage = "registry.example/a/b:1"\nplatform = "linux/arm64/v8"\ntools = ["cc"]\n`,
 ];
@@ -92,6 +92,9 @@ const INVALID = [
   `${BASE}[environment]\ntype = "oci"\nimage = "a"\nplatform = "linux"\n`,
   `${BASE}network = "host"\n`,
   `${BASE}determinise = "yes"\n`,
+  `${BASE}vary = "vcs"\n`,
+  `${BASE}vary = []\n`,
+  `${BASE}no-vary = ["no such"]\n`,
   `${BASE}[environment]\ntools = ["rm -rf"]\n`,
   `${BASE}[env]\n"1A" = "x"\n`,
   `${BASE}[env]\nA = 1\n`,

@@ -25,6 +25,8 @@ export function recipeToml(recipe: Recipe, assumed: readonly string[] = []): str
   if (recipe.network !== "none") lines.push(`network = ${tomlString(recipe.network)}`);
   if (recipe.strict) lines.push("strict = true");
   if (recipe.determinise) lines.push("determinise = true");
+  if (recipe.vary !== undefined) lines.push(`vary = ${tomlList(recipe.vary)}`);
+  if (recipe.noVary !== undefined) lines.push(`no-vary = ${tomlList(recipe.noVary)}`);
   if (recipe.source !== undefined) {
     lines.push("", "[source]");
     for (const key of ["purl", "url", "sha256"] as const) {

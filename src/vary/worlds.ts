@@ -93,7 +93,7 @@ export function canonicalWorld(project: string): World {
  * Milliseconds by which one of two worlds begins after the other: nothing
  * shifts the times that the kernel gives to files, and zip rounds to two seconds.
  */
-const MTIME_DELAY = 2100;
+export const MTIME_DELAY = 2100;
 
 /** Where the clock is held, files of the two worlds differ by these seconds: more than zip rounds to, and back in time. */
 const FILE_OFFSET = -86_403;

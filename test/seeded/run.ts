@@ -50,7 +50,7 @@ export async function checkCase(one: Case, repeat = 1, peer = false): Promise<Ch
 
 async function once(one: Case, folder: string): Promise<Checked> {
   const began = performance.now();
-  const ran = await bitforbit(folder, ["check", "--json"]);
+  const ran = await bitforbit(folder, ["check", "--json", ...askedBy(one)]);
   const seconds = (performance.now() - began) / 1000;
   const document = ran.stdout.trim() === "" ? undefined : (JSON.parse(ran.stdout) as Document & { error?: unknown });
   if (document !== undefined && document.error === undefined) return { document, score: score(one, document, seconds) };
@@ -59,6 +59,16 @@ async function once(one: Case, folder: string): Promise<Checked> {
     document: undefined,
     score: { ...score(one, nothing, seconds), failure: (ran.stderr + ran.stdout).slice(-600) },
   };
+}
+
+/** What a case needs that is not varied unless it is asked for. */
+function askedBy({ causes }: Case): string[] {
+  return [
+    ...((["filesystem", "vcs", "load", "race"] as const).some((name) => causes.includes(name))
+      ? ["--vary", "all"]
+      : []),
+    ...(causes.includes("race") ? ["--until", "99%", "--rarity", "20%"] : []),
+  ];
 }
 
 /** One line for each project, so that a run may be read while it goes on. */

@@ -38,6 +38,7 @@ export async function build(args: readonly string[], options: Options, terminal:
         ...explaining(options),
         once,
         accept,
+        again: "bitforbit build",
       });
       if (prepared.lockMade) await writeLock(folder, prepared.lock);
       showVerdict(terminal, verdict);

@@ -2,16 +2,19 @@ import { constants } from "node:fs";
 import { access, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
-import { check as checkProject, type CheckOptions, type Outcome, type Verdict } from "../../flow/check.ts";
-import { parsePercentage } from "../../explain/chance.ts";
+import { askedFor } from "../../flow/asked.ts";
+import { BUDGET, check as checkProject, type CheckOptions, type Outcome, type Verdict } from "../../flow/check.ts";
+import { buildsFor, parsePercentage, RARITY } from "../../explain/chance.ts";
 import { verdictDocument } from "../../flow/document.ts";
 import { prepare, type Prepared } from "../../flow/prepare.ts";
 import { withScratch } from "../../flow/scratch.ts";
-import { probeHost } from "../../sandbox/host.ts";
+import { type KeptBuilds, openKept } from "../../flow/kept-builds.ts";
+import { type HostAbilities, probeHost } from "../../sandbox/host.ts";
 import { parseDuration } from "../../recipe/quantity.ts";
 import type { Options } from "../program.ts";
 import { homeFor, projectFolder, text } from "../project.ts";
 import { onInterrupt } from "../interrupt.ts";
+import { BuildProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 import { showPrepared, showVerdict } from "../verdict.ts";
 
@@ -32,7 +35,12 @@ export async function check(args: readonly string[], options: Options, terminal:
     home,
     { keep: options["keep"] === true, say: (line) => terminal.say(line) },
     async (scratch) => {
-      const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal, explaining(options));
+      const { prepared, verdict } = await buildTwice(folder, home, scratch, terminal, {
+        ...explaining(options),
+        // Whoever wants to look at the build trees wants them made.
+        ...(options["keep"] === true ? {} : { resume: options["fresh"] === true ? "afresh" : "on" }),
+        again: againWords(args, options),
+      });
       showVerdict(terminal, verdict);
       await writeReport(report, prepared, verdict, terminal);
       terminal.document(verdictDocument(prepared, verdict));
@@ -71,17 +79,44 @@ export async function writeReport(
   terminal.say(`report: ${file}`);
 }
 
-type HowFar = Pick<CheckOptions, "quick" | "budget" | "confidence" | "rarity">;
+type HowFar = Pick<CheckOptions, "quick" | "budget" | "confidence" | "rarity" | "vary" | "noVary">;
 
 /** How far the causes of a difference are followed, and how often builds that agree are repeated. */
 export function explaining(options: Options): HowFar {
-  const { budget, until, rarity } = options;
+  const { budget, until, rarity, vary, noVary } = options;
+  const wishes = {
+    ...(typeof vary === "string" ? { vary: namesIn(vary) } : {}),
+    ...(typeof noVary === "string" ? { noVary: namesIn(noVary) } : {}),
+  };
+  askedFor({}, wishes); // a wrong name is better known before anything is fetched
   return {
+    ...wishes,
     quick: options["quick"] === true,
     ...(typeof budget === "string" ? { budget: parseDuration(budget) * 1000 } : {}),
     ...(typeof until === "string" ? { confidence: parsePercentage(until, 0.5, 0.999999) } : {}),
     ...(typeof rarity === "string" ? { rarity: parsePercentage(rarity, 0.001, 0.5) } : {}),
   };
+}
+
+/** `clock,path` and `clock, path`. */
+const namesIn = (list: string): string[] => list.split(/[\s,]+/).filter((name) => name !== "");
+
+/** The same check as one types it, for what goes on from where this one ends. */
+function againWords(args: readonly string[], options: Options): string {
+  const words = ["vary", "noVary", "until", "rarity"].flatMap((name) => {
+    const value = text(options, name);
+    return value === undefined ? [] : [`--${name.replace("V", "-v")} ${value}`];
+  });
+  const home = text(options, "home");
+  return ["bitforbit check", ...args, ...words, ...(home === undefined ? [] : [`--home ${home}`])].join(" ");
+}
+
+interface BuildingOptions extends HowFar {
+  once?: boolean;
+  accept?: (prepared: Prepared) => void;
+  /** Builds that an interrupted run left are used, or forgotten first; undefined: none is kept. */
+  resume?: "on" | "afresh";
+  again?: string;
 }
 
 /** Prepares the project and builds it in both worlds, with progress. */
@@ -90,7 +125,7 @@ export async function buildTwice(
   home: Prepared["home"],
   scratch: string,
   terminal: Terminal,
-  options: HowFar & { once?: boolean; accept?: (prepared: Prepared) => void } = {},
+  options: BuildingOptions = {},
 ): Promise<{ prepared: Prepared & { lockMade: boolean }; verdict: Verdict }> {
   return await onInterrupt(async (signal) => {
     const host = await probeHost();
@@ -103,14 +138,59 @@ export async function buildTwice(
     });
     options.accept?.(prepared);
     showPrepared(terminal, prepared);
-    const verdict = await checkProject(prepared, {
-      host,
-      scratch,
-      signal,
-      ...options,
-      onProgress: (world, line) => terminal.progress(`${world} · ${line}`),
-    });
-    terminal.progress(undefined);
-    return { prepared, verdict };
+    const kept = await keptFor(prepared, host, terminal, options.resume);
+    const progress = new BuildProgress(terminal, { ...totalOf(options), budget: options.budget ?? BUDGET });
+    try {
+      const verdict = await checkProject(prepared, {
+        host,
+        scratch,
+        signal,
+        ...options,
+        ...(kept === undefined ? {} : { kept }),
+        onBuild: (event) => progress.build(event),
+        onProgress: (world, line) => progress.output(world, line),
+      });
+      return { prepared, verdict };
+    } catch (error) {
+      throw signal.aborted ? interrupted(error, kept, options.again) : error;
+    } finally {
+      progress.end();
+    }
+  });
+}
+
+async function keptFor(
+  prepared: Prepared,
+  host: HostAbilities,
+  terminal: Terminal,
+  resume: BuildingOptions["resume"],
+): Promise<KeptBuilds | undefined> {
+  if (resume === undefined) return undefined;
+  const kept = await openKept(prepared, { host, fresh: resume === "afresh", onWarning: (line) => terminal.warn(line) });
+  if (kept.there > 0) {
+    const builds = kept.there === 1 ? "1 build was" : `${kept.there} builds were`;
+    terminal.step("resumed", `${builds} there ${terminal.dim("('--fresh' forgets them)")}`);
+  }
+  return kept;
+}
+
+/** How many builds it will be, where that is known. */
+function totalOf({ quick, once, confidence, rarity = RARITY }: BuildingOptions): { total?: number } {
+  if (once === true) return { total: 1 };
+  if (confidence !== undefined) return { total: buildsFor(confidence, rarity) };
+  return quick === true ? { total: 2 } : {};
+}
+
+/** Ended from outside: nothing is decided, and nothing that was built is lost. */
+function interrupted(error: unknown, kept: KeptBuilds | undefined, again = "the same command"): unknown {
+  if (!(error instanceof BitforbitError) || error.code !== "build") return error;
+  if (kept === undefined) return new BitforbitError("build", "interrupted: nothing is decided", { cause: error });
+  const there = kept.there > kept.kept ? kept.there : kept.kept;
+  return new BitforbitError("build", "interrupted: nothing is decided", {
+    cause: error,
+    hint:
+      there === 0
+        ? `no build was over: '${again}' begins again`
+        : `'${again}' goes on: ${there === 1 ? "1 build is" : `${there} builds are`} kept`,
   });
 }
