@@ -12,17 +12,9 @@ import type { HostAbilities } from "../sandbox/host.ts";
 import type { CauseName } from "../world.ts";
 import { check, type CheckOptions, type Verdict } from "./check.ts";
 import { isNeeded, judge, type Judgement, type State, stateOf } from "./fix-judge.ts";
-import {
-  type ChangedFile,
-  changedFiles,
-  changedProject,
-  type Original,
-  originalTexts,
-  projectOf,
-} from "./fix-texts.ts";
+import { type ChangedFile, changedProject, changesOf, type Original, originalTexts, projectOf } from "./fix-texts.ts";
 import { type PlacedEdit, placed } from "./fix-places.ts";
 import type { Prepared } from "./prepare.ts";
-import { unifiedDiff } from "./unified.ts";
 
 /** A remedy that was tried, and what came of it. */
 export interface Trial {
@@ -40,8 +32,9 @@ export interface Fixed {
   before: Verdict;
   after: Verdict;
   trials: Trial[];
+  /** In the project's folder: what is written. */
   files: ChangedFile[];
-  /** Unified, of all files. */
+  /** Unified, of recipe and source. */
   diff: string;
   /** The project with the changes; its staged source lies in the caller's scratch. */
   prepared: Prepared;
@@ -144,13 +137,13 @@ class Session {
   }
 
   #result(before: Verdict, after: Verdict, prepared: Prepared): Fixed {
-    const files = changedFiles(this.#original, this.#texts());
+    const { files, diff } = changesOf(this.#original, this.#texts());
     return {
       before,
       after,
       trials: this.#trials,
       files,
-      diff: files.map((file) => unifiedDiff(file.path, file.before, file.after)).join(""),
+      diff,
       prepared,
       builds: this.#builds,
       ...(this.#stopped === undefined ? {} : { stopped: this.#stopped }),
@@ -214,7 +207,7 @@ class Session {
       const edits = inSequence(remedy.propose(projectOf(this.#prepared, texts), causes));
       try {
         texts = withEdits(texts, edits);
-        changedFiles(this.#original, texts);
+        changesOf(this.#original, texts);
       } catch (error) {
         if (!(error instanceof BitforbitError)) throw error;
         this.#options.onProgress?.(`${remedy.name}: ${error.message}`);
@@ -316,7 +309,7 @@ class Session {
 
   async #apply(texts: Texts): Promise<{ project: Prepared; folder: string }> {
     const folder = join(this.#options.scratch, `fix-${this.#count++}`);
-    return { project: await changedProject(this.#prepared, changedFiles(this.#original, texts), folder), folder };
+    return { project: await changedProject(this.#prepared, changesOf(this.#original, texts), folder), folder };
   }
 
   async #verdictOn(project: Prepared, how: Pick<CheckOptions, "quick" | "budget">): Promise<Verdict> {
