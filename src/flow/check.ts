@@ -121,7 +121,7 @@ export async function check(prepared: Prepared, options: CheckOptions): Promise<
     breaks: [],
     open: [],
     agreement: undefined,
-    crutches: prepared.recipe.determinise ? crutchesOf(canonical.world, lacks) : [],
+    crutches: prepared.recipe.determinise ? [...crutchesOf(canonical.world, lacks), ...normalisedIn(both)] : [],
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
@@ -151,6 +151,11 @@ function worldsFor({ recipe, source }: Prepared, once: boolean): World[] {
   if (once) return [determinised(canonicalWorld(recipe.name), source)];
   return determinisedPair(worldPair(recipe.name)[0], source);
 }
+
+/** What was normalised of the outputs of determinised builds: of either, since a race may have spared one. */
+const normalisedIn = (both: readonly Seen[]): string[] => [
+  ...new Set(both.flatMap(({ result }) => (result.ok ? (result.normalised ?? []) : []))),
+];
 
 interface Explaining {
   prepared: Prepared;
