@@ -14,7 +14,7 @@ export interface Checksums {
 
 /** One thing that a build reads: SLSA provenance v1 `resolvedDependencies`. */
 export interface Material {
-  kind: "source" | "dependency" | "lockfile" | "recipe" | "environment";
+  kind: "source" | "patch" | "dependency" | "lockfile" | "recipe" | "environment";
   /** Package URL (ECMA-427), or a file's path in the project for lockfiles and recipes. */
   purl?: string;
   uri?: string;

@@ -1,5 +1,6 @@
 /** A build that does not reproduce by itself, held still from outside; and that everybody is told so. */
 import { strict as assert } from "node:assert";
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
@@ -35,7 +36,7 @@ const recipe = (determinise: boolean): string =>
 
 interface Document {
   verdict: string;
-  causes: { name: string }[];
+  causes: { name: string; artifact: string }[];
   crutches: string[];
   covered: string[];
   attestations?: { predicateType: string; file: string }[];
@@ -87,3 +88,58 @@ test("determinise = true makes a build reproduce that does not by itself", { tim
   assert.match(shown.stdout + shown.stderr, /reproducible, held still from outside \(determinise\)/);
   assert.match(shown.stdout + shown.stderr, /crutches +the clock stands still/);
 });
+
+/** What a clock of its own tells (here the kernel's, since it was started) is held by nothing, and packed in no order. */
+const PACKING = `#!/bin/sh
+read up _ < /proc/uptime
+later=$((1900000000 + $(echo $up | tr -d .)))
+mkdir pkg dist
+for name in b a c; do echo $name > pkg/$name; done
+tar --mtime=@$later -cf dist/pkg.tar pkg/b pkg/c pkg/a
+tar --mtime=@$later -czf dist/pkg.tar.gz pkg/b pkg/c pkg/a
+tar --mtime=@$later -cf dist/listed.tar pkg
+sha256sum dist/listed.tar > dist/SHA256SUMS
+tar --sort=name --mtime=@1000000000 --owner=0 --group=0 --numeric-owner -cf dist/plain.tar pkg/a pkg/b pkg/c
+`;
+
+function listed({ artifacts = [] }: Document): string {
+  const tar = artifacts.find(({ file }) => file.endsWith("pkg.tar"))?.file ?? "";
+  return spawnSync("tar", ["--utc", "--full-time", "--numeric-owner", "-tvf", tar], { encoding: "utf8" }).stdout;
+}
+
+const packing = (determinise: boolean): string =>
+  `name = "packing"\ncommand = "sh pack.sh"\noutputs = ["dist/*"]\ndeterminise = ${determinise}\n[environment]\ntools = ["tar", "sha256sum"]\n`;
+
+test(
+  "outputs of a determinised build are normalised, by name; otherwise they are what was built",
+  { timeout: 240_000 },
+  async (t) => {
+    const folder = project(t, { "pack.sh": PACKING, "bitforbit.toml": packing(true) });
+    const built = await bitforbit(folder, ["build", "--json"]);
+    const document = JSON.parse(built.stdout) as Document;
+    const told = document.crutches.filter((line) => line.startsWith("dist/"));
+    assert.deepEqual(told, [
+      "dist/listed.tar is left as it was built: dist/SHA256SUMS holds its checksum",
+      "dist/pkg.tar is normalised: 3 members' times, the owner, the order of members",
+      "dist/pkg.tar.gz is normalised: 3 members' times, the owner, the order of members",
+    ]);
+    const differing = new Set(document.causes.map(({ artifact }) => artifact));
+    assert.ok(!differing.has("dist/pkg.tar") && !differing.has("dist/pkg.tar.gz"), built.stdout.slice(0, 2000));
+    for (const type of ["slsa.dev/provenance", "bitforbit.dev/reproduction"]) {
+      const file = document.attestations?.find(({ predicateType }) => predicateType.includes(type))?.file ?? "";
+      const { predicate } = statementIn(file);
+      const crutches = predicate.crutches ?? predicate.buildDefinition?.internalParameters.crutches ?? [];
+      for (const line of told) assert.ok(crutches.includes(line), type);
+    }
+    assert.match(
+      listed(document),
+      /^-rw\S+ 0\/0 +2 2024-03-02 10:20:30 pkg\/a\n\S+ 0\/0 .* pkg\/b\n\S+ 0\/0 .* pkg\/c\n$/,
+    );
+
+    writeFileSync(join(folder, "bitforbit.toml"), packing(false));
+    assert.equal((await bitforbit(folder, ["lock"])).code, 0);
+    const bare = JSON.parse((await bitforbit(folder, ["build", "--once", "--json"])).stdout) as Document;
+    assert.deepEqual(bare.crutches, []);
+    assert.match(listed(bare), /^-rw\S+ [1-9]\d*\/\d+ +2 20[3-9]\d-\S+ \S+ pkg\/b\n/);
+  },
+);

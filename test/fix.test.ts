@@ -1,10 +1,12 @@
 /** `bitforbit fix` on real projects with known causes: what it changes makes them reproduce, and no more is changed. */
 import { strict as assert } from "node:assert";
-import { appendFileSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { digestOf, digestOfFile, hexOf } from "../src/digest.ts";
 import { isObject } from "../src/json.ts";
-import { bitforbit, git, PINNED, project } from "./command.ts";
+import { bitforbit, git, PINNED, project, removeAll, scratchFolder, writeFiles } from "./command.ts";
 
 interface Document {
   before: { verdict: string; causes: { name: string }[] };
@@ -166,6 +168,57 @@ describe("fix", { concurrency: 2 }, () => {
       /1 file changed, 1 insertion\(\+\), 1 deletion/,
     );
     await reproduces(folder);
+  });
+
+  test("a source that is fetched by digest: a patch beside the recipe, which the lock holds and every build applies", async (t) => {
+    const folder = scratchFolder(t);
+    // As a release has it: one top folder, a Makefile that is generated from nothing, a source in C with its date.
+    writeFiles(folder, {
+      "bundle-1.0/Makefile":
+        'all: bundle.txt\nbundle.txt: build.sh list.c\n\tsh build.sh > $@\n\tcc -o list list.c\n\t./list "a@b" >> $@\n',
+      "bundle-1.0/build.sh": '#!/bin/sh\necho "# bundle 1.0, built on $(date +%F)"\r\necho "no line end"',
+      "bundle-1.0/list.c":
+        '#include <stdio.h>\nint main(int count, char **words) {\n  return printf("%s\\n", words[count - 1]) < 0;\n}\n',
+    });
+    spawnSync("tar", ["-czf", "bundle-1.0.tar.gz", "bundle-1.0"], { cwd: folder });
+    removeAll(join(folder, "bundle-1.0"));
+    const sha256 = hexOf(await digestOfFile(join(folder, "bundle-1.0.tar.gz")));
+    writeFiles(folder, {
+      "bitforbit.toml": `${host("make", "bundle.txt", "make", "cc", "sh")}\n[source]\nurl = "bundle-1.0.tar.gz"\nsha256 = "${sha256}"\n`,
+    });
+    assert.equal((await bitforbit(folder, ["lock"])).code, 0);
+    const document = await fixed(folder, 0);
+    assert.deepEqual(helped(document), ["clock date-command"]);
+    assert.deepEqual(document.written, ["bitforbit.toml", "reproducible.patch", "bitforbit.lock"]);
+    assert.match(document.diff, /^\+patches = \["reproducible\.patch"\]$/m);
+    const patch = readFileSync(join(folder, "reproducible.patch"), "utf8");
+    assert.match(patch, /^--- a\/build\.sh\n\+\+\+ b\/build\.sh\n@@ -1,3 \+1,3 @@\n/);
+    assert.match(patch, /\r\n echo "no line end"\n\\ No newline at end of file\n$/);
+    const lock = readFileSync(join(folder, "bitforbit.lock"), "utf8");
+    assert.ok(lock.includes(`[[patch]]\npath = "reproducible.patch"\nsha256 = "${hexOf(digestOf(patch))}"\n`), lock);
+    await reproduces(folder);
+
+    // git and patch(1) read it the same way.
+    spawnSync("tar", ["-xzf", "bundle-1.0.tar.gz"], { cwd: folder });
+    const applied = spawnSync("git", ["apply", "../reproducible.patch"], { cwd: join(folder, "bundle-1.0") });
+    assert.equal(applied.status, 0, String(applied.stderr));
+    const built = await bitforbit(folder, ["build", "--once", "--json"]);
+    const { attestations = [] } = JSON.parse(built.stdout) as {
+      attestations?: { predicateType: string; file: string }[];
+    };
+    const provenance = attestations.find(({ predicateType }) => predicateType.includes("provenance"))?.file ?? "";
+    const bundle = JSON.parse(readFileSync(provenance, "utf8")) as { dsseEnvelope: { payload: string } };
+    const statement = Buffer.from(bundle.dsseEnvelope.payload, "base64").toString();
+    assert.ok(statement.includes(hexOf(digestOf(patch))), statement.slice(0, 2000));
+
+    writeFileSync(join(folder, "reproducible.patch"), patch.replace("built on", "made on"));
+    const refused = await bitforbit(folder, ["check"]);
+    assert.equal(refused.code, 2, refused.stdout);
+    assert.match(refused.stderr, /reproducible\.patch:\d+: does not fit build\.sh at line 1/);
+    writeFileSync(join(folder, "reproducible.patch"), `Why: the date.\n${patch}`);
+    const other = await bitforbit(folder, ["check"]);
+    assert.equal(other.code, 2, other.stdout);
+    assert.match(other.stderr, /the patch reproducible\.patch has changed: sha256 \w+, locked \w+/);
   });
 
   test("a build that fails, a cause that is none, a time that is none", async (t) => {

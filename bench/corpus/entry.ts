@@ -1,8 +1,9 @@
 /** One entry: locked, checked, and where it differs repaired and determinised, each checked again. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { parse } from "smol-toml";
+import { LOCK_FILE } from "../../src/lock/lock-file.ts";
 import { RECIPE_FILE } from "../../src/recipe/recipe.ts";
 import { VERSION } from "../../src/version.ts";
 import { type Bitforbit, type Ran, reasonOf } from "./bitforbit.ts";
@@ -91,13 +92,17 @@ function causesOf(causes: readonly { name: string }[]): Record<string, number> {
 }
 
 async function determinised(folder: string, bitforbit: Bitforbit): Promise<Checked> {
-  const path = join(folder, RECIPE_FILE);
+  const [path, lock] = [join(folder, RECIPE_FILE), join(folder, LOCK_FILE)];
   renameSync(path, `${path}.plain`);
   try {
     writeFileSync(path, `determinise = true\n${readFileSync(`${path}.plain`, "utf8")}`);
+    // The lock holds the recipe's digest; nothing is resolved or fetched again for it.
+    copyFileSync(lock, `${lock}.plain`);
+    await bitforbit(folder, ["lock"]);
     return await checked(folder, "determinise", bitforbit);
   } finally {
     renameSync(`${path}.plain`, path);
+    if (existsSync(`${lock}.plain`)) renameSync(`${lock}.plain`, lock);
   }
 }
 

@@ -11,6 +11,7 @@ import { makeRepository } from "../source/repository.ts";
 import type { Source } from "../source/source.ts";
 import { copyTree } from "../tree.ts";
 import type { Lack, World } from "../world.ts";
+import { normaliseOutputs } from "./normalise.ts";
 import { collectOutputs, type Output } from "./outputs.ts";
 import { type Place, placeFor } from "./place.ts";
 import { type LockedRoot, toolsFor } from "./tools.ts";
@@ -53,7 +54,15 @@ export interface Built {
   peakMemory: number | undefined;
   lacks: Lack[];
   log: string;
-  result: { ok: true; outputs: Output[]; folder: string } | { ok: false; reason: string; tail: string };
+  result:
+    | {
+        ok: true;
+        outputs: Output[];
+        folder: string;
+        /** Of a determinised build: what was changed of what it made, in words. */
+        normalised?: string[];
+      }
+    | { ok: false; reason: string; tail: string };
 }
 
 /**
@@ -142,7 +151,10 @@ async function buildAt({ tree, lacks }: Place, request: BuildRequest): Promise<B
     const { outputBytes } = recipe.limits;
     const newest = recipe.determinise ? request.source.epoch : undefined;
     const collected = await collectOutputs(tree, recipe.outputs, outputs, outputBytes, newest);
-    return { ...built, result: { ok: true, outputs: collected, folder: outputs } };
+    if (newest === undefined) return { ...built, result: { ok: true, outputs: collected, folder: outputs } };
+    const still = { epoch: newest, user: world.user };
+    const { outputs: normalised, told } = await normaliseOutputs(outputs, collected, still);
+    return { ...built, result: { ok: true, outputs: normalised, folder: outputs, normalised: told } };
   } catch (error) {
     if (!(error instanceof BitforbitError)) throw error;
     const reason = error.hint === undefined ? error.message : `${error.message}\n${error.hint}`;

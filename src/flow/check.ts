@@ -140,7 +140,7 @@ async function verdictOn(prepared: Prepared, options: CheckOptions): Promise<Ver
     breaks: [],
     open: [],
     agreement: undefined,
-    crutches: prepared.recipe.determinise ? crutchesOf(canonical.world, lacks) : [],
+    crutches: prepared.recipe.determinise ? [...crutchesOf(canonical.world, lacks), ...normalisedIn(both)] : [],
   };
   if (!canonical.result.ok) return { ...verdict, outcome: "failed" };
   if (adversarial === undefined) return { ...verdict, outcome: "built-once" };
@@ -187,6 +187,11 @@ function worldsFor({ recipe, source }: Prepared, asked: Asked, once: boolean): W
   const [canonical, adversarial] = pairAsFor(pair, asked);
   return once ? [{ ...canonical, startDelay: 0 }] : [canonical, adversarial];
 }
+
+/** What was normalised of the outputs of determinised builds: of either, since a race may have spared one. */
+const normalisedIn = (both: readonly Seen[]): string[] => [
+  ...new Set(both.flatMap(({ result }) => (result.ok ? (result.normalised ?? []) : []))),
+];
 
 interface Explaining {
   prepared: Prepared;

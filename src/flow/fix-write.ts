@@ -24,7 +24,8 @@ export async function writeFixed(prepared: Prepared, fixed: Fixed, options: { fo
         hint: "commit or stash it, or give --force; the changes are in the diff above",
       });
     }
-    if (!realFolders(folder, dirname(path), new Map()) || (await readProjectFile(folder, path)) !== before) {
+    const there = realFolders(folder, dirname(path), new Map()) ? await readProjectFile(folder, path) : null;
+    if (there !== before) {
       throw new BitforbitError("conflict", `${path} changed while the builds ran`, {
         hint: "run 'bitforbit fix' again",
       });
@@ -37,9 +38,9 @@ export async function writeFixed(prepared: Prepared, fixed: Fixed, options: { fo
   }));
   if (from !== undefined && to !== undefined) await adoptFetched(prepared.lock, home.cache, from, to);
   const written: string[] = [];
-  for (const { path, after } of fixed.files) {
+  for (const { path, before, after } of fixed.files) {
     const file = join(folder, path);
-    await writeDurable(file, after, { mode: (await lstat(file)).mode & 0o777 });
+    await writeDurable(file, after, { mode: before === undefined ? 0o644 : (await lstat(file)).mode & 0o777 });
     written.push(path);
   }
   if ((await readLock(folder)) !== undefined) {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { Clock } from "../clock.ts";
-import { digestOf } from "../digest.ts";
+import { digestOf, hexOf } from "../digest.ts";
 import type { Difference, Leaf } from "../diff/difference.ts";
 import type { Cause } from "../explain/cause.ts";
 import { parseRecipe } from "../recipe/recipe.ts";
@@ -277,9 +277,12 @@ test("it ends within its builds and its time, and says so", async (t) => {
 test("an interruption loses the trial under way, and nothing else", async (t) => {
   const interrupt = new AbortController();
   const two: Differs[] = [clock, { name: "timezone", artifact: "z" }];
+  let trials = 0;
   const result = await fixed(
     prepared(t, { Makefile: DATED }),
     ({ make, command }) => {
+      // The first has both, and breaks the build.
+      if (command.includes("TZ") && trials++ === 0) return verdict("failed");
       if (command.includes("TZ") && make.includes("date -u")) {
         interrupt.abort();
         throw new Error("cancelled");
@@ -299,7 +302,51 @@ test("an interruption loses the trial under way, and nothing else", async (t) =>
   );
 });
 
-test("a source that is fetched by digest: only the recipe changes", async (t) => {
+const ZONE: Differs = { name: "timezone", artifact: "z" };
+const USER: Differs = { name: "user", artifact: "u" };
+const THREE = { Makefile: "all:\n\tdate > when\n\tdate -r x +%H > z\n\twhoami > u\n" };
+
+test("the first remedy of every cause is tried at once; what is not needed of them goes", async (t) => {
+  const result = await fixed(prepared(t, THREE), ({ make, command }) =>
+    found([
+      ...(make.includes("date -u -d") ? [] : [clock]),
+      ...(make.includes("date -u -d") || command.includes("TZ") ? [] : [ZONE]),
+      ...(make.includes("whoami") ? [USER] : []),
+    ]),
+  );
+  assert.deepEqual(told(result), [
+    "clock date-command helped",
+    "timezone timezone-variable not-needed",
+    "user constant-user helped",
+  ]);
+  assert.equal(result.after.outcome, "reproducible");
+  assert.equal(result.builds, 2 + 2 + 2 * 3 + 2);
+  assert.doesNotMatch(result.diff, /TZ/);
+});
+
+test("what is mended at once stays, and the rest is tried by itself; what breaks at once is tried one by one", async (t) => {
+  const some = await fixed(prepared(t, THREE), ({ make, command }) =>
+    found([
+      ...(make.includes("date -u -d") ? [] : [clock]),
+      ...(command.includes("TZ") ? [] : [ZONE]),
+      ...(make.includes("whoami") || !command.includes("LC_ALL") ? [USER] : []),
+    ]),
+  );
+  assert.deepEqual(told(some).slice(0, 3), [
+    "clock date-command helped",
+    "timezone timezone-variable helped",
+    "user constant-user no-help",
+  ]);
+  const none = await fixed(prepared(t, THREE), ({ make, command }) =>
+    make.includes("date -u -d") && command.includes("TZ")
+      ? verdict("failed")
+      : found([...(make.includes("date -u -d") ? [] : [clock]), ZONE]),
+  );
+  assert.equal(told(none)[0], "clock date-command helped");
+  assert.ok(told(none).includes("timezone timezone-variable broke"), told(none).join());
+});
+
+test("a source that is fetched by digest: the recipe changes, and its files in a patch", async (t) => {
   const recipe = `${RECIPE}[source]\npurl = "pkg:npm/x@1"\nsha256 = "${"0".repeat(64)}"\n`.replace(
     '"make"',
     '"make; date > when"',
@@ -311,4 +358,18 @@ test("a source that is fetched by digest: only the recipe changes", async (t) =>
     result.files.map(({ path }) => path),
     ["bitforbit.toml"],
   );
+
+  const patched = await fixed(prepared(t, { Makefile: DATED }, recipe), ({ make }) =>
+    found(make.includes("date -u") ? [] : [clock]),
+  );
+  assert.deepEqual(
+    patched.files.map(({ path, before }) => [path, before === undefined]),
+    [
+      ["bitforbit.toml", false],
+      ["reproducible.patch", true],
+    ],
+  );
+  assert.ok(patched.diff.endsWith(patched.files[1]?.after ?? "-"));
+  assert.deepEqual(patched.prepared.recipe.patches, ["reproducible.patch"]);
+  assert.equal(patched.prepared.lock.patches?.[0]?.sha256, hexOf(digestOf(patched.files[1]?.after ?? "")));
 });

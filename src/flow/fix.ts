@@ -5,24 +5,16 @@ import { BitforbitError, messageOf } from "../errors.ts";
 import type { Cause } from "../explain/cause.ts";
 import { type Edit, inSequence, withEdits, without } from "../explain/remedies/edit.ts";
 import type { Texts } from "../explain/remedies/project.ts";
-import { INTRUSIONS, type Remedy } from "../explain/remedies/remedy.ts";
-import { remedies } from "../explain/remedies/remedies.ts";
+import type { Remedy } from "../explain/remedies/remedy.ts";
 import { readLock } from "../lock/lock-file.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
 import type { CauseName } from "../world.ts";
 import { check, type CheckOptions, type Verdict } from "./check.ts";
-import { isNeeded, judge, type Judgement, type State, stateOf } from "./fix-judge.ts";
-import {
-  type ChangedFile,
-  changedFiles,
-  changedProject,
-  type Original,
-  originalTexts,
-  projectOf,
-} from "./fix-texts.ts";
+import { inScripts, remediesFor } from "./fix-choice.ts";
+import { isNeeded, judge, type Judgement, type State, stateOf, worsened } from "./fix-judge.ts";
+import { type ChangedFile, changedProject, changesOf, type Original, originalTexts, projectOf } from "./fix-texts.ts";
 import { type PlacedEdit, placed } from "./fix-places.ts";
 import type { Prepared } from "./prepare.ts";
-import { unifiedDiff } from "./unified.ts";
 
 /** A remedy that was tried, and what came of it. */
 export interface Trial {
@@ -40,8 +32,9 @@ export interface Fixed {
   before: Verdict;
   after: Verdict;
   trials: Trial[];
+  /** In the project's folder: what is written. */
   files: ChangedFile[];
-  /** Unified, of all files. */
+  /** Unified, of recipe and source. */
   diff: string;
   /** The project with the changes; its staged source lies in the caller's scratch. */
   prepared: Prepared;
@@ -72,9 +65,6 @@ export interface FixOptions {
 const BUDGET = 30 * 60_000;
 const MAX_BUILDS = 40;
 const MAX_ROUNDS = 3;
-
-/** What is tried where nothing named the cause: what leaves no mark of its own. */
-const UNMARKED: readonly CauseName[] = ["random", "hash-order", "pid", "cpu-count", "race", "kernel", "vcs"];
 
 /**
  * Mends what keeps a project from reproducing: for each cause, remedies are
@@ -144,13 +134,17 @@ class Session {
   }
 
   #result(before: Verdict, after: Verdict, prepared: Prepared): Fixed {
-    const files = changedFiles(this.#original, this.#texts());
+    for (const { trial } of this.#kept) {
+      trial.outcome = "helped";
+      delete trial.because;
+    }
+    const { files, diff } = changesOf(this.#original, this.#texts());
     return {
       before,
       after,
       trials: this.#trials,
       files,
-      diff: files.map((file) => unifiedDiff(file.path, file.before, file.after)).join(""),
+      diff,
       prepared,
       builds: this.#builds,
       ...(this.#stopped === undefined ? {} : { stopped: this.#stopped }),
@@ -166,12 +160,51 @@ class Session {
     const names = [...new Set(from.causes.map(({ name }) => name))].filter(
       (name) => this.#options.cause === undefined || name === this.#options.cause,
     );
-    let state = from;
+    let state = await this.#together(
+      names.filter((one) => one !== "unknown"),
+      from,
+    );
     for (const name of [...names.filter((one) => one !== "unknown"), ...names.filter((one) => one === "unknown")]) {
       if (!this.#mayGoOn()) break;
       state = await this.#mend(name, state);
     }
     return state;
+  }
+
+  /**
+   * One trial of the first remedy of every cause at once. Where it is the mending, that is all; where it mends some
+   * causes and harms nothing, they are dealt with; otherwise each is tried by itself.
+   */
+  async #together(names: readonly CauseName[], state: State): Promise<State> {
+    let texts = this.#texts();
+    const parts: Kept[] = [];
+    for (const name of names) {
+      const causes = state.causes.filter((cause) => cause.name === name);
+      for (const remedy of remediesFor(name)[0]) {
+        const all = this.#edits([remedy], texts, causes);
+        const focused = inScripts(all, texts, causes);
+        const edits = focused.length > 0 ? focused : all;
+        if (edits.length === 0) continue;
+        const trial = trialOf(name, [remedy], placed(texts, edits));
+        parts.push(...edits.map((edit) => ({ edit, trial })));
+        texts = withEdits(texts, edits);
+        break;
+      }
+    }
+    const trials = [...new Set(parts.map(({ trial }) => trial))];
+    if (trials.length < 2 || !this.#mayGoOn()) return state;
+    this.#options.onProgress?.(`trying ${trials.map(({ remedy }) => remedy).join(" + ")} together`);
+    const { verdict, state: after } = await this.#stateWith(texts, state);
+    const left = trials.filter(({ cause }) => hasCause(after, cause));
+    if (worsened(state, after) !== undefined || left.length === trials.length) return state;
+    this.#kept.push(...parts);
+    this.#accepted = verdict;
+    for (const trial of trials) {
+      if (left.includes(trial)) Object.assign(trial, NO_HELP_TOGETHER);
+      this.#trials.push(trial);
+      this.#options.onTrial?.(trial);
+    }
+    return after;
   }
 
   /** Tries what there is for one cause until it is gone; of either kind, at last, all together that did nothing alone. */
@@ -214,7 +247,7 @@ class Session {
       const edits = inSequence(remedy.propose(projectOf(this.#prepared, texts), causes));
       try {
         texts = withEdits(texts, edits);
-        changedFiles(this.#original, texts);
+        changesOf(this.#original, texts);
       } catch (error) {
         if (!(error instanceof BitforbitError)) throw error;
         this.#options.onProgress?.(`${remedy.name}: ${error.message}`);
@@ -231,13 +264,7 @@ class Session {
     state: State,
   ): Promise<{ next: State; trial: Trial }> {
     const texts = this.#texts();
-    const trial: Trial = {
-      cause: name,
-      remedy: chosen.map((remedy) => remedy.name).join(" + "),
-      says: chosen.map((remedy) => remedy.says).join("; "),
-      outcome: "helped",
-      changes: placed(texts, edits),
-    };
+    const trial = trialOf(name, chosen, placed(texts, edits));
     this.#options.onProgress?.(`${name}: trying ${trial.remedy}`);
     const { verdict, state: after } = await this.#stateWith(withEdits(texts, edits), state);
     const judged: Judgement = judge(state, after, name);
@@ -291,7 +318,7 @@ class Session {
   /** A remedy of which nothing is kept any more was not needed; the others show what of them is. */
   #settle(trial: Trial): void {
     const own = this.#kept.filter((one) => one.trial === trial);
-    if (own.length > 0) return;
+    if (own.length > 0 || trial.outcome !== "helped") return;
     trial.outcome = "not-needed";
     trial.because = "what else was kept does without it";
   }
@@ -316,7 +343,7 @@ class Session {
 
   async #apply(texts: Texts): Promise<{ project: Prepared; folder: string }> {
     const folder = join(this.#options.scratch, `fix-${this.#count++}`);
-    return { project: await changedProject(this.#prepared, changedFiles(this.#original, texts), folder), folder };
+    return { project: await changedProject(this.#prepared, changesOf(this.#original, texts), folder), folder };
   }
 
   async #verdictOn(project: Prepared, how: Pick<CheckOptions, "quick" | "budget">): Promise<Verdict> {
@@ -349,45 +376,15 @@ class Session {
   }
 }
 
+const trialOf = (cause: CauseName, chosen: readonly Remedy[], changes: PlacedEdit[]): Trial => ({
+  cause,
+  remedy: chosen.map(({ name }) => name).join(" + "),
+  says: chosen.map(({ says }) => says).join("; "),
+  outcome: "helped",
+  changes,
+});
+
+/** It stays with the others while it does no harm: something else may be what it lacks. */
+const NO_HELP_TOGETHER = { outcome: "no-help", because: "the same differs as before" } as const;
+
 const hasCause = ({ causes }: State, name: CauseName): boolean => causes.some((cause) => cause.name === name);
-
-/** What a cause may be taken for, where the bytes alone named it: another order is not always the folders'. */
-const LIKE: Partial<Record<CauseName, readonly CauseName[]>> = {
-  "readdir-order": ["hash-order", "locale", "race"],
-  "hash-order": ["random", "readdir-order"],
-  random: ["hash-order", "pid"],
-  race: ["cpu-count", "readdir-order"],
-  "cpu-count": ["race"],
-  clock: ["mtime", "timezone"],
-  mtime: ["clock"],
-  timezone: ["clock"],
-  unknown: UNMARKED,
-};
-
-/** In the order in which they are tried: the cause's own, then those of what it may be taken for. */
-function remediesFor(name: CauseName): [own: Remedy[], like: Remedy[]] {
-  const own = inOrder(({ causes }) => causes.includes(name));
-  const like = inOrder(({ causes }) => causes.some((one) => LIKE[name]?.includes(one) === true));
-  return [own, like.filter((one) => !own.includes(one))];
-}
-
-function inOrder(mends: (remedy: Remedy) => boolean): Remedy[] {
-  return INTRUSIONS.flatMap((intrusion) => remedies.filter((one) => one.intrusion === intrusion && mends(one)));
-}
-
-/** Of several edits those on the lines that are known to have written what differs, with the imports that these need. */
-function inScripts(edits: readonly Edit[], texts: Texts, causes: readonly Cause[]): Edit[] {
-  const lines = new Set(
-    causes.flatMap(({ command }) =>
-      command?.script === undefined ? [] : [`${command.script.path}\0${command.script.line}`],
-    ),
-  );
-  if (lines.size === 0) return [];
-  const hit = placed(texts, edits).map(({ path, line }) => lines.has(`${path}\0${line}`));
-  const paths = new Set(edits.flatMap((edit, at) => (hit[at] === true && edit.kind === "text" ? [edit.path] : [])));
-  return edits.filter(
-    (edit, at) =>
-      hit[at] === true ||
-      (edit.kind === "text" && edit.before === "" && /^import \w+\n$/.test(edit.after) && paths.has(edit.path)),
-  );
-}

@@ -24,6 +24,11 @@ export function materialsOf({ source, recipeDigest, lock }: Prepared, read: Mate
       uri: module.uri,
       checksums: { sha1: module.commit },
     })),
+    ...(source.patches ?? []).map(({ path, sha256 }): Material => ({
+      kind: "patch",
+      name: path,
+      checksums: { sha256 },
+    })),
     { kind: "recipe", name: "bitforbit.toml", checksums: { sha256: recipeDigest.slice(7) } },
     ...environmentMaterials(lock.environment, read),
     ...lock.lockfiles.map(({ path, sha256 }): Material => ({ kind: "lockfile", name: path, checksums: { sha256 } })),

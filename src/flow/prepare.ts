@@ -68,8 +68,8 @@ export async function prepare(
   const staged = await stage(folder, home, options);
   if (existing === undefined)
     return { ...(await locked(staged, home, { ...options, before: undefined })), lockMade: true };
-  const { recipe, recipeDigest } = staged;
-  const stale = await checkLock(existing, { recipe, recipeDigest, stagedFolder: staged.staged });
+  const { recipe, recipeDigest, source } = staged;
+  const stale = await checkLock(existing, { recipe, recipeDigest, source, stagedFolder: staged.staged });
   if (stale.length > 0) {
     throw new BitforbitError("input", `bitforbit.lock is out of date: ${stale.join("; ")}`, {
       hint: "run 'bitforbit lock' and review what changed",

@@ -19,12 +19,10 @@ function partsOf(lock: Lock): Map<string, [what: string, value: string]> {
     ["deps.bytes", deps?.bytes.toString()],
     ...environmentParts(environment),
   ];
+  const files = [...(lock.patches ?? []), ...lock.lockfiles];
   return new Map([
     ...parts.map(([what, value]): [string, [string, string]] => [what, [what, value ?? "none"]]),
-    ...lock.lockfiles.map(({ path, sha256 }): [string, [string, string]] => [
-      `file ${path}`,
-      [path, `sha256:${sha256}`],
-    ]),
+    ...files.map(({ path, sha256 }): [string, [string, string]] => [`file ${path}`, [path, `sha256:${sha256}`]]),
   ]);
 }
 

@@ -113,6 +113,13 @@ const entries = {
     ),
   ),
   asOf: v.optional(v.pipe(whole, v.description("Registries were to answer as of this day: seconds since 1970."))),
+  patch: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ path: text, sha256: digits(64) })),
+      v.maxLength(1000, "is too long"),
+      v.description("The recipe's patches of its source, in its order."),
+    ),
+  ),
   lockfile: v.optional(v.array(v.strictObject({ path: text, sha256: digits(64) }))),
   material: v.optional(v.pipe(v.array(material), v.description("In byte order of the purls."))),
 };
@@ -132,6 +139,7 @@ export interface Written {
   source?: { purl?: string | undefined; url?: string | undefined; sha256: string } | undefined;
   deps?: { digest: string; files: number; bytes: number } | undefined;
   asOf?: number | undefined;
+  patch?: { path: string; sha256: string }[] | undefined;
   lockfile?: { path: string; sha256: string }[] | undefined;
   tool?: { name: string; path: string; version: string; sha256: string }[] | undefined;
   material?: WrittenMaterial[] | undefined;
@@ -192,6 +200,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   "environment.packages": ["name", "version", "architecture", "size", "sha256"],
   source: ["purl", "url", "sha256"],
   deps: ["digest", "files", "bytes"],
+  patch: ["path", "sha256"],
   lockfile: ["path", "sha256"],
   tool: Object.keys(tool.entries),
   material: Object.keys(material.entries),

@@ -48,6 +48,7 @@ export function lockToml(lock: Lock): string {
     const { digest, files, bytes } = lock.deps;
     lines.push("", "[deps]", ...pairs({ digest }), `files = ${files}`, `bytes = ${bytes}`);
   }
+  for (const { path, sha256 } of lock.patches ?? []) lines.push("", "[[patch]]", ...pairs({ path, sha256 }));
   for (const { path, sha256 } of sortedBy(lock.lockfiles, KEY.lockfile)) {
     lines.push("", "[[lockfile]]", ...pairs({ path, sha256 }));
   }
@@ -135,7 +136,7 @@ export function parseLock(source: string, path: string): Lock {
   if (!parsed.success) throw issueError(source, path, table, parsed.issues);
   const written: Written = parsed.output;
   if (version === VERSION) requireOrder(written, source, path);
-  const { name, recipe, environment, source: from, lockfile = [], material = [], deps, asOf } = written;
+  const { name, recipe, environment, source: from, patch = [], lockfile = [], material = [], deps, asOf } = written;
   return {
     version: VERSION,
     name,
@@ -143,6 +144,7 @@ export function parseLock(source: string, path: string): Lock {
     environment: environmentOf(environment),
     tools: written.tool ?? [],
     ...(from === undefined ? {} : { source: present(from) }),
+    ...(patch.length === 0 ? {} : { patches: patch }),
     lockfiles: sortedBy(lockfile, KEY.lockfile),
     materials: sortedBy(materialList(material.map(materialOf), path), KEY.material),
     ...(deps === undefined ? {} : { deps: { ...deps, digest: deps.digest as Digest } }),

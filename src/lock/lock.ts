@@ -29,6 +29,13 @@ export interface LockedTool {
   sha256: string;
 }
 
+interface LockedPatch {
+  /** Relative to the recipe. */
+  path: string;
+  /** Of the file: 64 hexadecimal digits. */
+  sha256: string;
+}
+
 export interface Lock {
   /** Of the format that is written; a lock of version 1 reads as one of version 2. */
   version: 2;
@@ -39,6 +46,8 @@ export interface Lock {
   /** In byte order of name, then path; [] where they were not looked for. */
   tools: LockedTool[];
   source?: { purl?: string; url?: string; sha256: string };
+  /** The recipe's patches of that source, in its order; absent where it has none. */
+  patches?: LockedPatch[];
   /**
    * The project's files that say which dependencies there are, relative to the
    * recipe's `directory`: its lockfiles or, where it has none, its manifests
@@ -57,7 +66,7 @@ export interface LockContext {
   recipe: Recipe;
   recipeDigest: Digest;
   /** `epoch`: seconds. */
-  source: { epoch: number; treeDigest: Digest };
+  source: { epoch: number; treeDigest: Digest; patches?: readonly LockedPatch[] };
   /** The staged source tree; it is read, never written. */
   stagedFolder: string;
   /** `<home>/cache`. */
@@ -96,6 +105,7 @@ export interface MadeLock {
  */
 export async function makeLock(context: LockContext): Promise<MadeLock> {
   const { recipe, stagedFolder } = context;
+  const { patches = [] } = context.source;
   const say = context.onProgress ?? (() => undefined);
   const lockfiles = await readLockfiles(recipe, stagedFolder);
   const [stale] = await staleLockfiles(recipe, stagedFolder, lockfiles);
@@ -122,6 +132,7 @@ export async function makeLock(context: LockContext): Promise<MadeLock> {
     environment: context.environment ?? { type: "host", pinned: false },
     tools: sortedBy(context.tools ?? [], KEY.tool),
     ...(recipe.source === undefined ? {} : { source: { ...recipe.source } }),
+    ...(patches.length === 0 ? {} : { patches: [...patches] }),
     lockfiles: lockfiles.map(({ path, digest }) => ({ path, sha256: hexOf(digest) })),
     materials:
       compared === undefined
@@ -181,7 +192,7 @@ const unfetchedOf = ({ unfetched }: Findings): Set<string> => new Set(unfetched.
  */
 export async function checkLock(
   lock: Lock,
-  context: Pick<LockContext, "recipe" | "recipeDigest" | "stagedFolder">,
+  context: Pick<LockContext, "recipe" | "recipeDigest" | "stagedFolder"> & { source?: LockContext["source"] },
 ): Promise<string[]> {
   const { recipe, recipeDigest, stagedFolder } = context;
   const reasons: string[] = [];
@@ -191,6 +202,7 @@ export async function checkLock(
     const [now, then] = [recipe.source?.[key], lock.source?.[key]];
     if (now !== then) reasons.push(`source.${key} is ${now ?? "not set"}, locked ${then ?? "none"}`);
   }
+  reasons.push(...stalePatches(lock.patches ?? [], context.source?.patches ?? []));
   const asks = recipe.fetch !== undefined || recipe.network === "replay";
   if (asks !== (lock.deps !== undefined)) {
     reasons.push(!asks ? "the recipe fetches nothing any more" : "nothing was fetched yet");
@@ -206,4 +218,14 @@ export async function checkLock(
   for (const path of locked.keys()) reasons.push(`${path} is in the lock, and the project has it no more`);
   const stale = await staleLockfiles(recipe, stagedFolder, lockfiles);
   return reasons.concat(stale.map(({ reason }) => reason));
+}
+
+function stalePatches(locked: readonly LockedPatch[], now: readonly LockedPatch[]): string[] {
+  const changed = now.flatMap(({ path, sha256 }) => {
+    const then = locked.find((one) => one.path === path);
+    if (then === undefined) return [`the patch ${path} is not in the lock`];
+    return then.sha256 === sha256 ? [] : [`the patch ${path} has changed: sha256 ${sha256}, locked ${then.sha256}`];
+  });
+  const gone = locked.filter(({ path }) => !now.some((one) => one.path === path));
+  return [...changed, ...gone.map(({ path }) => `the patch ${path} is in the lock, and the recipe has it no more`)];
 }

@@ -12,6 +12,7 @@ export function recipeWith(
 ): Recipe {
   const { tools, ...rest } = parts;
   return {
+    patches: [],
     environment: { type: "host", tools },
     network: "none",
     strict: false,

@@ -8,6 +8,8 @@ import { parseRecipe, type Recipe, RECIPE_FILE } from "./recipe.ts";
 export interface RecipeChange {
   command: string;
   env: Readonly<Record<string, string>>;
+  /** Absent: as they are. */
+  patches?: readonly string[];
 }
 
 /**
@@ -19,11 +21,18 @@ export function editRecipe(text: string, change: RecipeChange): string {
   const before = parseRecipe(text, RECIPE_FILE);
   let edited = text;
   if (change.command !== before.command) edited = withCommand(edited, change.command);
+  const { patches = before.patches } = change;
+  if (!isDeepStrictEqual(patches, before.patches)) edited = withPatches(edited, patches);
   for (const name of Object.keys(change.env).sort(byteOrder)) {
     const value = change.env[name] ?? "";
     if (before.env[name] !== value) edited = withVariable(edited, name, value, name in before.env);
   }
-  const wanted: Recipe = { ...before, command: change.command, env: { ...before.env, ...change.env } };
+  const wanted: Recipe = {
+    ...before,
+    command: change.command,
+    patches: [...patches],
+    env: { ...before.env, ...change.env },
+  };
   if (isDeepStrictEqual(said(edited), wanted)) return edited;
   throw new BitforbitError("input", `${RECIPE_FILE} is written in a way in which it cannot be changed`, {
     hint: `write command as a string of its own and variables under [env]; wanted: command = ${tomlText(change.command)}`,
@@ -67,6 +76,24 @@ function withCommand(text: string, command: string): string {
     return text.slice(0, start) + inStyleOf(text.slice(start, end), command) + text.slice(end);
   }
   return text;
+}
+
+/** In the place of the list that is there, otherwise before the first table: behind that it would be a key of the table's. */
+function withPatches(text: string, patches: readonly string[]): string {
+  const list = `patches = [${patches.map(tomlString).join(", ")}]`;
+  let end = text.length;
+  for (const { line, at } of plainLines(text)) {
+    if (/^\s*\[/.test(line)) {
+      end = at;
+      break;
+    }
+    if (!/^\s*patches\s*=/.test(line)) continue;
+    const there = /^\s*patches\s*=\s*\[[^\]]*\]/.exec(text.slice(at));
+    return there === null ? text : text.slice(0, at) + list + text.slice(at + there[0].length);
+  }
+  const before = text.slice(0, end).replace(/\n+$/, "");
+  const after = end === text.length ? "" : `\n${text.slice(end)}`;
+  return `${before}\n${list}\n${after}`;
 }
 
 /** Past the TOML string at `start`. */

@@ -65,6 +65,8 @@ export interface Recipe {
   ecosystem?: Ecosystem;
   /** Absent: the recipe's own folder is the source. */
   source?: RecipeSource;
+  /** Unified diffs beside the recipe, applied in this order to a source that is fetched. */
+  patches: string[];
   environment: EnvironmentSpec;
   /** `replay`: what the command asks the network for is answered from the recording that the lock made. */
   network: "none" | "replay";
@@ -147,6 +149,9 @@ const schema = v.strictObject({
       }),
       v.description("Where the source comes from; without it, this folder is the source."),
     ),
+  ),
+  patches: v.optional(
+    list(inside("A unified diff, relative to this file."), "Applied in this order to a source that is fetched."),
   ),
   network: v.optional(
     v.pipe(
@@ -234,6 +239,12 @@ export function parseRecipe(source: string, path: string): Recipe {
     const { line, column } = locateKey(source, ["source"]);
     throw new BitforbitError("input", `${path}:${line}:${column}: source needs either purl or url, and not both`);
   }
+  if (written.source === undefined && (written.patches ?? []).length > 0) {
+    const { line, column } = locateKey(source, ["patches"]);
+    throw new BitforbitError("input", `${path}:${line}:${column}: patches are for a source that is fetched`, {
+      hint: "this folder is the source: change its files, and leave patches out",
+    });
+  }
   if (isTable(table["env"]) && Object.keys(table["env"]).length !== Object.keys(written.env ?? {}).length) {
     throw new BitforbitError("input", `${path}: env has a key that is not a variable's name`);
   }
@@ -290,6 +301,7 @@ function recipeOf(written: Written): Recipe {
     ...(sha256 === undefined
       ? {}
       : { source: { ...(purl === undefined ? {} : { purl }), ...(url === undefined ? {} : { url }), sha256 } }),
+    patches: written.patches ?? [],
     environment: environmentOf(written.environment ?? {}),
     network: written.network ?? "none",
     strict: written.strict ?? false,

@@ -22,6 +22,7 @@ export function recipeToml(recipe: Recipe, assumed: readonly string[] = []): str
   lines.push("", `# ${reach}; reads $BITFORBIT_DEPS`, `command = ${tomlText(recipe.command)}`, "");
   lines.push(`outputs = ${tomlList(recipe.outputs)}`);
   if (recipe.lockfiles.length > 0) lines.push(`lockfiles = ${tomlList(recipe.lockfiles)}`);
+  if (recipe.patches.length > 0) lines.push(`patches = ${tomlList(recipe.patches)}`);
   if (recipe.network !== "none") lines.push(`network = ${tomlString(recipe.network)}`);
   if (recipe.strict) lines.push("strict = true");
   if (recipe.determinise) lines.push("determinise = true");

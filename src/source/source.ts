@@ -7,6 +7,7 @@ import { type Extract, openSourceArchive } from "./archive.ts";
 import { readCheckout, type Submodule } from "./checkout.ts";
 import { digestOfFiles, filesOfFolder, type SourceFile } from "./files.ts";
 import { findRepository, git, gitMaybe, type Repository, withoutCredentials } from "./git.ts";
+import { applyPatches, type Patch } from "./patches.ts";
 import { overlayLockfiles, stageFiles } from "./stage.ts";
 import { type Tag, tagOf } from "./tag.ts";
 
@@ -22,6 +23,8 @@ export interface Source {
   /** Sub-folder of the repository that is the source, where it is not the whole. */
   subfolder?: string;
   submodules: Submodule[];
+  /** The recipe's patches, applied to an archive: `treeDigest` is of what they leave. */
+  patches?: Patch[];
   /** Tracked paths that differ from the commit, sorted; [] when clean. */
   dirty: string[];
   /** How many files are neither tracked nor ignored; they are no part of the source. */
@@ -180,12 +183,14 @@ async function commitTime(top: string, commit: string): Promise<number> {
 async function openArchive(folder: string, recipe: Recipe, options: SourceOptions): Promise<Opened> {
   const { root, newest, uri, sha256, close } = await openSourceArchive(folder, recipe, options);
   try {
+    const patches = await applyPatches(folder, recipe, root);
     const files = await filesOfFolder(root);
     const source: Source = {
       kind: "archive",
       name: recipe.name,
       uri,
       ...PLAIN,
+      ...(patches.length === 0 ? {} : { patches }),
       treeDigest: digestOfFiles(files),
       digest: { sha256 },
       epoch: newest > 0 ? newest : NO_TIME_EPOCH,

@@ -26,6 +26,7 @@ import { notParallel } from "./not-parallel.ts";
 import { perlHashSeed } from "./perl-hash-seed.ts";
 import { perlOrder } from "./perl-order.ts";
 import { perlTime } from "./perl-time.ts";
+import { prefixMapGyp } from "./prefix-map-gyp.ts";
 import { prefixMapFlags } from "./prefix-map-flags.ts";
 import { prefixMapVariables } from "./prefix-map-variables.ts";
 import { pythonHashSeed } from "./python-hash-seed.ts";
@@ -86,6 +87,7 @@ export const remedies: readonly Remedy[] = [
   perlOrder,
   perlTime,
   prefixMapFlags,
+  prefixMapGyp,
   prefixMapVariables,
   pythonHashSeed,
   pythonNoBytecode,
