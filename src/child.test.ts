@@ -1,12 +1,12 @@
 import { strict as assert } from "node:assert";
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import test, { describe } from "node:test";
 import { keep, run } from "./child.ts";
 import { systemClock } from "./clock.ts";
 import { BitforbitError } from "./errors.ts";
-import { namesIn } from "./tree.ts";
+import { nothingIsLeft } from "./processes-for-tests.ts";
 
 const skip = spawnSync("bwrap", ["--ro-bind", "/", "/", "true"]).status === 0 ? false : "bubblewrap does not run here";
 const MANY = 30;
@@ -16,30 +16,6 @@ const sandbox = (mark: string): string[] =>
   `bwrap --unshare-user --unshare-pid --unshare-net --die-with-parent --ro-bind / / --proc /proc --dev /dev sh -c`
     .split(" ")
     .concat(`echo begun; while :; do :; done; : ${mark}`);
-
-async function living(mark: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of await namesIn("/proc")) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    try {
-      const line = readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " ");
-      if (line.includes(mark)) found.push(`${name} ${line}`);
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  return found;
-}
-
-/** What is killed needs a moment to be gone. */
-async function nothingIsLeft(mark: string): Promise<void> {
-  let left = await living(mark);
-  for (let tries = 0; left.length > 0 && tries < 600; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    left = await living(mark);
-  }
-  assert.deepEqual(left, []);
-}
 
 const pause = async (milliseconds: number): Promise<void> =>
   await new Promise((resolve) => setTimeout(resolve, milliseconds));
