@@ -4,11 +4,11 @@
  * same for root and for an ordinary user of this machine, so that the outcome
  * is the same: `makeBelieveFilter` stands in for the rights that are missing.
  */
-import { spawn } from "node:child_process";
 import { chmodSync, closeSync, copyFileSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { neutralised } from "../bytes.ts";
-import { BitforbitError, systemCode } from "../errors.ts";
+import { keep } from "../child.ts";
+import { BitforbitError } from "../errors.ts";
 import { asUid, type HostAbilities } from "../sandbox/host.ts";
 import { OFFSET_FILE } from "../sandbox/clock-shift.ts";
 import { scratchFolder } from "../sandbox/scratch.ts";
@@ -89,7 +89,7 @@ function commandFor(root: string, script: string, scratch: string, context: Insi
   const variables = Object.entries(ENVIRONMENT).flatMap(([name, value]) => ["--setenv", name, value]);
   const mounts = ["--bind", staged, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp"];
   if (context.shiftedClock !== undefined) mounts.push(...clockMounts(context.shiftedClock, scratch));
-  const end = `--hostname localhost --die-with-parent --new-session --seccomp ${FILTER_FD} --dir /run/lock --chdir /`;
+  const end = `--hostname localhost --die-with-parent --seccomp ${FILTER_FD} --dir /run/lock --chdir /`;
   const bwrap = ["bwrap", ...own, ...namespaces, ...capabilities, "--clearenv", ...variables, ...mounts];
   bwrap.push(...end.split(" "), "/bin/sh", "-c", `umask 022\n${script}`);
   if (uid === undefined) return bwrap;
@@ -121,34 +121,18 @@ interface Ended {
   output: string;
 }
 
-async function supervise(
-  [program = "", ...args]: string[],
-  filter: number,
-  signal: AbortSignal | undefined,
-): Promise<Ended> {
-  return await new Promise<Ended>((resolve, reject) => {
-    const child = spawn(program, args, {
-      stdio: ["ignore", "pipe", "pipe", filter],
-      timeout: LONGEST,
-      killSignal: "SIGKILL",
-      ...(signal === undefined ? {} : { signal }),
-    });
-    let output = "";
-    const take = (chunk: Buffer): void => void (output = (output + chunk.toString("latin1")).slice(-KEPT_OUTPUT));
-    child.stdout?.on("data", take);
-    child.stderr?.on("data", take);
-    child.on("error", (error) => {
-      reject(
-        systemCode(error) === "ENOENT"
-          ? new BitforbitError("lacking", `${program} is not installed`, {
-              hint: `install it, then run again`,
-              cause: error,
-            })
-          : error,
-      );
-    });
-    child.on("close", (code) => resolve({ exitCode: code ?? -1, output: Buffer.from(output, "latin1").toString() }));
-  });
+async function supervise(command: readonly string[], filter: number, signal: AbortSignal | undefined): Promise<Ended> {
+  const { child, ended } = keep(command, { shown: filter, timeoutMilliseconds: LONGEST, signal });
+  let output = "";
+  const take = (chunk: Buffer): void => void (output = (output + chunk.toString("latin1")).slice(-KEPT_OUTPUT));
+  child.stdout?.on("data", take);
+  child.stderr?.on("data", take);
+  const exitCode = await ended;
+  signal?.throwIfAborted();
+  if (exitCode === 127 && /\bexec: .*not found/.test(output)) {
+    throw new BitforbitError("lacking", `${command[0]} is not installed`, { hint: "install it, then run again" });
+  }
+  return { exitCode: exitCode ?? -1, output: Buffer.from(output, "latin1").toString() };
 }
 
 function failure(what: string, { exitCode, output }: Ended): BitforbitError {

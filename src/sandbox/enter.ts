@@ -21,6 +21,7 @@ import { NOTIFICATIONS } from "./notifications.ts";
  *     random SEED  schedule SEED
  *     mirror yes|no MANY FROM TO disorderfs, reversed or not, until LIFELINE closes
  *     umask OCTAL  limit WHAT N  oom N  cpus 0,1  noaslr  uname26  uid N
+ *     watch                      a process of ours ends all when LIFELINE closes; \`order\` and \`mirror\` do so as well
  *     busy                       a process of ours works on each CPU that is left to us, until we end
  */
 export const ENTER_SOURCE: string = `#define _GNU_SOURCE
@@ -52,6 +53,43 @@ static void fail(const char *what, const char *about) {
   _exit(125);
 }
 
+/* As LIFELINE names it: the first process in the sandbox, which leaves the process group that we lead, unless started by hand. */
+static pid_t innermost;
+static int leads;
+
+/* Takes what LIFELINE says; false when its other end has closed: the run is over, or who started us is dead. */
+static int line_is_alive(void) {
+  char text[64];
+  ssize_t got = read(LIFELINE, text, sizeof text - 1);
+  if (got <= 0) return got < 0 && (errno == EINTR || errno == EAGAIN);
+  text[got] = 0;
+  if (innermost == 0) innermost = atoi(text);
+  return 1;
+}
+
+/*
+ * bubblewrap's --die-with-parent holds only from the moment when both its processes have set that. Before, the first
+ * process in the sandbox waits at a gate that nobody but who started us opens, and is in our group.
+ */
+static void end_all(void) {
+  if (innermost > 1) kill(innermost, SIGKILL);
+  if (leads) kill(0, SIGKILL);
+  _exit(0);
+}
+
+/* Where no other process of ours reads LIFELINE. */
+static void watch_over(void) {
+  pid_t watcher = fork();
+  if (watcher < 0) fail("cannot fork to", "watch");
+  if (watcher != 0) return;
+  int null = open("/dev/null", O_RDWR);
+  dup2(null, 0), dup2(null, 1), dup2(null, 2);
+  close(STATUS);
+  syscall(SYS_close_range, BLOCK, ~0u, 0);
+  while (line_is_alive());
+  end_all();
+}
+
 static void put_text(const char *path, const char *text) {
   int file = open(path, O_WRONLY | O_CLOEXEC);
   if (file < 0 || write(file, text, strlen(text)) < 0) fail("cannot write", path);
@@ -77,7 +115,6 @@ static void mirror(const char *reverse, const char *many, const char *from, cons
   pid_t watcher = fork();
   if (watcher < 0) fail("cannot fork for", "disorderfs");
   if (watcher == 0) {
-    char byte;
     int null = open("/dev/null", O_RDWR);
     dup2(null, 0), dup2(null, 1), dup2(null, 2);
     close(STATUS), close(BLOCK);
@@ -87,10 +124,10 @@ static void mirror(const char *reverse, const char *many, const char *from, cons
       execlp("disorderfs", "disorderfs", "-f", "-q", users, "--sort-dirents=yes", sorting, "--pad-blocks=0", from, to, (char *)0);
       _exit(127);
     }
-    while (read(LIFELINE, &byte, 1) > 0 || errno == EINTR) errno = 0;
+    while (line_is_alive());
     kill(mounted, SIGKILL);
     waitpid(mounted, 0, 0);
-    _exit(0);
+    end_all();
   }
   for (int tries = 0; statfs(to, &at) != 0 || at.f_type != FUSE_MAGIC; tries++) {
     if (tries > 20000) errno = ETIMEDOUT, fail("disorderfs did not mount", to);
@@ -139,6 +176,7 @@ static void keep_busy(void) {
 }
 
 int main(int count, char **at) {
+  leads = getpgrp() == getpid();
   for (at++; *at != 0 && strcmp(*at, "--") != 0; at++) {
     const char *step = *at;
     if (!strcmp(step, "close")) { if (syscall(SYS_close_range, strtoul(*++at, 0, 10), ~0u, 0) != 0) fail("cannot close from", *at); }
@@ -160,6 +198,7 @@ int main(int count, char **at) {
     else if (!strcmp(step, "noaslr")) take_on(ADDR_NO_RANDOMIZE, step);
     else if (!strcmp(step, "uname26")) take_on(UNAME26, step);
     else if (!strcmp(step, "uid")) become(*++at);
+    else if (!strcmp(step, "watch")) watch_over();
     else if (!strcmp(step, "busy")) keep_busy();
     else errno = EINVAL, fail("no such step:", step);
   }

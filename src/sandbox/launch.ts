@@ -57,7 +57,7 @@ export interface LaunchPlan {
 /** File descriptors of the chain: bubblewrap reports on one, and the other closes when we end. */
 export const STATUS_FD = 3;
 export const LIFELINE_FD = 4;
-/** The build starts when our end of this one closes. */
+/** The build starts when a byte comes on this one, which never ends: that we are dead opens no gate. */
 export const BLOCK_FD = 5;
 /** From here on come the files that bubblewrap copies into the root. */
 export const FIRST_FILE_FD = 6;
@@ -208,6 +208,7 @@ function enterArguments(steps: Steps): string[] {
   const { limits, ordered } = steps;
   return [
     ...(steps.closing.length > 0 ? ["close", String(steps.firstFreeFd)] : []),
+    ...(steps.order === undefined && ordered === undefined ? ["watch"] : []),
     ...(steps.asRoot ? ["user"] : []),
     ...(needsMounts(steps) ? ["mounts"] : []),
     ...steps.binds.flatMap(({ from, to }) => ["bind", from, to]),
@@ -240,7 +241,10 @@ function escaped(path: string): string {
 /** The same steps by the programs that every machine has, where nothing can be compiled. */
 function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): Launch {
   const { binds, ordered, limits } = steps;
-  let script = "";
+  // Lives outside the build's reach, and reads until our end of the lifeline closes: see `enter.ts`.
+  let script =
+    `{ inner=; while read -r line; do inner=$line; done; kill -KILL -- $inner -$$; } ` +
+    `<&${LIFELINE_FD} >/dev/null 2>&1 ${STATUS_FD}>&- ${BLOCK_FD}<&- &\n`;
   if (binds.length > 0) {
     const table = binds.map(({ from, to }) => `${escaped(from)} ${escaped(to)} none rbind 0 0\n`);
     writeFileSync(join(runFolder, "fstab"), table.join(""));
@@ -253,9 +257,7 @@ function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): L
     const [reverse, many] = [ordered.reverse, ordered.manyUsers].map((one) => (one ? "yes" : "no"));
     script +=
       `source=$1 mount=$2; shift 2\n` +
-      // The watcher lives outside the build's reach, and reads until our end of the lifeline closes.
-      `{ disorderfs -f -q --multi-user=${many} --sort-dirents=yes --reverse-dirents=${reverse} --pad-blocks=0 "$source" "$mount" </dev/null &\n` +
-      `fs=$!; read -r _ <&${LIFELINE_FD}; kill -TERM $fs; wait $fs; } >/dev/null 2>&1 ${STATUS_FD}>&- ${BLOCK_FD}<&- &\n` +
+      `disorderfs -f -q --multi-user=${many} --sort-dirents=yes --reverse-dirents=${reverse} --pad-blocks=0 "$source" "$mount" </dev/null >/dev/null 2>&1 ${STATUS_FD}>&- ${LIFELINE_FD}<&- ${BLOCK_FD}<&- &\n` +
       MOUNTED;
   }
   if (limits !== undefined) script += limitsScript(limits);

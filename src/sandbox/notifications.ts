@@ -117,10 +117,14 @@ static void step_aside(void) {
   if (__atomic_load_n(&reign, __ATOMIC_ACQUIRE) == mine) depose(__atomic_load_n(&turn, __ATOMIC_SEQ_CST));
 }
 
-static void account(void) {
+static void leave_account(void) {
   end_record();
   dprintf(LIFELINE, "order answered=%lu unanswered=%lu because=%d parts=%lu refused=%lu why=%d\\n", answered, unanswered,
     unanswered_because, parts, refused, refused_because);
+}
+
+static void account(void) {
+  leave_account();
   _exit(0);
 }
 
@@ -166,12 +170,11 @@ static void keep_order(int from, const char *uid) {
   depose(0);
   struct pollfd at[] = { { listener, 0, 0 }, { LIFELINE, POLLIN, 0 }, { alarm_clock, POLLIN, 0 } };
   for (unsigned long before = 0, now;; before = now) {
-    char byte[64];
     eventfd_t rang;
     if (poll(at, 3, __atomic_load_n(&asleep, __ATOMIC_SEQ_CST) ? -1 : PATIENCE) < 0 && errno != EINTR) account();
     if (at[0].revents) account();
     if (at[1].revents & POLLNVAL) at[1].fd = -1;
-    else if (at[1].revents && read(LIFELINE, byte, sizeof byte) <= 0 && errno != EINTR && errno != EAGAIN) account();
+    else if (at[1].revents && !line_is_alive()) leave_account(), end_all();
     if (at[2].revents) eventfd_read(alarm_clock, &rang);
     now = __atomic_load_n(&turn, __ATOMIC_SEQ_CST);
     if (now != before) continue;

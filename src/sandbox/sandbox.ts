@@ -108,16 +108,17 @@ export async function runSandboxed(spec: SandboxSpec, host: HostAbilities): Prom
   const scratch = await scratchFolder(host);
   const runFolder = mkdtempSync(join(scratch, "run-"));
   if (host.isolation !== "user") chmodSync(runFolder, 0o711);
-  const pipe = await takePipe(join(scratch, "pipes"));
+  const [pipe, gate] = await Promise.all([takePipe(join(scratch, "pipes")), takePipe(join(scratch, "pipes"))]);
   const log = new BoundedLog(spec.log, spec.limits.logBytes, spec.onOutput);
   try {
-    const { orderAccount, numbered, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, log });
+    const { orderAccount, numbered, ...result } = await runIn(spec, host, { scratch, runFolder, pipe, gate, log });
     if (answersCalls(host))
       lacks.push(...orderLacks(orderAccount, result.outcome), ...startLacks(orderAccount, spec.world));
     if (!numbered) lacks.push(NOT_NUMBERED);
     return { ...result, lacks };
   } finally {
     givePipe(pipe);
+    givePipe(gate);
     rmSync(runFolder, { recursive: true, force: true });
   }
 }

@@ -5,10 +5,11 @@ import { Socket } from "node:net";
 import { constants as osConstants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { promisify } from "node:util";
+import { killGroup } from "../child.ts";
 import { systemClock } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
 import { type Cgroups, makeCgroups, NO_CGROUPS, type RunCgroups } from "./cgroup.ts";
-import { BLOCK_FD, FIRST_FILE_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
+import { FIRST_FILE_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
 import type { BoundedLog } from "./log.ts";
 import { type DiskWatch, hasFileOfSize, treeUse } from "./monitor.ts";
 import { countingFrom } from "./first-pid.ts";
@@ -26,6 +27,8 @@ export interface Resources {
   runFolder: string;
   /** Path of a named pipe for output. */
   pipe: string;
+  /** Path of another, before which the build waits. */
+  gate: string;
   log: BoundedLog;
 }
 
@@ -59,10 +62,12 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   const began = systemClock.elapsed();
   const reading = openSync(resources.pipe, constants.O_RDONLY | constants.O_NONBLOCK);
   const writing = openSync(resources.pipe, constants.O_WRONLY);
+  // Whoever reads there writes, too: so it never ends, and opens by our word only.
+  const gate = openSync(resources.gate, constants.O_RDWR);
   const child = spawn(started.program, started.args, {
     cwd: "/",
     env: { PATH: OUR_PATH, LC_ALL: "C" },
-    stdio: ["ignore", writing, writing, "pipe", "pipe", "pipe", ...started.files.map(() => "pipe" as const)],
+    stdio: ["ignore", writing, writing, "pipe", "pipe", gate, ...started.files.map(() => "pipe" as const)],
     detached: true,
   });
   closeSync(writing);
@@ -70,8 +75,6 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   const output = new Socket({ fd: reading, readable: true, writable: false });
   output.on("data", (chunk: Buffer) => log.write(chunk));
   const drained = new Promise<void>((resolve) => output.once("close", resolve));
-  const gate = streams[BLOCK_FD] as Writable;
-  gate.on("error", () => undefined);
   let cgroups = NO_CGROUPS;
   let unready: Error | undefined;
   let numbered = true;
@@ -89,7 +92,9 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
       if (numbering !== undefined) numbered = await numbering.of(inner);
       await Promise.all([...groups.map((group) => writeTo(group, String(inner))), spec.beforeStart?.(inner)]);
       watch.start(cgroups);
-      gate.end();
+      // Who ends the build when we are dead learns of it before the build begins.
+      await new Promise<void>((resolve) => void lifeline.write(`${inner}\n`, () => resolve()));
+      if (ended === undefined) await writeTo(gate, "!");
     } finally {
       for (const group of groups) closeSync(group);
     }
@@ -120,6 +125,8 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   const timer = setTimeout(() => end("timeout"), spec.limits.timeoutSeconds * 1000);
   const cancel = (): void => end("cancelled");
   spec.signal?.addEventListener("abort", cancel);
+  // Perhaps it was while the run was prepared: nobody tells that again.
+  if (spec.signal?.aborted === true) cancel();
   const ready = start().catch((error: unknown) => {
     unready = error as Error;
     kill(status.child, child.pid);
@@ -140,7 +147,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   await within(lifelineClosed, 15_000);
   output.destroy();
   const { truncated } = log.end();
-  gate.destroy();
+  closeSync(gate);
   try {
     if (failed !== undefined) throw new BitforbitError("lacking", `cannot start ${started.program}`, { cause: failed });
     if (unready !== undefined && ended === undefined) throw notReady(unready);
@@ -220,16 +227,15 @@ class StatusReader {
 
 /**
  * Ends the sandbox: the kernel kills everything in a process namespace with
- * its first process, and bubblewrap outside it then ends by itself.
+ * its first process, and bubblewrap outside it then ends by itself. Until that
+ * process is known it is in the process group that the chain leads.
  */
 function kill(inner: number | undefined, outer: number | undefined): void {
-  for (const pid of inner === undefined ? [outer] : [inner]) {
-    if (pid === undefined) continue;
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It ended just now.
-    }
+  if (inner === undefined) return killGroup(outer);
+  try {
+    process.kill(inner, "SIGKILL");
+  } catch {
+    // It ended just now.
   }
 }
 
