@@ -8,10 +8,11 @@ import type { Cause } from "../explain/cause.ts";
 import { chanceMissed, RARITY } from "../explain/chance.ts";
 import { checksumFiles } from "../explain/checksum-files.ts";
 import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/conclude.ts";
-import { explainLeaves, type Side } from "../explain/explain.ts";
+import { type Explained, explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
 import { crutchesOf, determinised, determinisedPair } from "../vary/determinise.ts";
+import { knownByPlace, notVaried } from "../vary/not-varied.ts";
 import { canonicalWorld, mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import type { Prepared } from "./prepare.ts";
@@ -171,18 +172,28 @@ async function explainDifference(
   const artifacts = [...new Set(explained.map(({ leaf }) => leaf.path[0] ?? ""))];
   const [a, b] = pair.map(({ result }) => (result.ok ? result.folder : ""));
   const checksums = await checksumFiles([a ?? "", b ?? ""], artifacts);
-  const causesOf = (evidence: Evidence): Cause[] => conclude(explained, evidence, remedyFrom(variations));
+  const causesOf = (evidence: Evidence, further: readonly Explained[] = []): Cause[] =>
+    conclude([...explained, ...further], evidence, remedyFrom([...variations, ...notVaried]), knownByPlace);
   const outcome = verdict.outcome === "fails-in-adversarial" ? verdict.outcome : "differs";
   const differing: Verdict = { ...verdict, outcome, difference };
   if (options.quick === true) return { ...differing, causes: causesOf({ ...NO_EVIDENCE, checksums }) };
   const own = explained.filter(({ leaf }) => !checksums.has(leaf.path[0] ?? ""));
   const still = flaky || prepared.recipe.determinise;
-  const { evidence, builds, open } = await experiment(prepared.recipe.name, own, { ...how, flaky: still });
-  const named = await withCommands(causesOf({ ...evidence, checksums }), explained, pair[1].world, {
-    build: async (world, trace) => await buildIn(prepared, world, { ...options, trace }, "traced"),
-    staged: prepared.staged,
-    scratch: options.scratch,
+  const { evidence, further, builds, open } = await experiment(prepared.recipe.name, own, how, {
+    flaky: still,
+    folder: a ?? "",
+    checksums: new Set(checksums.keys()),
   });
+  const named = await withCommands(
+    causesOf({ ...evidence, checksums }, further),
+    [...explained, ...further],
+    pair[1].world,
+    {
+      build: async (world, trace) => await buildIn(prepared, world, { ...options, trace }, "traced"),
+      staged: prepared.staged,
+      scratch: options.scratch,
+    },
+  );
   return {
     ...differing,
     causes: named.causes,
