@@ -6,15 +6,15 @@ import type { CauseName } from "../world.ts";
 import type { Cause } from "./cause.ts";
 import { artifactAndLeaf, explainLeaves, type Explained, type Side } from "./explain.ts";
 import { isMadeFromOthers } from "./made-from-others.ts";
-import type { Attribution, Place } from "./group-testing.ts";
+import { movedLeaves } from "./regions.ts";
 
 /** What experiments showed, besides what stands in the bytes. */
 export interface Evidence {
-  /** The variations that make a place differ. */
-  attribution: Attribution;
-  /** Places that differ between equal builds, with what stops that where something does. */
-  noise: ReadonlyMap<Place, CauseName | undefined>;
-  /** What was tried, in words, for places that stay unknown. */
+  /** The sets of variations that each make a leaf differ. */
+  attribution: ReadonlyMap<Leaf, CauseName[][]>;
+  /** Leaves in which equal builds differ, with why they do where that is known. */
+  noise: ReadonlyMap<Leaf, CauseName | undefined>;
+  /** What was tried, in words, for leaves that stay unknown; [] where nothing was. */
   tried: readonly string[];
   /** Artifacts that hold digests of another artifact, and nothing else that differs. */
   checksums: ReadonlyMap<string, string>;
@@ -32,9 +32,12 @@ export function explain(
   return conclude(explainLeaves(difference, sides, variations), evidence, remedyFrom(variations));
 }
 
-export function remedyFrom(variations: readonly Variation[]): (name: CauseName) => string {
+export function remedyFrom(variations: readonly Pick<Variation, "name" | "remedy">[]): (name: CauseName) => string {
   return (name) => variations.find((one) => one.name === name)?.remedy ?? "";
 }
+
+/** What a place is by the names that a format gives it; undefined for what may be anything. */
+type KnownAt = (path: readonly string[], field: string | undefined) => CauseName | undefined;
 
 const LAST: readonly string[] = ["unknown", "consequence"];
 const RANK = { certain: 0, likely: 1, possible: 2 } as const;
@@ -48,8 +51,10 @@ export function conclude(
   explained: readonly Explained[],
   evidence: Evidence,
   remedyOf: (name: CauseName) => string,
+  knownAt: KnownAt = () => undefined,
 ): Cause[] {
-  const told = explained.map((one) => ({ one, causes: causesAt(one, evidence, remedyOf) }));
+  const moved = movedLeaves(explained.map(({ leaf }) => leaf));
+  const told = explained.map((one) => ({ one, causes: causesAt(one, evidence, moved.has(one.leaf), remedyOf) }));
   const primary = told.filter(({ one, causes }) => !one.follows && !isMadeFromOthers(one.leaf) && causes.length > 0);
   return told
     .flatMap(({ one, causes }) => {
@@ -57,7 +62,7 @@ export function conclude(
       if (checked !== undefined) return [consequence(one.leaf, [checked], "digest")];
       const origin = originOf(one, causes, primary);
       if (origin !== undefined) return [consequence(one.leaf, pathOf(origin.leaf))];
-      return causes.length > 0 ? causes : [unknown(one.leaf, evidence.tried)];
+      return causes.length > 0 ? causes : [byPlace(one.leaf, knownAt, remedyOf) ?? unknown(one.leaf, evidence.tried)];
     })
     .sort(
       (a, b) =>
@@ -98,32 +103,37 @@ function severalOrigins(names: readonly CauseName[], primary: readonly Told[]): 
     : undefined;
 }
 
-function causesAt(one: Explained, evidence: Evidence, remedyOf: (name: CauseName) => string): Cause[] {
+function causesAt(one: Explained, evidence: Evidence, moved: boolean, remedyOf: (name: CauseName) => string): Cause[] {
   const certain = one.causes.filter(({ confidence }) => confidence === "certain");
-  const shown = evidence.attribution.get(one.place);
-  if (shown !== undefined) {
-    const named = new Set(certain.map(({ name }) => name));
-    const further = shown
-      .filter(([name]) => name !== undefined && !named.has(name))
-      .map(([name = "unknown", ...others]): Cause => ({
-        ...(one.causes.find((cause) => cause.name === name) ?? atLeaf(one.leaf)),
-        name,
-        confidence: "certain",
-        remedy: remedyOf(name),
-        basis: "experiment",
-        ...(others.length === 0 ? {} : { with: others }),
-      }));
-    return [...certain, ...further];
-  }
-  if (certain.length > 0) return certain;
-  if (evidence.noise.has(one.place)) {
-    // What is held cannot be why equal builds differ, whatever the bytes look like; an order that no seed holds is a hash's.
-    const name = evidence.noise.get(one.place) ?? (one.leaf.what === "order" ? "hash-order" : undefined);
-    if (name === undefined) return [];
-    return [{ ...atLeaf(one.leaf), name, confidence: "likely", remedy: remedyOf(name), basis: "experiment" }];
-  }
-  return one.causes;
+  const named = new Set(certain.map(({ name }) => name));
+  const shown = (evidence.attribution.get(one.leaf) ?? [])
+    .map((set) => set.map((name): CauseName => (moved && name === "random" ? "hash-order" : name)))
+    .filter(([name]) => name !== undefined && !named.has(name))
+    .map(([name = "unknown", ...others]): Cause => ({
+      ...(one.causes.find((cause) => cause.name === name) ?? atLeaf(one.leaf)),
+      name,
+      confidence: "certain",
+      remedy: remedyOf(name),
+      basis: "experiment",
+      ...(others.length === 0 ? {} : { with: others }),
+    }));
+  // What is held cannot be why equal builds differ, whatever the bytes look like.
+  const noise = evidence.noise.get(one.leaf);
+  const flaky: Cause[] =
+    noise === undefined || named.has(noise)
+      ? []
+      : [{ ...atLeaf(one.leaf), name: noise, confidence: "likely", remedy: remedyOf(noise), basis: "experiment" }];
+  const known = [...certain, ...distinct(shown), ...flaky];
+  if (known.length > 0 || evidence.noise.has(one.leaf)) return known;
+  return one.causes.map((cause) => (evidence.tried.length > 0 && one.leaf.what === "order" ? unproven(cause) : cause));
 }
+
+/** The look of an order says little once builds have been asked. */
+const unproven = (cause: Cause): Cause => ({ ...cause, confidence: "possible" });
+
+const distinct = (causes: readonly Cause[]): Cause[] => [
+  ...new Map(causes.map((cause) => [[cause.name, ...(cause.with ?? [])].join(" "), cause])).values(),
+];
 
 function atLeaf(leaf: Leaf): Omit<Cause, "name" | "confidence" | "remedy"> {
   return {
@@ -141,6 +151,19 @@ const pathOf = (leaf: Leaf): string[] => {
 function consequence(leaf: Leaf, from: string[], basis?: "digest"): Cause {
   const found: Cause = { ...atLeaf(leaf), name: "consequence", confidence: "certain", remedy: "", from };
   return basis === undefined ? found : { ...found, basis };
+}
+
+/** Fields of time, as formats call them. */
+const TIME = /(?:^|[ -])(?:m|a|c|cr)time$/;
+
+/** What a format says of a place, where neither its bytes nor builds say anything. */
+function byPlace(leaf: Leaf, knownAt: KnownAt, remedyOf: (name: CauseName) => string): Cause | undefined {
+  const told = (name: CauseName, confidence: Cause["confidence"]): Cause => {
+    return { ...atLeaf(leaf), name, confidence, remedy: remedyOf(name), basis: "field" };
+  };
+  const known = knownAt(leaf.path, leaf.field);
+  if (known !== undefined) return told(known, "likely");
+  return leaf.field !== undefined && TIME.test(leaf.field) ? told("mtime", "possible") : undefined;
 }
 
 function unknown(leaf: Leaf, tried: readonly string[]): Cause {

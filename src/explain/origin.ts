@@ -60,6 +60,10 @@ export function originOf(
   if (question.field === true) return throughCopies(search, container);
   const found = earliest(search, container);
   const one = chosen(search, found, question.leaf) ?? (container === output ? undefined : fallback(search, output));
+  // Bytes of another world stand nowhere in this one, and what lacks them was passed over: then names alone decide.
+  if (one === undefined && search.bytes !== undefined && ![...search.borne.values()].includes("bears")) {
+    return originOf(graph, { ...question, evidence: new Uint8Array() }, context, about);
+  }
   return throughCarriers(search, one ?? container);
 }
 

@@ -333,3 +333,19 @@ fn main() {
   assert.deepEqual(writer?.script?.path, "build.rs");
   assert.equal(writer?.script?.line, 4);
 });
+
+test(
+  "bytes that stand in no file, as those of another world do: names of members decide",
+  { skip: without("tar", "sed") },
+  async (t) => {
+    const build = `#!/bin/sh
+sed s/x/y/ in.txt > weather
+tar -cf - weather other | gzip -n > weather.tar.gz
+`;
+    const files = { "build.sh": build, "in.txt": "x\n", other: "other\n" };
+    const { ask } = await built(t, files, ["./build.sh"]);
+    const leaf = ["gunzip", "weather"];
+    const found = ask({ artifact: "weather.tar.gz", leaf, evidence: utf8("14:30, elsewhere"), cause: "timezone" });
+    assert.deepEqual(told(found).slice(1), ["weather", "build.sh:2"]);
+  },
+);

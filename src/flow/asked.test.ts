@@ -21,7 +21,7 @@ test("nothing asked for: the usual variations, and the optional ones are told wi
 test("what is asked for is varied, in the two builds and in experiments", () => {
   const asked = askedFor({ vary: ["vcs"] }, { vary: ["filesystem"] });
   assert.deepEqual(new Set(varied(asked)), new Set([...usual, "filesystem", "vcs"]));
-  assert.ok(variedBetween(...experimentPair("thing", asked)).includes("vcs"));
+  assert.ok(variedBetween(...experimentPair("thing", 1_700_000_000, asked)).includes("vcs"));
   assert.match(unasked(asked, [])[0]?.remedy ?? "", /--vary race,load'/);
   assert.deepEqual(unasked(askedFor({}, { vary: ["all"] }), []), []);
 });
@@ -44,11 +44,11 @@ test("what is left out is the same in both worlds, and told with who left it out
 });
 
 test("without the clock, the clock is real in experiments too", () => {
-  const [still, other] = experimentPair("thing", askedFor({}, { noVary: ["clock"] }));
+  const [still, other] = experimentPair("thing", 1_700_000_000, askedFor({}, { noVary: ["clock"] }));
   for (const world of [still, other]) {
     assert.deepEqual([world.clockHeld, world.clockOffset], [undefined, 0]);
   }
-  assert.notEqual(experimentPair("thing", askedFor({}))[0].clockHeld, undefined);
+  assert.notEqual(experimentPair("thing", 1_700_000_000, askedFor({}))[0].clockHeld, undefined);
 });
 
 test("the command line goes before the recipe", () => {

@@ -73,8 +73,8 @@ function heldIn(world: World, { without }: Asked): World {
 }
 
 /** The two worlds of experiments. A build that needs the real time needs it there, too. */
-export function experimentPair(project: string, asked: Asked): [still: World, other: World] {
-  const [still, other] = experimentWorlds(project);
+export function experimentPair(project: string, epoch: number, asked: Asked): [still: World, other: World] {
+  const [still, other] = experimentWorlds(project, epoch);
   const every = withOptional(other, asked.vary);
   return asked.without.includes("clock") ? [unheld(still), unheld(every)] : [still, every];
 }

@@ -8,11 +8,12 @@ import type { Cause } from "../explain/cause.ts";
 import { chanceMissed, RARITY } from "../explain/chance.ts";
 import { checksumFiles } from "../explain/checksum-files.ts";
 import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/conclude.ts";
-import { explainLeaves, type Side } from "../explain/explain.ts";
+import { type Explained, explainLeaves, type Side } from "../explain/explain.ts";
 import { environmentWords } from "../lock/environment.ts";
 import { byteOrder } from "../order.ts";
 import { formatDuration } from "../recipe/quantity.ts";
 import { crutchesOf, determinisedPair } from "../vary/determinise.ts";
+import { knownByPlace, notVaried } from "../vary/not-varied.ts";
 import { mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
 import { type Asked, askedFor, experimentPair, leftOut, pairAsFor, unasked, type Wishes } from "./asked.ts";
@@ -212,18 +213,28 @@ async function explainDifference(
   const artifacts = [...new Set(explained.map(({ leaf }) => leaf.path[0] ?? ""))];
   const [a, b] = pair.map(({ result }) => (result.ok ? result.folder : ""));
   const checksums = await checksumFiles([a ?? "", b ?? ""], artifacts);
-  const causesOf = (evidence: Evidence): Cause[] => conclude(explained, evidence, remedyFrom(variations));
+  const causesOf = (evidence: Evidence, further: readonly Explained[] = []): Cause[] =>
+    conclude([...explained, ...further], evidence, remedyFrom([...variations, ...notVaried]), knownByPlace);
   const outcome = verdict.outcome === "fails-in-adversarial" ? verdict.outcome : "differs";
   const differing: Verdict = { ...verdict, outcome, difference };
   if (options.quick === true) return { ...differing, causes: causesOf({ ...NO_EVIDENCE, checksums }) };
   const own = explained.filter(({ leaf }) => !checksums.has(leaf.path[0] ?? ""));
   const still = flaky || prepared.recipe.determinise;
-  const { evidence, builds, open } = await experiment(prepared.recipe.name, own, { ...how, flaky: still });
-  const named = await withCommands(causesOf({ ...evidence, checksums }), explained, pair[1].world, {
-    build: async (world, trace) => await buildIn(prepared, world, { ...options, trace }, "traced"),
-    staged: prepared.staged,
-    scratch: options.scratch,
+  const { evidence, further, builds, open } = await experiment(own, how, {
+    flaky: still,
+    folder: a ?? "",
+    checksums: new Set(checksums.keys()),
   });
+  const named = await withCommands(
+    causesOf({ ...evidence, checksums }, further),
+    [...explained, ...further],
+    pair[1].world,
+    {
+      build: async (world, trace) => await buildIn(prepared, world, { ...options, trace }, "traced"),
+      staged: prepared.staged,
+      scratch: options.scratch,
+    },
+  );
   return {
     ...differing,
     causes: named.causes,
@@ -239,7 +250,7 @@ async function explainFailure(
   explaining: Explaining,
 ): Promise<Verdict> {
   const { how } = explaining;
-  const { breaks, builds, open } = await whatBreaks(explaining.prepared.recipe.name, how);
+  const { breaks, builds, open } = await whatBreaks(how);
   const told: Verdict = { ...verdict, breaks, builds: verdict.builds + builds, open };
   if (breaks.length === 0 || !canonical.result.ok) return told;
   const spared = mixed(adversarial.world, canonical.world, breaks.flat(), `without ${breaks.flat().join(", ")}`);
@@ -278,9 +289,8 @@ function experimentOptions(
   const clock = options.clock ?? systemClock;
   let built = 0;
   return {
-    epoch: epochOf(prepared),
     build: async (world) => await buildIn(prepared, world, options, `${name}-${built++}`),
-    worlds: experimentPair(prepared.recipe.name, asked),
+    worlds: experimentPair(prepared.recipe.name, epochOf(prepared), asked),
     without: uncovered,
     atOnce: Math.max(1, Math.min(2, options.host.cpus.length)),
     deadline: clock.elapsed() + (options.budget ?? BUDGET),

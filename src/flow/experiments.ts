@@ -1,24 +1,24 @@
-import { rm } from "node:fs/promises";
-import { dirname } from "node:path";
-import { type Clock, systemClock } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import { diff } from "../diff/diff.ts";
-import { leavesOf } from "../diff/difference.ts";
-import { byteOrder } from "../order.ts";
+import { type Leaf, leavesOf } from "../diff/difference.ts";
+import { Atoms, spansIn } from "../explain/atoms.ts";
 import type { Evidence } from "../explain/conclude.ts";
 import { type Explained, mayFollow, placeOf } from "../explain/explain.ts";
 import { type Ask, attribute, type Attribution, type Place } from "../explain/group-testing.ts";
-import { experimentWorlds, mixed, variations } from "../vary/worlds.ts";
+import { guessFor } from "../explain/guess.ts";
+import { nameOfNoise } from "../explain/noise-name.ts";
+import { type Ranges, type Span, type Spots, touches, union, without } from "../explain/regions.ts";
+import { byteOrder } from "../order.ts";
+import { experimentWorld, mixed, variations } from "../vary/worlds.ts";
 import type { CauseName, World } from "../world.ts";
 import type { Seen } from "./builds.ts";
-import { SPENT } from "./repeats.ts";
+import { FAILS, printAt, type Trial, Trials } from "./trials.ts";
 
 export interface ExperimentOptions {
-  /** SOURCE_DATE_EPOCH of the source, seconds. */
-  epoch: number;
+  /** The world in which all is held, and the one that differs from it in every way. */
+  worlds: readonly [still: World, other: World];
   /** Builds once in this world, in a folder of its own. */
   build: (world: World) => Promise<Seen>;
-  /** The world in which all is held, and the one that differs from it in every way; otherwise the usual ones. */
-  worlds?: readonly [still: World, other: World];
   /** Variations that this machine does not make, or that are not asked for. */
   without: ReadonlySet<CauseName>;
   /** How many builds may run at one time. */
@@ -27,247 +27,355 @@ export interface ExperimentOptions {
   deadline: number;
   /** Milliseconds that a build takes, as far as is known. */
   expected: number;
-  /** The two builds were of equal worlds: what differs between them is noise. */
-  flaky?: boolean;
   clock?: Clock;
   onProgress?: (line: string) => void;
 }
 
+/** Of the two builds that are to be explained. */
+export interface Explaining {
+  /** The two builds were of equal worlds: what differs between them is noise. */
+  flaky: boolean;
+  /** The first one's outputs. */
+  folder: string;
+  /** Artifacts that hold digests of others, and need no cause of their own. */
+  checksums: ReadonlySet<string>;
+}
+
 export interface Experimented {
   evidence: Omit<Evidence, "checksums">;
+  /** What differs between builds of experiments and did not between the two. */
+  further: Explained[];
   builds: number;
   /** What was left open, in words: no more time, for one. */
   open: string[];
 }
 
-/** The place that stands for a build that fails. */
-const FAILS: Place = "\0fails";
-
 /**
  * Finds out by builds what the bytes do not say: which variation makes a leaf
- * differ. All is held still first, and then let go in halves. What differs
- * between two builds in which all is held is noise, and told apart from the
- * rest before anything is blamed.
+ * differ. All is held still first, and then let go in sets. What differs
+ * between two builds in which all is held is noise: its bytes are set aside
+ * before anything is blamed, and those beside them are asked for all the same.
  */
 export async function experiment(
-  project: string,
   explained: readonly Explained[],
   options: ExperimentOptions,
+  explaining: Explaining,
 ): Promise<Experimented> {
-  return await new Experiments(project, options).explain(explained);
+  return await new Experiments(options).explain(explained, explaining);
 }
 
 /** The variations without which a build that fails in the adversarial world succeeds: several when each breaks it. */
 export async function whatBreaks(
-  project: string,
   options: ExperimentOptions,
 ): Promise<{ breaks: CauseName[][]; builds: number; open: string[] }> {
-  return await new Experiments(project, options).breaking();
+  return await new Experiments(options).breaking();
 }
 
+/** Variations whose values are drawn anew in each round. */
+const DRAWN: readonly CauseName[] = ["hash-order", "random", "race", "aslr"];
+
+const ROUNDS = 2;
+
 class Experiments {
-  readonly #options: ExperimentOptions;
-  readonly #clock: Clock;
   readonly #still: World;
   readonly #other: World;
   readonly #names: readonly CauseName[];
-  readonly #open = new Set<string>();
-  #control: Seen | undefined;
-  #noise: ReadonlySet<Place> = new Set();
-  #builds = 0;
+  readonly #trials: Trials;
+  readonly #atoms = new Atoms();
+  readonly #known = new Map<string, Spots>();
+  readonly #attribution: Attribution = new Map();
+  /** Builds of equal worlds beside the control. */
+  readonly #equal: Trial[] = [];
+  #noise: Spots = new Map();
+  #differing: Map<Place, Ranges> = new Map();
+  /** Leaves of the control itself: see `#furtherIn`. */
+  readonly #further = new Set<Leaf>();
+  #passed: ReadonlySet<Place> = new Set();
+  #explaining: Explaining = { flaky: false, folder: "", checksums: new Set() };
 
-  constructor(project: string, options: ExperimentOptions) {
-    this.#options = options;
-    this.#clock = options.clock ?? systemClock;
-    [this.#still, this.#other] = options.worlds ?? experimentWorlds(project, options.epoch);
+  constructor(options: ExperimentOptions) {
+    [this.#still, this.#other] = options.worlds;
     this.#names = variations
       .filter((one) => !options.without.has(one.name) && one.describe(this.#still, this.#other) !== "")
       .map(({ name }) => name);
-  }
-
-  async explain(explained: readonly Explained[]): Promise<Experimented> {
-    const sure = new Set(
-      explained.flatMap(({ causes }) =>
-        causes.filter(({ confidence }) => confidence === "certain").map(({ name }) => name),
-      ),
-    );
-    const own = explained.filter((one) => !mayFollow(one, explained));
-    const places = new Set(own.map(({ place }) => place));
-    const bare = new Set(
-      own.filter(({ causes }) => !causes.some(({ confidence }) => confidence === "certain")).map(({ place }) => place),
-    );
-    if (this.#options.flaky === true) return await this.#explainNoise(places);
-    const rest = this.#names.filter((name) => !sure.has(name));
-    const known = this.#names.filter((name) => sure.has(name));
-    const attribution: Attribution = new Map();
-    if (!(await this.#hold(rest))) return this.#answer(attribution, new Map());
-    const remaining = await this.#differing(rest);
-    const further = places.intersection(remaining).difference(this.#noise);
-    this.#add(attribution, await attribute(further, rest, this.#ask));
-    const byKnown = bare.difference(remaining).difference(this.#noise);
-    if (byKnown.size > 0) {
-      const whole = known.length === 1 ? byKnown : byKnown.intersection(await this.#differing(known));
-      this.#add(attribution, await attribute(whole, known, this.#ask));
-      // Neither the sure ones nor the others alone: some of both are needed.
-      const joint = byKnown.difference(whole);
-      if (joint.size > 0) this.#add(attribution, await attribute(joint, this.#names, this.#ask));
-    }
-    if (attribution.size > 0) await this.#confirm(attribution);
-    return this.#answer(attribution, new Map([...this.#noise.intersection(places)].map((place) => [place, undefined])));
+    this.#trials = new Trials(options, this.#names.includes("aslr"));
   }
 
   async breaking(): Promise<{ breaks: CauseName[][]; builds: number; open: string[] }> {
     const [all] = await this.#ask([this.#names]);
     const found = all?.has(FAILS) === true ? await attribute(new Set([FAILS]), this.#names, this.#ask) : new Map();
-    return { breaks: found.get(FAILS) ?? [], builds: this.#builds, open: [...this.#open] };
+    return { breaks: found.get(FAILS) ?? [], builds: this.#trials.builds, open: [...this.#trials.open] };
   }
 
-  /** The build in which all is held, side by side with the one in which `names` vary; if they differ, two more for the noise. */
-  async #hold(names: readonly CauseName[]): Promise<boolean> {
-    const [control, varied] = await this.#inTurn([this.#still, this.#world(names)]);
-    if (control === undefined || !control.result.ok) {
-      if (control !== undefined) this.#open.add("the build fails when all is held still");
-      return false;
+  async explain(explained: readonly Explained[], explaining: Explaining): Promise<Experimented> {
+    this.#explaining = explaining;
+    const own = explained.filter((one) => !mayFollow(one, explained));
+    this.#passed = new Set(explained.filter((one) => mayFollow(one, explained)).map(({ place }) => place));
+    if (explaining.flaky) return await this.#explainNoise(own);
+    const sure = new Set(own.flatMap((one) => sureOf(one)));
+    const rest = this.#names.filter((name) => !sure.has(name));
+    const first = await this.#hold(rest);
+    if (first === undefined) return this.#answer(own, new Map());
+    const further = this.#furtherIn(first, explained);
+    const all = [...own, ...further];
+    if (first.spots.size > 0 || all.some((one) => sureOf(one).length === 0)) await this.#place();
+    const asked = this.#asked(first.spots);
+    this.#atoms.discover(asked);
+    const ids = this.#atoms.touched(new Map([...asked].filter(([place]) => own.some((one) => one.place === place))));
+    this.#add(await attribute(ids, rest, this.#ask, this.#guesses(own, ids, rest)));
+    await this.#explainRest(own, [...sure]);
+    const drawn = [...DRAWN, "cpu-count" as const].filter((name) => this.#names.includes(name));
+    await this.#explainBy(drawn, 0, further, all);
+    if (this.#attribution.size > 0) await this.#confirm();
+    return this.#answer(all, await this.#nameNoise(all));
+  }
+
+  /** The build in which all is held, side by side with the one in which `names` vary; if they differ, one more for the noise. */
+  async #hold(names: readonly CauseName[]): Promise<Trial | undefined> {
+    const [first] = await this.#trials.withControl([this.#still, this.#world(names)]);
+    if (this.#trials.control === undefined || first === undefined) return undefined;
+    this.#known.set(keyOf(names, 0), first.spots);
+    if (first.spots.size > 0) await this.#holdAgain(["held again"]);
+    return first;
+  }
+
+  async #holdAgain(names: readonly string[]): Promise<void> {
+    for (const trial of await this.#trials.of(names.map((name) => ({ ...this.#still, name })))) {
+      if (trial === undefined) continue;
+      this.#equal.push(trial);
+      this.#noise = union(this.#noise, trial.noise);
     }
-    this.#control = control;
-    this.#first = { key: names.join(" "), places: varied === undefined ? undefined : await this.#places(varied) };
-    if (this.#first.places?.size === 0) return true;
-    const equal = ["held again", "held a second time"].map((name) => ({ ...this.#still, name }));
-    for (const again of await this.#inTurn(equal)) {
-      if (again !== undefined) this.#noise = this.#noise.union(await this.#places(again));
+  }
+
+  /** Where the first of the two builds differs from the control: so what differs in it is found in the control's bytes. */
+  async #place(): Promise<void> {
+    const { control } = this.#trials;
+    const difference = control === undefined ? undefined : await diff(this.#explaining.folder, control, {});
+    const leaves = difference === undefined ? [] : [...leavesOf(difference)];
+    this.#differing = new Map(
+      [...Map.groupBy(leaves, placeOf)].map(([place, found]) => [place, found.flatMap(({ ranges }) => ranges)]),
+    );
+  }
+
+  /** What of the spots is asked for: neither noise nor what merely follows. */
+  #asked(spots: Spots): Spots {
+    return new Map(
+      [...without(spots, this.#noise)].filter(
+        ([place]) =>
+          place !== FAILS && !this.#passed.has(place) && !this.#explaining.checksums.has(place.split("\0", 1)[0] ?? ""),
+      ),
+    );
+  }
+
+  /** What differs between builds of experiments only: two agreed by chance, or what runs side by side met in the same order. */
+  #furtherIn({ leaves }: Trial, explained: readonly Explained[]): Explained[] {
+    const known = new Set(explained.map(({ place }) => place));
+    return [...leaves, ...this.#equal.flatMap((trial) => trial.leaves)].flatMap((leaf) => {
+      const place = placeOf(leaf);
+      if (known.has(place) || leaf.what === "field" || this.#explaining.checksums.has(leaf.path[0] ?? "")) return [];
+      known.add(place);
+      this.#further.add(leaf);
+      return [{ leaf, place, follows: false, causes: [] }];
+    });
+  }
+
+  /** A guess for every atom, or none at all: a single one without a guess costs as much as all of them. */
+  #guesses(all: readonly Explained[], atoms: ReadonlySet<Place>, names: readonly CauseName[]): CauseName[] {
+    const guessed = new Map<Place, CauseName>();
+    for (const one of all) {
+      const guess = guessFor(one, names);
+      if (guess !== undefined) for (const id of this.#atomsOf(one, all)) guessed.set(id, guess);
     }
-    return true;
+    const distinct = [...new Set(guessed.values())];
+    return [...atoms].every((id) => guessed.has(id)) && distinct.length <= 3 ? distinct : [];
   }
 
-  #first: { key: string; places: ReadonlySet<Place> | undefined } = { key: "\0", places: undefined };
-
-  async #differing(names: readonly CauseName[]): Promise<ReadonlySet<Place>> {
-    const [places] = await this.#ask([names]);
-    return places ?? new Set();
-  }
-
-  readonly #ask: Ask = async (sets) => {
-    const fresh = sets.filter((set) => set.join(" ") !== this.#first.key);
-    const built = await this.#inTurn(fresh.map((set) => this.#world(set)));
-    const answers = new Map<string, ReadonlySet<Place> | undefined>([[this.#first.key, this.#first.places]]);
-    for (const [index, set] of fresh.entries()) {
-      const one = built[index];
-      answers.set(set.join(" "), one === undefined ? undefined : await this.#places(one));
-    }
-    return sets.map((set) => answers.get(set.join(" ")));
-  };
-
-  #world(names: readonly CauseName[]): World {
-    return mixed(this.#still, this.#other, names, names.length === 0 ? "held" : names.join("+"));
-  }
-
-  /** What differs from the control, noise left out; the outputs are removed. */
-  async #places(built: Seen): Promise<ReadonlySet<Place>> {
-    if (!built.result.ok) return new Set([FAILS]);
-    if (this.#control?.result.ok !== true) return new Set();
-    const difference = await diff(this.#control.result.folder, built.result.folder, {});
-    if (built !== this.#control) await rm(dirname(built.result.folder), { recursive: true, force: true });
-    const places = difference === undefined ? [] : [...leavesOf(difference)].map((leaf) => placeOf(leaf));
-    return new Set(places).difference(this.#noise);
-  }
-
-  /** So many at a time as may be; undefined for those that there was no time for. */
-  async #inTurn(worlds: readonly World[]): Promise<(Seen | undefined)[]> {
-    const { atOnce, deadline, expected, onProgress } = this.#options;
-    const built: (Seen | undefined)[] = [];
-    for (let from = 0; from < worlds.length; from += atOnce) {
-      const some = worlds.slice(from, from + atOnce);
-      if (this.#clock.elapsed() + expected > deadline) {
-        this.#open.add(`${SPENT} before all was tried`);
-        built.push(...some.map(() => undefined));
-        continue;
-      }
-      onProgress?.(
-        `build ${this.#builds + 1}${some.length > 1 ? ` and ${this.#builds + 2}` : ""}: ${some.map(({ name }) => name).join(" | ")}`,
+  /** Leaves that are still without a cause: made by the sure variations, by these with others, or shown by other draws alone. */
+  async #explainRest(all: readonly Explained[], known: readonly CauseName[]): Promise<void> {
+    const open = (): Explained[] =>
+      all.filter(
+        (one) =>
+          sureOf(one).length === 0 &&
+          !this.#isNoise(one) &&
+          !this.#atomsOf(one, all).some((id) => this.#attribution.has(id)),
       );
-      this.#builds += some.length;
-      built.push(...(await Promise.all(some.map((world) => this.#options.build({ ...world, startDelay: 0 })))));
-    }
-    return built;
+    const sets = known.length === 0 ? [] : [known, this.#names];
+    for (const names of sets) await this.#explainBy(names, 0, open(), all);
+    for (let round = 1; round < ROUNDS; round++) await this.#explainBy(this.#names, round, open(), all);
   }
 
-  /** What differs between equal builds: a race if it does so under other schedules with all else held, otherwise randomness. */
-  async #explainNoise(places: ReadonlySet<Place>): Promise<Experimented> {
-    const found = new Map<Place, CauseName | undefined>([...places].map((place) => [place, undefined]));
-    const schedules = [1, 2, 3, 4].map((schedule) => ({ ...this.#still, name: `schedule ${schedule}`, schedule }));
-    const [first, ...others] = await this.#inTurn(schedules);
-    this.#control = first;
-    if (first === undefined || others.some((one) => one === undefined)) return this.#answer(new Map(), found);
-    const racing = new Set<Place>();
-    for (const one of others) {
-      for (const place of one === undefined ? [] : await this.#places(one)) racing.add(place);
-    }
-    const held = this.#names.includes("random");
-    for (const place of places) found.set(place, racing.has(place) ? "race" : held ? "random" : undefined);
-    return this.#answer(new Map(), found);
+  async #explainBy(
+    names: readonly CauseName[],
+    round: number,
+    open: readonly Explained[],
+    all: readonly Explained[],
+  ): Promise<void> {
+    if (open.length === 0) return;
+    const [spots] = await this.#spotsIn([names], round);
+    if (spots === undefined) return;
+    const asked = this.#asked(spots);
+    this.#atoms.discover(asked);
+    const wanted = new Set(open.flatMap((one) => this.#atomsOf(one, all)));
+    const ids = this.#atoms.touched(asked).intersection(wanted);
+    this.#add(await attribute(ids, names, async (sets) => await this.#askIn(sets, round)));
   }
 
   /**
-   * What was blamed must differ again where it was blamed, and equal builds must
-   * agree again: a flaky place that agreed by chance is noise, and blames nobody.
+   * What was blamed must not differ between equal builds: a flaky place that
+   * agreed by chance is noise, and blames nobody. What joint draws are blamed
+   * for is asked of each with other draws.
    */
-  async #confirm(attribution: Attribution): Promise<void> {
-    const blamed = [...new Map([...attribution.values()].flat().map((set) => [set.join(" "), set])).values()];
-    const controls = ["held a third time", "held a fourth time"].map((name) => ({ ...this.#still, name }));
-    const repeated = blamed.map((set) => ({ ...this.#world(set), name: `${this.#world(set).name} again` }));
-    const [third, fourth, ...again] = await this.#inTurn([...controls, ...repeated]);
-    for (const built of [third, fourth]) {
-      if (built !== undefined) this.#noise = this.#noise.union(await this.#places(built));
+  async #confirm(): Promise<void> {
+    await this.#holdAgain(["held a second time"]);
+    for (const id of this.#atoms.within(this.#noise)) this.#attribution.delete(id);
+    const joint = [...this.#attribution].flatMap(([id, sets]) =>
+      sets.filter((set) => set.length > 1 && set.some((name) => DRAWN.includes(name))).map((set) => ({ id, set })),
+    );
+    const single = [...new Set(joint.flatMap(({ set }) => set))].map((name) => [name]);
+    for (let round = 1; single.length > 0 && round <= ROUNDS; round++) {
+      const answers = await this.#askIn(single, round);
+      for (const { id, set } of joint) {
+        const alone = set.filter((name) => answers[single.findIndex(([one]) => one === name)]?.has(id) === true);
+        if (alone.length === 0) continue;
+        const others = (this.#attribution.get(id) ?? []).filter((one) => one !== set);
+        this.#attribution.set(id, distinctSets([...others, ...alone.map((name) => [name])]));
+      }
     }
-    const confirmed = new Map<string, ReadonlySet<Place>>();
-    for (const [index, set] of blamed.entries()) {
-      const built = again[index];
-      if (built !== undefined) confirmed.set(set.join(" "), await this.#places(built));
-    }
-    await this.#tellRaces(attribution);
-    for (const [place, sets] of attribution) {
-      const held = sets.filter((set) => set.includes("race") || (confirmed.get(set.join(" "))?.has(place) ?? true));
-      if (held.length < sets.length || this.#noise.has(place)) this.#noise = this.#noise.union(new Set([place]));
-      if (this.#noise.has(place)) attribution.delete(place);
-    }
+    await this.#tellRaces();
   }
 
-  /** What several CPUs make differ is a race where two builds with all of them differ from one another. */
-  async #tellRaces(attribution: Attribution): Promise<void> {
-    const blamed = [...attribution].filter(([, sets]) => sets.some((set) => set.includes("cpu-count")));
-    if (blamed.length === 0 || !this.#names.includes("cpu-count")) return;
+  /** What several CPUs make differ is a race where builds with all of them differ from one another. */
+  async #tellRaces(): Promise<void> {
+    const blamed = [...this.#attribution].filter(([, sets]) => sets.some((set) => set.includes("cpu-count")));
+    if (blamed.length === 0) return;
     const worlds = ["all CPUs", "all CPUs again", "all CPUs once more"].map((name) => ({
       ...this.#world(["cpu-count"]),
       name,
     }));
-    const [first, ...others] = await this.#inTurn(worlds);
-    if (first?.result.ok !== true) return;
-    const racing = new Set<Place>();
-    for (const other of others) {
-      if (other?.result.ok !== true) continue;
-      const difference = await diff(first.result.folder, other.result.folder, {});
-      for (const leaf of difference === undefined ? [] : leavesOf(difference)) racing.add(placeOf(leaf));
-    }
-    for (const [place, sets] of blamed) {
-      if (!racing.has(place)) continue;
+    const trials = (await this.#trials.of(worlds)).filter((one) => one !== undefined);
+    for (const [id, sets] of blamed) {
+      const where = this.#atoms.where(id);
+      if (where === undefined) continue;
+      const prints = new Set(trials.map((trial) => printAt(trial, where.place, [where.span]).print));
+      if (prints.size < 2) continue;
       const told = sets.map((set) => set.map((name): CauseName => (name === "cpu-count" ? "race" : name)));
-      attribution.set(place, [...new Map(told.map((set) => [set.join(" "), set])).values()]);
-    }
-    for (const { result } of [first, ...others].filter((one) => one !== undefined)) {
-      if (result.ok) await rm(dirname(result.folder), { recursive: true, force: true });
+      this.#attribution.set(id, distinctSets(told));
     }
   }
 
-  #add(to: Attribution, from: Attribution): void {
-    for (const [place, causes] of from) to.set(place, [...(to.get(place) ?? []), ...causes]);
+  /** Flaky from the start: what is held and agrees then differs by its randomness. */
+  async #explainNoise(own: readonly Explained[]): Promise<Experimented> {
+    const [again] = await this.#trials.withControl([this.#still, { ...this.#still, name: "held again" }]);
+    if (this.#trials.control === undefined || again === undefined) {
+      return this.#answer(own, new Map(own.map(({ leaf }) => [leaf, undefined])));
+    }
+    this.#equal.push(again);
+    this.#noise = union(this.#noise, again.noise);
+    await this.#place();
+    const named = await this.#nameNoise(own, true);
+    const held = this.#names.includes("random") ? "random" : undefined;
+    return this.#answer(own, new Map(own.map(({ leaf }) => [leaf, named.has(leaf) ? named.get(leaf) : held])));
   }
 
-  #answer(attribution: Attribution, noise: Map<Place, CauseName | undefined>): Experimented {
+  /**
+   * Of noise, with all held and on one CPU: a race where equal builds agree more
+   * often than under other schedules, or show two shapes only; an order that is
+   * another every time is a hash's, and other values are drawn.
+   */
+  async #nameNoise(all: readonly Explained[], flaky = false): Promise<Map<Leaf, CauseName | undefined>> {
+    const named = new Map<Leaf, CauseName | undefined>();
+    const noisy = (): Explained[] => all.filter((one) => this.#isNoise(one));
+    if (noisy().length === 0 && !flaky) return named;
+    await this.#holdAgain(["held a third time", ...(this.#equal.length < 2 ? ["held a fourth time"] : [])]);
+    const schedules = [1, 2, 3].map((schedule) => ({ ...this.#still, name: `schedule ${schedule}`, schedule }));
+    const delayed = (await this.#trials.of(schedules)).filter((one) => one !== undefined);
+    for (const { noise } of flaky ? delayed : []) this.#noise = union(this.#noise, noise);
+    for (const one of noisy()) {
+      const spans = this.#spansOf(one);
+      const noise = (this.#noise.get(one.place) ?? []).filter((span) => spans.some((other) => touches(span, other)));
+      const [still, moving] = [this.#equal, delayed].map((trials) =>
+        trials.map((trial) => printAt(trial, one.place, noise)),
+      );
+      if (still === undefined || moving === undefined) continue;
+      named.set(one.leaf, nameOfNoise(still, moving));
+    }
+    return named;
+  }
+
+  #isNoise(one: Explained): boolean {
+    const noise = this.#noise.get(one.place) ?? [];
+    return this.#spansOf(one).some((span) => noise.some((other) => touches(span, other)));
+  }
+
+  #spansOf(one: Explained): Span[] {
+    return spansIn(one.leaf, this.#further.has(one.leaf) ? [] : (this.#differing.get(one.place) ?? []));
+  }
+
+  /** The atoms of a leaf; of the only leaf of its place, all there. */
+  #atomsOf(one: Explained, all: readonly Explained[]): Place[] {
+    const found = this.#atoms.touchedBy(one.place, this.#spansOf(one));
+    if (found.length > 0 || all.some((other) => other !== one && other.place === one.place)) return found;
+    return this.#atoms.touchedBy(one.place, undefined);
+  }
+
+  #add(from: Attribution): void {
+    for (const [id, sets] of from) this.#attribution.set(id, [...(this.#attribution.get(id) ?? []), ...sets]);
+  }
+
+  readonly #ask: Ask = async (sets) => await this.#askIn(sets, 0);
+
+  async #askIn(
+    sets: readonly (readonly CauseName[])[],
+    round: number,
+  ): Promise<readonly (ReadonlySet<Place> | undefined)[]> {
+    const answers = await this.#spotsIn(sets, round);
+    return answers.map((spots) => {
+      if (spots === undefined) return undefined;
+      return spots.has(FAILS) ? new Set([FAILS]) : this.#atoms.touched(this.#asked(spots));
+    });
+  }
+
+  /** What differs when these vary; no set is built twice. */
+  async #spotsIn(sets: readonly (readonly CauseName[])[], round: number): Promise<(Spots | undefined)[]> {
+    const fresh = new Map(sets.map((set) => [keyOf(set, round), set]));
+    for (const known of this.#known.keys()) fresh.delete(known);
+    const trials = await this.#trials.of([...fresh.values()].map((set) => this.#world(set, round)));
+    for (const [index, key] of [...fresh.keys()].entries()) {
+      const spots = trials[index]?.spots;
+      if (spots !== undefined) this.#known.set(key, spots);
+    }
+    return sets.map((set) => this.#known.get(keyOf(set, round)));
+  }
+
+  #world(names: readonly CauseName[], round = 0): World {
+    const other = round === 0 ? this.#other : experimentWorld(this.#other, round);
+    const name = names.length === 0 ? "held" : names.join("+");
+    return mixed(this.#still, other, names, round === 0 ? name : `${name} drawn ${round}`);
+  }
+
+  #answer(all: readonly Explained[], noise: Map<Leaf, CauseName | undefined>): Experimented {
+    const attribution = new Map(
+      all.flatMap((one) => {
+        const sets = this.#atomsOf(one, all).flatMap((id) => this.#attribution.get(id) ?? []);
+        return sets.length === 0 ? [] : [[one.leaf, distinctSets(sets)] as const];
+      }),
+    );
+    const { builds, open } = this.#trials;
     const tried = [
-      `${this.#builds} builds, with each of ${[...this.#names].sort(byteOrder).join(", ")} varied or held`,
+      `${builds} builds, with each of ${[...this.#names].sort(byteOrder).join(", ")} varied or held`,
       ...(noise.size === 0 ? [] : ["equal builds differ there too, with all held and on one CPU"]),
-      ...this.#open,
+      ...open,
     ];
-    return { evidence: { attribution, noise, tried }, builds: this.#builds, open: [...this.#open] };
+    const further = all.filter(({ leaf }) => this.#further.has(leaf) && (attribution.has(leaf) || noise.has(leaf)));
+    return { evidence: { attribution, noise, tried }, further, builds, open: [...open] };
   }
 }
+
+const keyOf = (set: readonly CauseName[], round: number): string => `${[...set].sort().join(" ")} ${round}`;
+
+const sureOf = ({ causes }: Explained): CauseName[] =>
+  causes.filter(({ confidence }) => confidence === "certain").map(({ name }) => name);
+
+const distinctSets = (sets: readonly CauseName[][]): CauseName[][] => [
+  ...new Map(sets.map((set) => [set.join(" "), set])).values(),
+];
