@@ -20,6 +20,7 @@ export type CauseName =
   | "race"
   | "load"
   | "memory"
+  | "machine"
   | "filesystem"
   | "environment"
   | "terminal"
@@ -30,6 +31,26 @@ export type CauseName =
   | "signature"
   | "consequence"
   | "unknown";
+
+/** A virtual machine: its own kernel, processor, memory, and a clock that every program on it sees. */
+export type Machine = {
+  /** `old`: without AVX and what came with and after it, under a name of ours; `full`: all that the machine below offers. */
+  processor: "old" | "full";
+  /** Bytes that it is given. */
+  memoryBytes: number;
+  /** What it was, known once a build ran on it. */
+  told?: MachineTold;
+};
+
+export type MachineTold = {
+  /** uname(2). */
+  release: string;
+  version: string;
+  /** MemTotal of proc_meminfo(5): what the kernel leaves of what it was given. */
+  totalKiB: number;
+  /** `model name` in /proc/cpuinfo. */
+  processor: string;
+};
 
 /** One full assignment of variations: everything about its surroundings that a build could notice. */
 export interface World {
@@ -77,6 +98,8 @@ export interface World {
   commit?: string;
   /** `busy`: a process of ours works on each of the build's CPUs beside it; otherwise none. */
   load?: "busy";
+  /** The build runs on a virtual machine; otherwise on this machine's own kernel. */
+  machine?: Machine;
 }
 
 /** Something that this machine could not do, in one line, with what to do about it. */

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { HostAbilities } from "../sandbox/host.ts";
+import { type MachineResult, runOnMachine } from "../sandbox/machine.ts";
 import { runSandboxed, type SandboxResult, type SandboxSpec } from "../sandbox/sandbox.ts";
 import { makeRepository } from "../source/repository.ts";
 import type { Source } from "../source/source.ts";
@@ -104,7 +105,7 @@ async function buildAt({ tree, lacks }: Place, request: BuildRequest): Promise<B
   const tools = await toolsFor(recipe, request.root);
 
   const started = clock.now();
-  const ran = await runSandboxed(
+  const ran: MachineResult = await (world.machine === undefined ? runSandboxed : runOnMachine)(
     {
       network: "none",
       ...request.proxied,
@@ -136,7 +137,7 @@ async function buildAt({ tree, lacks }: Place, request: BuildRequest): Promise<B
     request.host,
   );
   const built = {
-    world,
+    world: onMachine(world, ran),
     times: { start: started, end: clock.now() },
     milliseconds: ran.milliseconds,
     peakMemory: ran.peakMemory,
@@ -160,6 +161,11 @@ async function buildAt({ tree, lacks }: Place, request: BuildRequest): Promise<B
     const reason = error.hint === undefined ? error.message : `${error.message}\n${error.hint}`;
     return { ...built, result: { ok: false, reason, tail: await tailOf(log) } };
   }
+}
+
+/** The world as it was: with what its machine told of itself, or without one where there could be none. */
+function onMachine({ machine, ...world }: World, { told }: MachineResult): World {
+  return machine === undefined || told === undefined ? world : { ...world, machine: { ...machine, told } };
 }
 
 function failureOf(ran: SandboxResult, recipe: Recipe): string {

@@ -181,6 +181,9 @@ function worldRows(runs: readonly WorldRun[]): CheckHead["worlds"]["rows"] {
     ...row("memory shown", ({ world }) =>
       world.memoryShown === undefined ? "" : `${Math.round(world.memoryShown / MEBIBYTE)} MiB`,
     ),
+    ...row("machine", ({ world }) =>
+      world.machine === undefined ? "" : `virtual, ${world.machine.processor} processor`,
+    ),
     ...row("file system", ({ world }) => optional(world.fileSystem)),
     ...row("version control", ({ world }) => optional(world.vcs)),
     ...row("environment", ({ world }) =>

@@ -130,7 +130,8 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
   };
 }
 
-function defaultCache(isolation: Isolation): string {
+/** Where what is made once a machine lies, unless a probe was told otherwise. */
+export function defaultCache(isolation: Isolation): string {
   if (isolation !== "user") return "/var/cache/bitforbit";
   return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "bitforbit");
 }

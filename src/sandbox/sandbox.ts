@@ -64,6 +64,8 @@ export interface SandboxSpec {
   onOutput?: (line: string) => void;
   /** File that takes a record of what the build runs, reads and writes, for `readTrace`. */
   trace?: string;
+  /** Device nodes of this machine to show, by their path inside. */
+  devices?: readonly { from: string; to: string }[];
   /**
    * Awaited when the sandbox stands and its command has not begun. `pid`: its
    * first process, as this machine counts. A rejection ends the run.
@@ -249,6 +251,7 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
     before: [
       ...root.args,
       ...skeleton(spec, host),
+      ...(spec.devices ?? []).flatMap(({ from, to }) => ["--dev-bind", from, to]),
       ...processors(spec.world, host, resources.runFolder, resources.scratch),
       ...memoryShown(spec.world, resources.runFolder),
     ],
@@ -361,7 +364,8 @@ function shownIn(spec: SandboxSpec, host: HostAbilities, networkPaths: readonly 
   return [...own.filter(({ from }) => existsSync(from)), ...faketime, ...spec.mounts];
 }
 
-function environmentOf(
+/** The build's whole environment: what is given, and what every world sets. */
+export function environmentOf(
   spec: SandboxSpec,
   host: HostAbilities,
   network: Readonly<Record<string, string>>,

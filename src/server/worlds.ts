@@ -58,6 +58,11 @@ const TRAITS: readonly Trait[] = [
   { ...field("version control", "vcs"), otherwise: "none" },
   { ...field("load", "load"), otherwise: "none" },
   {
+    name: "machine",
+    read: ({ machine }) => (isObject(machine) ? `virtual, ${text(machine["processor"]) ?? ""} processor` : undefined),
+    otherwise: "this one",
+  },
+  {
     name: "start delay",
     read: ({ startDelay }) => (typeof startDelay === "number" ? shownDuration(startDelay) : undefined),
   },

@@ -1,3 +1,4 @@
+import { textWatermarks } from "./encodings.ts";
 import { against, type Variation } from "./variation.ts";
 import { shownVariables, variablesOf, withVariables } from "./variables.ts";
 
@@ -14,7 +15,10 @@ export const cpuModel: Variation = {
     "CPUID itself: `-march=native`, `/proc/cpuinfo`, BLAS, Go, Java and Node ask the processor, and only a virtual machine answers for it. Other architectures than x86-64; other C libraries.",
   describe: (a, b) => against("processor features", shownVariables(a, "cpu-model"), shownVariables(b, "cpu-model")),
   take: (world, other) => withVariables(world, "cpu-model", variablesOf(other, "cpu-model")),
-  watermarks: () => [],
+  watermarks: ({ machine }) =>
+    machine?.told === undefined || machine.told.processor === ""
+      ? []
+      : textWatermarks("cpu-model", "processor", machine.told.processor),
   remedy:
     "name the processor to build for (-march=x86-64-v2, never -march=native), and round results before they are written",
 };

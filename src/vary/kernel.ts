@@ -22,11 +22,16 @@ export const kernel: Variation = {
   describe: (a, b) => against("kernel release", a.kernel ?? "the machine's", b.kernel ?? "the machine's"),
   take: (world, other) => withField(world, other, "kernel"),
   watermarks: (world): Watermark[] => {
-    const whole = releaseIn(world, release());
+    const { told } = world.machine ?? {};
+    const own = told?.release ?? release();
+    const whole = releaseIn(world, own);
     const numbers = /^\d+\.\d+\.\d+/.exec(whole)?.[0] ?? whole;
     return [
       ...textWatermarks("kernel", "kernel release", whole, whole === numbers ? "likely" : "certain"),
       ...(whole === numbers ? [] : textWatermarks("kernel", "kernel release", numbers, "likely")),
+      // /proc/version and uname -v, which no personality changes.
+      ...(told === undefined || own === whole ? [] : textWatermarks("kernel", "kernel release", own)),
+      ...(told === undefined ? [] : textWatermarks("kernel", "kernel version", told.version)),
     ];
   },
   remedy:

@@ -10,6 +10,7 @@ import { hostname } from "./hostname.ts";
 import { kernel } from "./kernel.ts";
 import { load } from "./load.ts";
 import { locale } from "./locale.ts";
+import { machine, STRANGE_MACHINE } from "./machine.ts";
 import { memory } from "./memory.ts";
 import { mtime } from "./mtime.ts";
 import { path } from "./path.ts";
@@ -47,6 +48,7 @@ export const variations: readonly Variation[] = [
   race,
   load,
   memory,
+  machine,
   filesystem,
   environment,
   terminal,
@@ -144,7 +146,14 @@ export function adversarialWorld(project: string, cpus = 1): World {
 
 /** `adversarial` with the optional variations among `names`, too. */
 export function withOptional(adversarial: World, names: readonly CauseName[]): World {
-  const every: World = { ...adversarial, fileSystem: "memory", vcs: "repository", load: "busy", schedule: 1 };
+  const every: World = {
+    ...adversarial,
+    fileSystem: "memory",
+    vcs: "repository",
+    load: "busy",
+    schedule: 1,
+    machine: STRANGE_MACHINE,
+  };
   const optional = variations.flatMap((one) => (one.optional === true && names.includes(one.name) ? [one.name] : []));
   return mixed(adversarial, every, optional, adversarial.name);
 }

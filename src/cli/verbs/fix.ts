@@ -33,6 +33,7 @@ const CAUSES: readonly CauseName[] = [
   "cpu-count",
   "race",
   "load",
+  "machine",
   "filesystem",
   "vcs",
   "archive-metadata",
