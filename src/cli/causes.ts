@@ -30,7 +30,8 @@ function showGroup(terminal: Terminal, group: CauseGroup, most: number): void {
   for (const cause of shown) {
     const at = cause.offset === undefined ? "" : ` at byte ${grouped(cause.offset)}`;
     terminal.step("", `${[cause.artifact, ...cause.leaf].map(neutralised).join(" › ")}${at}`);
-    terminal.step("", terminal.dim(`  ${clip(cause.evidence.a)}  ≠  ${clip(cause.evidence.b)}`));
+    const { a, b } = cause.evidence;
+    if (a !== "" || b !== "") terminal.step("", terminal.dim(`  ${clip(a)}  ≠  ${clip(b)}`));
   }
   const rest = [
     ...(group.places.length > shown.length ? [counted(group.places.length - shown.length, "more place")] : []),

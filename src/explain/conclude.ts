@@ -69,9 +69,13 @@ export function conclude(
         LAST.indexOf(a.name) - LAST.indexOf(b.name) ||
         RANK[a.confidence] - RANK[b.confidence] ||
         byteOrder(a.name, b.name) ||
+        // The first is the one that is shown.
+        Number(showsNothing(a)) - Number(showsNothing(b)) ||
         byteOrder([a.artifact, ...a.leaf].join("\0"), [b.artifact, ...b.leaf].join("\0")),
     );
 }
+
+const showsNothing = ({ evidence: { a, b } }: Cause): boolean => a.trim() === "" && b.trim() === "";
 
 interface Told {
   one: Explained;
