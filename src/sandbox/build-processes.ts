@@ -15,8 +15,11 @@ export const BUILD_PROCESSES = `
 #define ARGUMENTS 4096
 #define ARGUMENT_BYTES 65536
 
-/* id: of the trace, from 1. drawn, opened: how often it asked for randomness. */
-struct process { pid_t process; uint32_t id; uint64_t start, key, drawn, opened; };
+/* What a process is counted for: words of getrandom(2), opened devices, readings of the clock. */
+enum counted { DRAWN, OPENED, READ, COUNTED };
+
+/* id: of the trace, from 1. */
+struct process { pid_t process; uint32_t id; uint64_t start, key, taken[COUNTED]; };
 
 /* Programs of our own that lead to the build, and where it lies. */
 static unsigned long chain;

@@ -170,6 +170,13 @@ function isMusl(root: string): boolean {
 function environmentLacks({ world, root = "/" }: SandboxSpec): Lack[] {
   const { MALLOC_PERTURB_: fill, GLIBC_TUNABLES: tunables } = world.environment;
   const lacks: Lack[] = [];
+  if (world.clockHeld !== undefined && isMusl(root)) {
+    lacks.push({
+      what: "file times of the build are the real ones: the environment's C library takes no library of ours (musl)",
+      remedy: "clamp file times when packing, or build in an environment with the GNU C library",
+      causes: ["mtime"],
+    });
+  }
   if ((fill !== undefined || tunables !== undefined) && isMusl(root)) {
     lacks.push({
       what: "the environment's C library neither fills memory nor hides processor features (musl)",

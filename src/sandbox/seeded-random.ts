@@ -28,8 +28,8 @@ static void seeded(uint64_t key, uint64_t from, void *to, size_t words) {
   for (size_t n = 0; n < words; n++) ((uint64_t *)to)[n] = mixed(key + (from + n + 1) * 0x9e3779b97f4a7c15u);
 }
 
-/* The caller's key, and how many it has taken before of what \`which\` counts. 0: it is none of the build's. */
-static int draw(const struct seccomp_notif *call, int opens, uint64_t many, uint64_t *key, uint64_t *before) {
+/* The caller's key, and how many it has taken before of \`what\`. 0: it is none of the build's. */
+static int draw(const struct seccomp_notif *call, enum counted what, uint64_t many, uint64_t *key, uint64_t *before) {
   const struct seen *who = look_at(call->pid);
   if (!who || !valid(call)) return 0;
   teller(who);
@@ -37,9 +37,8 @@ static int draw(const struct seccomp_notif *call, int opens, uint64_t many, uint
   struct process *one = slot_of(who->process);
   int known = one && one->process == who->process && one->start == who->start;
   if (known) {
-    uint64_t *taken = opens ? &one->opened : &one->drawn;
-    *key = one->key, *before = *taken;
-    *taken += many;
+    *key = one->key, *before = one->taken[what];
+    one->taken[what] += many;
   }
   pthread_mutex_unlock(&family);
   return known;
@@ -53,7 +52,7 @@ static void answer_random(const struct seccomp_notif *call) {
   if (narrow(&call->data)) wanted = (uint32_t)wanted;
   if ((flags & ~7u) || (flags & 6) == 6) { respond(call->id, -EINVAL, 0); return; }
   if (wanted > AT_MOST) wanted = AT_MOST;
-  if (!draw(call, 0, (wanted + 7) / 8, &key, &before)) { let_through(call, -ESRCH); return; }
+  if (!draw(call, DRAWN, (wanted + 7) / 8, &key, &before)) { let_through(call, -ESRCH); return; }
   while (done < wanted) {
     size_t many = wanted - done < CHUNK ? wanted - done : CHUNK;
     seeded(key, before + done / 8, bytes, (many + 7) / 8);
@@ -115,7 +114,7 @@ static int answer_random_device(const struct seccomp_notif *call, enum call whic
   int device = !strcmp(path, "/dev/urandom") || !strcmp(path, "/dev/random");
   int boot = !device && !strcmp(path, "/proc/sys/kernel/random/boot_id");
   if (!device && !boot && strcmp(path, "/proc/sys/kernel/random/uuid")) return 0;
-  if ((device && full_pool() < 0) || !draw(call, 1, 1, &key, &before)) return 0;
+  if ((device && full_pool() < 0) || !draw(call, OPENED, 1, &key, &before)) return 0;
   int made = device ? opened_again(pool) : uuid_file(boot ? joined(seed, 6) : joined(key, before));
   if (made < 0) return 0;
   if (device) lseek(made, joined(key, before) % (POOL / 2), SEEK_SET);

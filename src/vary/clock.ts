@@ -18,11 +18,11 @@ export function heldAfter(epoch: number): number {
 /** The wall clock: a preloaded library adds the offset; for static programs and Go, a process of ours answers their calls. */
 export const clock: Variation = {
   name: "clock",
-  how: "A preloaded library adds the offset to the wall clock of programs that use the C library; static programs and Go lose the vDSO at their start, and their calls are answered by us.",
+  how: "A preloaded library adds the offset to the wall clock of programs that use the C library; static programs, Go and musl's programs lose the vDSO at their start, and their calls are answered by us. Experiments hold it still, after the source's time.",
   shows:
     "The build's moment: seconds, milliseconds, micro- and nanoseconds, decimal, hexadecimal, octal, integers of either byte order; RFC 3339, RFC 2822, ctime, `__DATE__`, DOS time and other dates, in UTC and in the world's zone.",
   beyond:
-    "Static programs and Go on a kernel before 5.19, or where ptrace is refused: then the verdict says so. Environments with another C library than GNU's. Commits of today: a date that a tool took from `SOURCE_DATE_EPOCH` may be told as a possible `clock`, since it is the day of the build too.",
+    "Static programs, Go and musl on a kernel before 5.19, or where ptrace is refused: then the verdict says so. Where it is held, monotonic clocks go on, but for Java's. Commits of today: a date that a tool took from `SOURCE_DATE_EPOCH` may be told as a possible `clock`, since it is the day of the build too.",
   describe: (a, b) => against("clock", shift(a.clockOffset), shift(b.clockOffset)),
   take: (world, { clockOffset }) => ({ ...world, clockOffset }),
   hold: (world) => ({ ...world, clockHeld: world.clockHeld ?? HELD_AT }),

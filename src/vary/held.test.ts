@@ -202,3 +202,50 @@ test("rust's maps, in threads too", { skip: without() || (rustc ? false : "not i
   const script = './rust; "$PWD/rust" "$PWD"';
   await drawn(script, await holdsFor(script, files), files);
 });
+
+const CLOCKS = `#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+int main(void) {
+  struct timespec exact; struct timeval older;
+  char one[] = "/tmp/oneXXXXXX", two[] = "/tmp/oneXXXXXX";
+  clock_gettime(CLOCK_REALTIME, &exact); gettimeofday(&older, 0);
+  printf("%ld.%09ld %ld %ld\\n", (long)exact.tv_sec, exact.tv_nsec, (long)older.tv_sec, (long)time(0));
+  if (mkstemp(one) < 0 || mkstemp(two) < 0) return 1;
+  printf("%s %s\\n", one, two);
+  for (int n = 0; n < 300; n++) clock_gettime(CLOCK_REALTIME, &exact);
+  return exact.tv_nsec == 0 || exact.tv_nsec > 1000 ? 2 : 0;
+}
+`;
+
+test("musl's programs and static ones: the clock stands, names of theirs are free, and it creeps on", async (t) => {
+  const compilers = [
+    ["musl", "musl-gcc", []],
+    ["musl, static", "musl-gcc", ["-static"]],
+    ["static", "gcc", ["-static"]],
+  ] as const;
+  if (!holds) return t.skip("this machine cannot hold clock and randomness still");
+  writeFileSync(join(own, "clocks.c"), CLOCKS);
+  const programs: Record<string, string> = {};
+  for (const [name, compiler, options] of compilers) {
+    const path = join(own, name.replace(/\W+/g, "-"));
+    const made = spawnSync(compiler, ["-w", ...options, "-o", path, join(own, "clocks.c")]);
+    if (made.status === 0) programs[`p${Object.keys(programs).length}`] = path;
+    else t.diagnostic(`not compiled here: ${name} (${compiler})`);
+  }
+  const names = Object.keys(programs);
+  if (names.length === 0) return t.skip("no compiler for static or musl programs");
+  const at = still.clockHeld ?? 0;
+  const script = names.map((name) => `./${name}; ./${name}`).join("\n");
+  const run = async (world: World): Promise<string[]> =>
+    (await printed(script, world, { programs })).filter((_, index) => index % 2 === 0);
+  const stands = names.flatMap(() => [0, 1].map(() => `${at}.000000000 ${at} ${at}`));
+  assert.deepEqual(await run(still), stands);
+  assert.deepEqual(
+    await run(mixed(still, other, ["clock"], "moved")),
+    stands.map((line) => line.replaceAll(String(at), String(at + other.clockOffset))),
+  );
+  return undefined;
+});

@@ -12,7 +12,8 @@ export const mtime: Variation = {
   how: "The canonical world starts 2.1 s after the adversarial one, which is the slower: the kernel gives file times.",
   shows:
     "Time fields of tar, zip, gzip and others, in the encodings of `clock`; two numbers that differ by some seconds.",
-  beyond: "Times cut to a minute or more.",
+  beyond:
+    "Times cut to a minute or more. Where they are held, static programs, Go and musl's programs see the real ones.",
   describe: (a, b) =>
     a.clockHeld === undefined
       ? against("start", `after ${a.startDelay} ms`, `after ${b.startDelay} ms`)

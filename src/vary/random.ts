@@ -12,11 +12,11 @@ const shown = (seed: number | undefined): string => (seed === undefined ? "the k
  */
 export const random: Variation = {
   name: "random",
-  how: "The kernel's randomness differs in every build by itself. Experiments answer getrandom(2), `/dev/urandom` and `AT_RANDOM` from a seed, with a stream of its own for each process.",
+  how: "The kernel's randomness differs in every build by itself. Experiments answer getrandom(2), `/dev/urandom`, the kernel's UUIDs and `AT_RANDOM` from a seed, with a stream of its own for each process; mkstemp(3), mktemp(1) and Java's System.nanoTime, at its start, are made of that.",
   shows:
     "High entropy; `xxxxxxxx-xxxx-4xxx-…`; six letters after `/tmp/`; another order of Go's and Rust's maps. No value is known beforehand: experiments find it.",
   beyond:
-    "RDRAND and RDSEED, which programs execute without asking anybody; seeds from the clock, from pids, from addresses: those are causes of their own.",
+    "RDRAND and RDSEED, which programs execute without asking anybody; which of its threads Go has draw first, so that its orders may differ under load; mkstemp(3) of static programs; Java once it has worked for three seconds; seeds from the clock, from pids, from addresses: those are causes of their own.",
   describe: (a, b) => {
     if (a.random === undefined && b.random === undefined) return "randomness the kernel's, never the same twice";
     return against("randomness", shown(a.random), shown(b.random));
