@@ -15,7 +15,8 @@ import { formatDuration } from "../recipe/quantity.ts";
 import { crutchesOf, determinisedPair } from "../vary/determinise.ts";
 import { mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
-import { type Asked, askedFor, experimentPair, leftOut, pairAsFor, unasked, type Wishes } from "./asked.ts";
+import type { Against } from "./against.ts";
+import { type Asked, askedFor, experimentPair, leftOut, pairAsFor, unasked, unheldPair, type Wishes } from "./asked.ts";
 import type { Prepared } from "./prepare.ts";
 import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./builds.ts";
 import { withCommands } from "./commands.ts";
@@ -24,7 +25,14 @@ import type { MaterialsRead } from "./reads.ts";
 import { type Agreement, repeat, SPENT } from "./repeats.ts";
 
 /** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
-export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
+export type Outcome =
+  | "reproducible"
+  | "differs"
+  | "failed"
+  | "fails-in-adversarial"
+  | "built-once"
+  | "matches-given"
+  | "differs-from-given";
 
 /** One world's build, as the verdict tells it. */
 export interface WorldRun {
@@ -70,6 +78,8 @@ export interface Verdict {
   agreement: Agreement | undefined;
   /** What held the build still from outside (`determinise`), in words; [] when it reproduces by itself or not at all. */
   crutches: string[];
+  /** What was given to be compared with, where something was. */
+  against?: Against;
 }
 
 export interface CheckOptions extends BuildsOptions, Wishes {
@@ -213,7 +223,9 @@ async function explainDifference(
   if (options.quick === true) return { ...differing, causes: causesOf({ ...NO_EVIDENCE, checksums }) };
   const own = explained.filter(({ leaf }) => !checksums.has(leaf.path[0] ?? ""));
   const still = flaky || prepared.recipe.determinise;
-  const { evidence, builds, open } = await experiment(prepared.recipe.name, own, { ...how, flaky: still });
+  const { evidence, builds, open } = await withRealClock(how, (one) =>
+    experiment(prepared.recipe.name, own, { ...one, flaky: still }),
+  );
   const named = await withCommands(causesOf({ ...evidence, checksums }), explained, pair[1].world, {
     build: async (world, trace) => await buildIn(prepared, world, { ...options, trace }, "traced"),
     staged: prepared.staged,
@@ -227,6 +239,17 @@ async function explainDifference(
   };
 }
 
+/** Experiments where the clock is held still; and where the build fails for that, again where it goes as it does. */
+async function withRealClock<T extends { builds: number; stillFails: boolean }>(
+  how: ExperimentOptions,
+  attempt: (how: ExperimentOptions) => Promise<T>,
+): Promise<T> {
+  const first = await attempt(how);
+  if (!first.stillFails || how.worlds?.[0].clockHeld === undefined) return first;
+  const second = await attempt({ ...how, worlds: unheldPair(how.worlds) });
+  return { ...second, builds: first.builds + second.builds };
+}
+
 /** What breaks a build in the adversarial world; and whether it differs in what does not. */
 async function explainFailure(
   verdict: Verdict,
@@ -234,7 +257,7 @@ async function explainFailure(
   explaining: Explaining,
 ): Promise<Verdict> {
   const { how } = explaining;
-  const { breaks, builds, open } = await whatBreaks(explaining.prepared.recipe.name, how);
+  const { breaks, builds, open } = await withRealClock(how, (one) => whatBreaks(explaining.prepared.recipe.name, one));
   const told: Verdict = { ...verdict, breaks, builds: verdict.builds + builds, open };
   if (breaks.length === 0 || !canonical.result.ok) return told;
   const spared = mixed(adversarial.world, canonical.world, breaks.flat(), `without ${breaks.flat().join(", ")}`);

@@ -36,6 +36,8 @@ export interface Experimented {
   builds: number;
   /** What was left open, in words: no more time, for one. */
   open: string[];
+  /** It fails where all is held still: nothing could be told of what varies. */
+  stillFails: boolean;
 }
 
 /** The place that stands for a build that fails. */
@@ -59,7 +61,7 @@ export async function experiment(
 export async function whatBreaks(
   project: string,
   options: ExperimentOptions,
-): Promise<{ breaks: CauseName[][]; builds: number; open: string[] }> {
+): Promise<Pick<Experimented, "builds" | "open" | "stillFails"> & { breaks: CauseName[][] }> {
   return await new Experiments(project, options).breaking();
 }
 
@@ -73,6 +75,7 @@ class Experiments {
   #control: Seen | undefined;
   #noise: ReadonlySet<Place> = new Set();
   #builds = 0;
+  #stillFails = false;
 
   constructor(project: string, options: ExperimentOptions) {
     this.#options = options;
@@ -114,16 +117,25 @@ class Experiments {
     return this.#answer(attribution, new Map([...this.#noise.intersection(places)].map((place) => [place, undefined])));
   }
 
-  async breaking(): Promise<{ breaks: CauseName[][]; builds: number; open: string[] }> {
-    const [all] = await this.#ask([this.#names]);
-    const found = all?.has(FAILS) === true ? await attribute(new Set([FAILS]), this.#names, this.#ask) : new Map();
-    return { breaks: found.get(FAILS) ?? [], builds: this.#builds, open: [...this.#open] };
+  async breaking(): ReturnType<typeof whatBreaks> {
+    const [all, none] = await this.#ask([this.#names, []]);
+    this.#stillFails = none?.has(FAILS) === true;
+    if (this.#stillFails) this.#open.add("the build fails when all is held still: what breaks it is not known");
+    const fails = all?.has(FAILS) === true && !this.#stillFails;
+    const found = fails ? await attribute(new Set([FAILS]), this.#names, this.#ask) : new Map();
+    return {
+      breaks: found.get(FAILS) ?? [],
+      builds: this.#builds,
+      open: [...this.#open],
+      stillFails: this.#stillFails,
+    };
   }
 
   /** The build in which all is held, side by side with the one in which `names` vary; if they differ, two more for the noise. */
   async #hold(names: readonly CauseName[]): Promise<boolean> {
     const [control, varied] = await this.#inTurn([this.#still, this.#world(names)]);
     if (control === undefined || !control.result.ok) {
+      this.#stillFails = control !== undefined;
       if (control !== undefined) this.#open.add("the build fails when all is held still");
       return false;
     }
@@ -266,6 +278,11 @@ class Experiments {
       ...(noise.size === 0 ? [] : ["equal builds differ there too, with all held and on one CPU"]),
       ...this.#open,
     ];
-    return { evidence: { attribution, noise, tried }, builds: this.#builds, open: [...this.#open] };
+    return {
+      evidence: { attribution, noise, tried },
+      builds: this.#builds,
+      open: [...this.#open],
+      stillFails: this.#stillFails,
+    };
   }
 }
