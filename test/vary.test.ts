@@ -46,6 +46,20 @@ test("what the recipe leaves out is the same in both worlds, and the verdict say
   assert.deepEqual([...new Set(all.causes.map(({ name }) => name))], ["path"]);
 });
 
+test("a build that needs the real time: the clock is named, with what helps, and left out it reproduces", async (t) => {
+  // As a certificate is: valid from today for some days, and neither in another year nor where the clock is held.
+  const needsToday = `now=$(date +%s); from=$(cat from); test "$now" -ge "$from"; test "$now" -lt "$((from + 2000000))"; mkdir -p out; echo fine > out/ok`;
+  const from = String(Math.floor(Date.now() / 1000) - 1000);
+  const folder = project(t, { "bitforbit.toml": recipe(needsToday), from });
+  const ran = await bitforbit(folder, ["check"]);
+  assert.equal(ran.code, 1, ran.stdout + ran.stderr);
+  const said = ran.stdout.replaceAll(/\s+/g, " ");
+  assert.match(said, /fails in the adversarial world because of clock, which is not the same as differing/);
+  assert.match(said, /remedy: let it not ask what day it is .* no-vary = \["clock"\] in bitforbit\.toml/);
+  const without = await bitforbit(folder, ["check", "--no-vary", "clock"]);
+  assert.equal(without.code, 0, without.stdout + without.stderr);
+});
+
 test("an unknown variation is an error with the names, before anything is built", async (t) => {
   const folder = project(t, { "bitforbit.toml": recipe(SEES_GIT) });
   for (const args of [["--vary", "cvs"], ["--no-vary=cvs"], ["--no-vary", "clock,cvs"]]) {

@@ -91,6 +91,7 @@ const VERBS: readonly VerbEntry[] = [
     usage: "check [dir]",
     summary: "build in two worlds and say why they differ; attest nothing",
     options: [
+      ["--against <artifact>", "build once, and compare with what somebody published: a file, a folder or sha256:…"],
       ...VARY_OPTIONS,
       ...EXPLAIN_OPTIONS,
       ["--until <chance>", "where two builds agree, build on until a rare outcome would have shown with this chance"],
@@ -103,6 +104,7 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit check",
       "bitforbit check --budget 2h",
       "bitforbit check --vary filesystem,vcs --no-vary clock",
+      "bitforbit check --against dist/tomli-2.0.1-py3-none-any.whl",
       "bitforbit check --until 99.9%",
       "bitforbit check --html why.html",
       "bitforbit check --json | jq .causes",

@@ -1,5 +1,6 @@
 import { neutralised } from "../bytes.ts";
 import type { Cause } from "../explain/cause.ts";
+import type { Against } from "../flow/against.ts";
 import type { Verdict, WorldRun } from "../flow/check.ts";
 import { environmentWords } from "../lock/environment.ts";
 import type { Prepared } from "../flow/prepare.ts";
@@ -39,9 +40,11 @@ export function showVerdict(terminal: Terminal, verdict: Verdict): void {
   for (const run of verdict.worlds) if (run.failure !== undefined) showFailure(terminal, run);
   if (verdict.read !== undefined) showRead(terminal, verdict.read);
   const ran = verdict.worlds.every((run) => run.failure === undefined);
-  if (ran && verdict.outcome !== "built-once") terminal.step("compare", compareLine(terminal, verdict));
+  if (verdict.against !== undefined) showAgainst(terminal, verdict.against, verdict.difference !== undefined);
+  else if (ran && verdict.outcome !== "built-once") terminal.step("compare", compareLine(terminal, verdict));
   showCauses(terminal, verdict.causes);
   terminal.step("verdict", verdictLine(terminal, verdict));
+  if (verdict.breaks.flat().includes("clock")) for (const line of REAL_TIME) terminal.step("", line);
   for (const open of verdict.open) terminal.step("", terminal.dim(`left open: ${open}`));
   for (const [index, crutch] of verdict.crutches.entries()) terminal.step(index === 0 ? "crutches" : "", crutch);
   for (const lack of [...verdict.lacks, ...verdict.unasked])
@@ -127,9 +130,35 @@ function verdictLine(terminal: Terminal, verdict: Verdict): string {
       return `${terminal.bad("fails in the adversarial world")}${breaksText(verdict)}, which is not the same as differing`;
     case "built-once":
       return "built once: that says nothing about whether it reproduces";
+    case "matches-given":
+      return `${terminal.good("reproduces the given artifact")}, bit for bit`;
+    case "differs-from-given": {
+      const names = namesOf(verdict.causes);
+      return `${terminal.bad("differs from the given artifact")}${names === "" ? "" : `: ${names}`}`;
+    }
     case "failed":
       return terminal.bad("the build failed");
   }
+}
+
+const MAX_FILES = 8;
+
+/** What was given, file by file, and the output that each is held against. */
+function showAgainst(terminal: Terminal, { files, notGiven, unseen }: Against, compared: boolean): void {
+  const wrong = files.filter(({ digest, built }) => digest !== built);
+  const same = files.length - wrong.length;
+  terminal.step(
+    "compare",
+    `${same} of ${counted(files.length, "given file")} ${same === 1 ? "is" : "are"} what was built`,
+  );
+  for (const { name, digest, output, built } of wrong.slice(0, MAX_FILES)) {
+    const is = output === undefined ? "no output could be it" : `${neutralised(output)} is ${short(built ?? "")}`;
+    terminal.step("", `${neutralised(name)}: given ${short(digest)}, ${is}`);
+  }
+  if (wrong.length > MAX_FILES) terminal.step("", terminal.dim(`and ${wrong.length - MAX_FILES} more`));
+  if (notGiven.length > 0)
+    terminal.step("", terminal.dim(`built and not given: ${counted(notGiven.length, "output")}`));
+  if (wrong.length > 0 && unseen !== undefined && !compared) terminal.step("", unseen);
 }
 
 const percent = (share: number): string => `${Number((share * 100).toPrecision(2))}%`;
@@ -141,6 +170,12 @@ function agreementText({ agreement }: Verdict): string {
   const how = builds === 2 ? "two worlds" : `${builds} builds`;
   return `${how} (an outcome of ${percent(rarity)} of builds would be missed with ${percent(missed)})`;
 }
+
+/** What helps a build that fails where the clock is another. */
+const REAL_TIME = [
+  "remedy: let it not ask what day it is (certificates that are valid for long, openssl verify -attime $SOURCE_DATE_EPOCH)",
+  "or, where it needs the real time: 'bitforbit check --no-vary clock', and no-vary = [\"clock\"] in bitforbit.toml",
+];
 
 /** "because of clock, or of path with locale". */
 function breaksText({ breaks }: Verdict): string {

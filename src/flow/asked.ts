@@ -76,12 +76,18 @@ function heldIn(world: World, { without }: Asked): World {
 export function experimentPair(project: string, epoch: number, asked: Asked): [still: World, other: World] {
   const [still, other] = experimentWorlds(project, epoch);
   const every = withOptional(other, asked.vary);
-  return asked.without.includes("clock") ? [unheld(still), unheld(every)] : [still, every];
+  if (!asked.without.includes("clock")) return [still, every];
+  return [unheld(still), { ...unheld(every), clockOffset: still.clockOffset }];
+}
+
+/** The same two worlds where the clock goes as it does: a build that needs the real time fails where it is held. */
+export function unheldPair([still, other]: readonly [World, World]): [still: World, other: World] {
+  return [unheld(still), unheld(other)];
 }
 
 function unheld(world: World): World {
   const { clockHeld: _, fileOffset: __, ...real } = world;
-  return { ...real, clockOffset: 0 };
+  return real;
 }
 
 /** Of what is left out, as the verdict tells it. */

@@ -15,9 +15,10 @@ import type { Prepared } from "./prepare.ts";
 export function checkReport(prepared: Prepared, verdict: Verdict): AsyncGenerator<string> {
   const { difference } = verdict;
   const [a = "canonical", b = "adversarial"] = verdict.worlds.map(({ world }) => world.name);
+  const { against } = verdict;
   const reading = {
     a: { name: `the ${a} world` },
-    b: { name: `the ${b} world` },
+    b: { name: against === undefined ? `the ${b} world` : against.named.toWellFormed() },
     difference,
     excluded: [],
     incomplete: incompleteIn(difference),
@@ -94,6 +95,10 @@ function outcomeOf({ outcome, breaks }: Verdict): Pick<CheckHead, "verdict" | "t
     }
     case "built-once":
       return { verdict: "built once", tone: "warn" };
+    case "matches-given":
+      return { verdict: "reproduces the given artifact", tone: "good" };
+    case "differs-from-given":
+      return { verdict: "differs from the given artifact", tone: "bad" };
     case "failed":
       return { verdict: "the build failed", tone: "bad" };
   }

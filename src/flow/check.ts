@@ -16,7 +16,8 @@ import { crutchesOf, determinisedPair } from "../vary/determinise.ts";
 import { knownByPlace, notVaried } from "../vary/not-varied.ts";
 import { mixed, variations, variedBetween, worldPair } from "../vary/worlds.ts";
 import type { CauseName, Lack, World } from "../world.ts";
-import { type Asked, askedFor, experimentPair, leftOut, pairAsFor, unasked, type Wishes } from "./asked.ts";
+import type { Against } from "./against.ts";
+import { type Asked, askedFor, experimentPair, leftOut, pairAsFor, unasked, unheldPair, type Wishes } from "./asked.ts";
 import type { Prepared } from "./prepare.ts";
 import { type BuildsOptions, buildIn, builtInConfirmed, type Seen } from "./builds.ts";
 import { withCommands } from "./commands.ts";
@@ -25,7 +26,14 @@ import type { MaterialsRead } from "./reads.ts";
 import { type Agreement, repeat, SPENT } from "./repeats.ts";
 
 /** `fails-in-adversarial`: it builds, but not everywhere; that is not the same as differing. */
-export type Outcome = "reproducible" | "differs" | "failed" | "fails-in-adversarial" | "built-once";
+export type Outcome =
+  | "reproducible"
+  | "differs"
+  | "failed"
+  | "fails-in-adversarial"
+  | "built-once"
+  | "matches-given"
+  | "differs-from-given";
 
 /** One world's build, as the verdict tells it. */
 export interface WorldRun {
@@ -71,6 +79,8 @@ export interface Verdict {
   agreement: Agreement | undefined;
   /** What held the build still from outside (`determinise`), in words; [] when it reproduces by itself or not at all. */
   crutches: string[];
+  /** What was given to be compared with, where something was. */
+  against?: Against;
 }
 
 export interface CheckOptions extends BuildsOptions, Wishes {
@@ -220,11 +230,9 @@ async function explainDifference(
   if (options.quick === true) return { ...differing, causes: causesOf({ ...NO_EVIDENCE, checksums }) };
   const own = explained.filter(({ leaf }) => !checksums.has(leaf.path[0] ?? ""));
   const still = flaky || prepared.recipe.determinise;
-  const { evidence, further, builds, open } = await experiment(own, how, {
-    flaky: still,
-    folder: a ?? "",
-    checksums: new Set(checksums.keys()),
-  });
+  const { evidence, further, builds, open } = await withRealClock(how, (one) =>
+    experiment(own, one, { flaky: still, folder: a ?? "", checksums: new Set(checksums.keys()) }),
+  );
   const named = await withCommands(
     causesOf({ ...evidence, checksums }, further),
     [...explained, ...further],
@@ -243,6 +251,17 @@ async function explainDifference(
   };
 }
 
+/** Experiments where the clock is held still; and where the build fails for that, again where it goes as it does. */
+async function withRealClock<T extends { builds: number; stillFails: boolean }>(
+  how: ExperimentOptions,
+  attempt: (how: ExperimentOptions) => Promise<T>,
+): Promise<T> {
+  const first = await attempt(how);
+  if (!first.stillFails || how.worlds?.[0].clockHeld === undefined) return first;
+  const second = await attempt({ ...how, worlds: unheldPair(how.worlds) });
+  return { ...second, builds: first.builds + second.builds };
+}
+
 /** What breaks a build in the adversarial world; and whether it differs in what does not. */
 async function explainFailure(
   verdict: Verdict,
@@ -250,7 +269,7 @@ async function explainFailure(
   explaining: Explaining,
 ): Promise<Verdict> {
   const { how } = explaining;
-  const { breaks, builds, open } = await whatBreaks(how);
+  const { breaks, builds, open } = await withRealClock(how, (one) => whatBreaks(one));
   const told: Verdict = { ...verdict, breaks, builds: verdict.builds + builds, open };
   if (breaks.length === 0 || !canonical.result.ok) return told;
   const spared = mixed(adversarial.world, canonical.world, breaks.flat(), `without ${breaks.flat().join(", ")}`);

@@ -5,6 +5,7 @@ import type { JsonObject } from "../json.ts";
 import { variations } from "../vary/worlds.ts";
 import type { World } from "../world.ts";
 import { environmentWords } from "../lock/environment.ts";
+import type { Against } from "./against.ts";
 import type { Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
 import type { MaterialsRead } from "./reads.ts";
@@ -41,6 +42,7 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
     notCanonical: verdict.notCanonical,
     crutches: verdict.crutches,
     ...(verdict.read === undefined ? {} : { read: readDocument(verdict.read) }),
+    ...(verdict.against === undefined ? {} : { against: againstDocument(verdict.against) }),
     builds: verdict.builds,
     ...(verdict.resumed === 0 ? {} : { resumed: verdict.resumed }),
     breaks: verdict.breaks,
@@ -49,6 +51,19 @@ export function verdictDocument(prepared: Prepared, verdict: Verdict): JsonObjec
     outputs: verdict.outputs.map(({ path, digest, size }) => ({ path, digest, size })),
     causes: verdict.causes.map(causeDocument),
     ...(verdict.difference === undefined ? {} : { difference: differenceJson(verdict.difference) }),
+  };
+}
+
+function againstDocument({ named, files, notGiven, unseen }: Against): JsonObject {
+  return {
+    named,
+    files: files.map(({ name, digest, output, built }) => ({
+      name,
+      digest,
+      ...(output === undefined || built === undefined ? {} : { output, built }),
+    })),
+    notGiven,
+    ...(unseen === undefined ? {} : { unseen }),
   };
 }
 

@@ -48,6 +48,8 @@ export interface Experimented {
   builds: number;
   /** What was left open, in words: no more time, for one. */
   open: string[];
+  /** It fails where all is held still: nothing could be told of what varies. */
+  stillFails: boolean;
 }
 
 /**
@@ -67,7 +69,7 @@ export async function experiment(
 /** The variations without which a build that fails in the adversarial world succeeds: several when each breaks it. */
 export async function whatBreaks(
   options: ExperimentOptions,
-): Promise<{ breaks: CauseName[][]; builds: number; open: string[] }> {
+): Promise<Pick<Experimented, "builds" | "open" | "stillFails"> & { breaks: CauseName[][] }> {
   return await new Experiments(options).breaking();
 }
 
@@ -90,6 +92,7 @@ class Experiments {
   #differing: Map<Place, Ranges> = new Map();
   /** Leaves of the control itself: see `#furtherIn`. */
   readonly #further = new Set<Leaf>();
+  #stillFails = false;
   #passed: ReadonlySet<Place> = new Set();
   #explaining: Explaining = { flaky: false, folder: "", checksums: new Set() };
 
@@ -101,10 +104,14 @@ class Experiments {
     this.#trials = new Trials(options, this.#names.includes("aslr"));
   }
 
-  async breaking(): Promise<{ breaks: CauseName[][]; builds: number; open: string[] }> {
-    const [all] = await this.#ask([this.#names]);
-    const found = all?.has(FAILS) === true ? await attribute(new Set([FAILS]), this.#names, this.#ask) : new Map();
-    return { breaks: found.get(FAILS) ?? [], builds: this.#trials.builds, open: [...this.#trials.open] };
+  async breaking(): ReturnType<typeof whatBreaks> {
+    const [all, none] = await this.#ask([this.#names, []]);
+    this.#stillFails = none?.has(FAILS) === true;
+    if (this.#stillFails) this.#trials.open.add("the build fails when all is held still: what breaks it is not known");
+    const fails = all?.has(FAILS) === true && !this.#stillFails;
+    const found = fails ? await attribute(new Set([FAILS]), this.#names, this.#ask) : new Map();
+    const { builds, open } = this.#trials;
+    return { breaks: found.get(FAILS) ?? [], builds, open: [...open], stillFails: this.#stillFails };
   }
 
   async explain(explained: readonly Explained[], explaining: Explaining): Promise<Experimented> {
@@ -133,6 +140,7 @@ class Experiments {
   /** The build in which all is held, side by side with the one in which `names` vary; if they differ, one more for the noise. */
   async #hold(names: readonly CauseName[]): Promise<Trial | undefined> {
     const [first] = await this.#trials.withControl([this.#still, this.#world(names)]);
+    this.#stillFails = this.#trials.failed;
     if (this.#trials.control === undefined || first === undefined) return undefined;
     this.#known.set(keyOf(names, 0), first.spots);
     if (first.spots.size > 0) await this.#holdAgain(["held again"]);
@@ -367,7 +375,7 @@ class Experiments {
       ...open,
     ];
     const further = all.filter(({ leaf }) => this.#further.has(leaf) && (attribution.has(leaf) || noise.has(leaf)));
-    return { evidence: { attribution, noise, tried }, further, builds, open: [...open] };
+    return { evidence: { attribution, noise, tried }, further, builds, open: [...open], stillFails: this.#stillFails };
   }
 }
 

@@ -154,13 +154,15 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
     }),
     sbomStatement(subjects, about.bom),
   ];
-  if (verdict.outcome === "built-once") return statements;
+  const { outcome } = verdict;
+  // No account of two worlds: one build, or a comparison with somebody's artifact, which is never released.
+  if (outcome === "built-once" || outcome === "matches-given" || outcome === "differs-from-given") return statements;
   return [
     ...statements,
     reproductionStatement({
       subjects,
       invocationId: about.build,
-      verdict: verdict.outcome,
+      verdict: outcome,
       worlds: verdict.worlds.map((run) => ({
         world: run.world,
         outputs: run.outputs.map(({ path, digest }) => ({ name: path, digest })),

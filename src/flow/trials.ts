@@ -33,6 +33,7 @@ export class Trials {
   readonly open: Set<string> = new Set();
   builds = 0;
   #control: string | undefined;
+  #failed = false;
 
   constructor(options: ExperimentOptions, addresses: boolean) {
     this.#options = options;
@@ -45,11 +46,17 @@ export class Trials {
     return this.#control;
   }
 
+  /** Whether the control could not be built. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
   /** Builds in all, the first of which becomes the control; the trials of the others, undefined where there was no time. */
   async withControl(worlds: readonly World[]): Promise<(Trial | undefined)[]> {
     const [control, ...others] = await this.#inTurn(worlds);
     if (control?.result.ok === true) this.#control = control.result.folder;
-    else if (control !== undefined) this.open.add("the build fails when all is held still");
+    else if (control !== undefined) this.#failed = true;
+    if (this.#failed) this.open.add("the build fails when all is held still");
     return await Promise.all(others.map(async (one) => one && (await this.#compared(one))));
   }
 

@@ -2,9 +2,11 @@ import { constants } from "node:fs";
 import { access, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
+import { checkAgainst } from "../../flow/against.ts";
 import { askedFor } from "../../flow/asked.ts";
 import { BUDGET, check as checkProject, type CheckOptions, type Outcome, type Verdict } from "../../flow/check.ts";
 import { buildsFor, parsePercentage, RARITY } from "../../explain/chance.ts";
+import { type Given, readGiven } from "../../flow/given.ts";
 import { verdictDocument } from "../../flow/document.ts";
 import { prepare, type Prepared } from "../../flow/prepare.ts";
 import { withScratch } from "../../flow/scratch.ts";
@@ -21,6 +23,8 @@ import { showPrepared, showVerdict } from "../verdict.ts";
 export const EXIT_OF: Readonly<Record<Outcome, ExitCode>> = {
   reproducible: 0,
   "built-once": 0,
+  "matches-given": 0,
+  "differs-from-given": 1,
   differs: 1,
   "fails-in-adversarial": 1,
   failed: 3,
@@ -31,6 +35,7 @@ export async function check(args: readonly string[], options: Options, terminal:
   const folder = await projectFolder(args[0]);
   const home = homeFor(folder, options);
   const report = await reportPlace(options);
+  const against = text(options, "against");
   return await withScratch(
     home,
     { keep: options["keep"] === true, say: (line) => terminal.say(line) },
@@ -40,6 +45,7 @@ export async function check(args: readonly string[], options: Options, terminal:
         // Whoever wants to look at the build trees wants them made.
         ...(options["keep"] === true ? {} : { resume: options["fresh"] === true ? "afresh" : "on" }),
         again: againWords(args, options),
+        ...(against === undefined ? {} : { given: await readGiven(against, home) }),
       });
       showVerdict(terminal, verdict);
       await writeReport(report, prepared, verdict, terminal);
@@ -103,7 +109,7 @@ const namesIn = (list: string): string[] => list.split(/[\s,]+/).filter((name) =
 
 /** The same check as one types it, for what goes on from where this one ends. */
 function againWords(args: readonly string[], options: Options): string {
-  const words = ["vary", "noVary", "until", "rarity"].flatMap((name) => {
+  const words = ["against", "vary", "noVary", "until", "rarity"].flatMap((name) => {
     const value = text(options, name);
     return value === undefined ? [] : [`--${name.replace("V", "-v")} ${value}`];
   });
@@ -117,6 +123,8 @@ interface BuildingOptions extends HowFar {
   /** Builds that an interrupted run left are used, or forgotten first; undefined: none is kept. */
   resume?: "on" | "afresh";
   again?: string;
+  /** Somebody's artifact, to compare with. */
+  given?: Given;
 }
 
 /** Prepares the project and builds it in both worlds, with progress. */
@@ -141,7 +149,7 @@ export async function buildTwice(
     const kept = await keptFor(prepared, host, terminal, options.resume);
     const progress = new BuildProgress(terminal, { ...totalOf(options), budget: options.budget ?? BUDGET });
     try {
-      const verdict = await checkProject(prepared, {
+      const how: CheckOptions = {
         host,
         scratch,
         signal,
@@ -149,8 +157,12 @@ export async function buildTwice(
         ...(kept === undefined ? {} : { kept }),
         onBuild: (event) => progress.build(event),
         onProgress: (world, line) => progress.output(world, line),
-      });
-      return { prepared, verdict };
+      };
+      const { given } = options;
+      return {
+        prepared,
+        verdict: given === undefined ? await checkProject(prepared, how) : await checkAgainst(prepared, given, how),
+      };
     } catch (error) {
       throw signal.aborted ? interrupted(error, kept, options.again) : error;
     } finally {
