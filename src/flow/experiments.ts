@@ -9,6 +9,7 @@ import { type Explained, mayFollow, placeOf } from "../explain/explain.ts";
 import { type Ask, attribute, type Attribution, type Place } from "../explain/group-testing.ts";
 import { experimentWorlds, mixed, variations } from "../vary/worlds.ts";
 import type { CauseName, World } from "../world.ts";
+import { nameMachineCauses, otherMachines } from "./machine-causes.ts";
 import type { Seen } from "./builds.ts";
 
 export interface ExperimentOptions {
@@ -220,6 +221,7 @@ class Experiments {
       if (built !== undefined) confirmed.set(set.join(" "), await this.#places(built));
     }
     await this.#tellRaces(attribution);
+    await this.#tellMachines(attribution);
     for (const [place, sets] of attribution) {
       const held = sets.filter((set) => set.includes("race") || (confirmed.get(set.join(" "))?.has(place) ?? true));
       if (held.length < sets.length || this.#noise.has(place)) this.#noise = this.#noise.union(new Set([place]));
@@ -249,6 +251,26 @@ class Experiments {
       attribution.set(place, [...new Map(told.map((set) => [set.join(" "), set])).values()]);
     }
     for (const { result } of [first, ...others].filter((one) => one !== undefined)) {
+      if (result.ok) await rm(dirname(result.folder), { recursive: true, force: true });
+    }
+  }
+
+  /** What a virtual machine makes differ comes from its processor or its memory where machines with others differ, too. */
+  async #tellMachines(attribution: Attribution): Promise<void> {
+    if (![...attribution.values()].some((sets) => sets.some((set) => set.includes("machine")))) return;
+    const world = { ...this.#world(["machine"]), name: "machine alone" };
+    const others = otherMachines(world);
+    const [first, ...built] = await this.#inTurn([world, ...others.map((one) => one.world)]);
+    if (first?.result.ok !== true) return;
+    const differing = new Map<CauseName, ReadonlySet<Place>>();
+    for (const [index, other] of built.entries()) {
+      const cause = others[index]?.cause;
+      if (cause === undefined || other?.result.ok !== true) continue;
+      const difference = await diff(first.result.folder, other.result.folder, {});
+      differing.set(cause, new Set(difference === undefined ? [] : [...leavesOf(difference)].map(placeOf)));
+    }
+    nameMachineCauses(attribution, differing);
+    for (const { result } of [first, ...built].filter((one) => one !== undefined)) {
       if (result.ok) await rm(dirname(result.folder), { recursive: true, force: true });
     }
   }
