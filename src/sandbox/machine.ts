@@ -16,7 +16,7 @@ import { kvmNode, kvmWorks } from "./machine-kvm.ts";
 import { LINKER } from "./machine-emulator.ts";
 import { runSandboxed, type SandboxResult, type SandboxSpec } from "./sandbox.ts";
 import { scratchFolder } from "./scratch.ts";
-import { delay } from "./supervise.ts";
+import { delay, signalOf } from "./supervise.ts";
 
 export type MachineResult = SandboxResult & { told?: MachineTold };
 
@@ -137,11 +137,11 @@ async function runWith(parts: Start, spec: SandboxSpec, host: HostAbilities, fol
   const lacks = [...ran.lacks, ...(spec.trace === undefined ? [] : [NOT_TRACED]), ...slowness(parts)];
   if (ran.outcome !== "exited" && ran.outcome !== "signalled") return { ...ran, lacks };
   const told = await answerIn(answer, spec.log);
-  const signal = told.exitCode > 128 ? told.exitCode - 128 : undefined;
+  const signal = signalOf(told.exitCode);
   return {
     ...ran,
     outcome: signal === undefined ? "exited" : "signalled",
-    ...(signal === undefined ? {} : { signal: `signal ${signal}` }),
+    ...(signal === undefined ? {} : { signal }),
     exitCode: told.exitCode,
     lacks,
     told: told.machine,
