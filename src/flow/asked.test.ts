@@ -14,7 +14,10 @@ test("nothing asked for: the usual variations, and the optional ones are told wi
   const [lack, ...more] = unasked(asked, []);
   assert.deepEqual(lack?.causes, ["race", "load", "filesystem", "vcs"]);
   assert.match(lack?.remedy ?? "", /--vary all/);
-  assert.deepEqual(more, []);
+  assert.deepEqual(
+    more.map(({ remedy }) => remedy),
+    ["'bitforbit check --vary machine'"],
+  );
   assert.deepEqual(unasked(asked, ["race"])[0]?.causes, ["load", "filesystem", "vcs"]);
 });
 
@@ -23,7 +26,12 @@ test("what is asked for is varied, in the two builds and in experiments", () => 
   assert.deepEqual(new Set(varied(asked)), new Set([...usual, "filesystem", "vcs"]));
   assert.ok(variedBetween(...experimentPair("thing", 1_700_000_000, asked)).includes("vcs"));
   assert.match(unasked(asked, [])[0]?.remedy ?? "", /--vary race,load'/);
-  assert.deepEqual(unasked(askedFor({}, { vary: ["all"] }), []), []);
+  assert.deepEqual(
+    unasked(askedFor({}, { vary: ["all"] }), []).map(({ causes }) => causes),
+    [["machine"]],
+    "it is slow",
+  );
+  assert.deepEqual(unasked(askedFor({}, { vary: ["all", "machine"] }), []), []);
 });
 
 test("what is left out is the same in both worlds, and told with who left it out", () => {

@@ -21,6 +21,9 @@ const ALL = "all";
 
 const optional: readonly CauseName[] = variations.filter((one) => one.optional === true).map(({ name }) => name);
 
+/** What takes many times as long: its own name asks for it. */
+const slow: readonly CauseName[] = variations.filter((one) => one.slow === true).map(({ name }) => name);
+
 /**
  * What recipe and command line ask for together; the command line goes before
  * the recipe. Throws `usage`, or `input` for the recipe's, naming what is no variation.
@@ -44,7 +47,7 @@ export function askedFor(recipe: Pick<Recipe, "vary" | "noVary">, wishes: Wishes
 function named(names: readonly string[] | undefined, where: string, mayBeAll: boolean): CauseName[] {
   const known = variations.map(({ name }) => name);
   return (names ?? []).flatMap((name) => {
-    if (mayBeAll && name === ALL) return known;
+    if (mayBeAll && name === ALL) return known.filter((one) => !slow.includes(one));
     const found = known.find((one) => one === name);
     if (found !== undefined) return [found];
     throw new BitforbitError(
@@ -107,8 +110,15 @@ export function leftOut({ without }: Asked, recipe: Pick<Recipe, "noVary">): Lac
 
 /** The optional variations that nobody asked for. `made`: in which the worlds differed nevertheless. */
 export function unasked({ vary, without }: Asked, made: readonly CauseName[]): Lack[] {
-  const causes = optional.filter((name) => !vary.includes(name) && !without.includes(name) && !made.includes(name));
-  if (causes.length === 0) return [];
-  const names = causes.length === optional.length ? ALL : causes.join(",");
-  return [{ what: `${causes.join(", ")}: nobody asked for it`, remedy: `'bitforbit check --vary ${names}'`, causes }];
+  const open = optional.filter((name) => !vary.includes(name) && !without.includes(name) && !made.includes(name));
+  const usual = open.filter((name) => !slow.includes(name));
+  const all = usual.length === optional.length - slow.length;
+  return [
+    ...(usual.length === 0 ? [] : [nobodyAsked(usual, all ? ALL : usual.join(","))]),
+    ...open.filter((name) => slow.includes(name)).map((name) => nobodyAsked([name], name)),
+  ];
+}
+
+function nobodyAsked(causes: CauseName[], names: string): Lack {
+  return { what: `${causes.join(", ")}: nobody asked for it`, remedy: `'bitforbit check --vary ${names}'`, causes };
 }

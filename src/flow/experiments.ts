@@ -12,6 +12,7 @@ import { byteOrder } from "../order.ts";
 import { experimentWorld, mixed, variations } from "../vary/worlds.ts";
 import type { CauseName, World } from "../world.ts";
 import type { Seen } from "./builds.ts";
+import { nameMachineCauses, otherMachines } from "./machine-causes.ts";
 import { FAILS, printAt, type Trial, Trials } from "./trials.ts";
 
 export interface ExperimentOptions {
@@ -250,6 +251,7 @@ class Experiments {
       }
     }
     await this.#tellRaces();
+    await this.#tellMachines();
   }
 
   /** What several CPUs make differ is a race where builds with all of them differ from one another. */
@@ -269,6 +271,30 @@ class Experiments {
       const told = sets.map((set) => set.map((name): CauseName => (name === "cpu-count" ? "race" : name)));
       this.#attribution.set(id, distinctSets(told));
     }
+  }
+
+  /** What a virtual machine makes differ comes from its processor or its memory where machines with others differ, too. */
+  async #tellMachines(): Promise<void> {
+    const blamed = [...this.#attribution].filter(([, sets]) => sets.some((set) => set.includes("machine")));
+    if (blamed.length === 0) return;
+    const world = { ...this.#world(["machine"]), name: "machine alone" };
+    const others = otherMachines(world);
+    const [first, ...trials] = await this.#trials.of([world, ...others.map((one) => one.world)]);
+    if (first === undefined || first.spots.has(FAILS)) return;
+    const differing = new Map<CauseName, ReadonlySet<Place>>();
+    for (const [index, { cause }] of others.entries()) {
+      const trial = trials[index];
+      if (trial === undefined || trial.spots.has(FAILS)) continue;
+      const places = blamed.map(([id]) => id).filter((id) => this.#differAt(id, first, trial));
+      differing.set(cause, new Set(places));
+    }
+    nameMachineCauses(this.#attribution, differing);
+  }
+
+  #differAt(id: Place, one: Trial, other: Trial): boolean {
+    const where = this.#atoms.where(id);
+    if (where === undefined) return false;
+    return printAt(one, where.place, [where.span]).print !== printAt(other, where.place, [where.span]).print;
   }
 
   /** Flaky from the start: what is held and agrees then differs by its randomness. */

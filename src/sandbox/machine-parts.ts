@@ -12,9 +12,8 @@ export interface MachineParts {
   /** Of the kernel, in the order in which they are loaded. */
   modules: readonly Uint8Array[];
   programs: { init: Uint8Array; enter: Uint8Array };
-  /** A device node that the build's user may open; undefined: the machine is emulated. */
-  kvm: string | undefined;
-  kvmRemedy: string;
+  /** Where this machine keeps what it makes once. */
+  cache: string;
 }
 
 export interface MissingPart {
@@ -57,8 +56,7 @@ async function find(host: HostAbilities): Promise<MachineParts | MissingPart> {
     kernel,
     modules,
     programs: { init, enter: new Uint8Array(enter) },
-    kvm: undefined,
-    kvmRemedy: "run where /dev/kvm can be opened and works",
+    cache,
   };
 }
 

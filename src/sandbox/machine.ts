@@ -12,10 +12,11 @@ import type { Lack, MachineTold, World } from "../world.ts";
 import type { HostAbilities } from "./host.ts";
 import { PARTS_FOLDER, planOf } from "./machine-plan.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
+import { kvmNode, kvmWorks } from "./machine-kvm.ts";
 import { LINKER } from "./machine-emulator.ts";
 import { runSandboxed, type SandboxResult, type SandboxSpec } from "./sandbox.ts";
 import { scratchFolder } from "./scratch.ts";
-import { delay } from "./supervise.ts";
+import { delay, signalOf } from "./supervise.ts";
 
 export type MachineResult = SandboxResult & { told?: MachineTold };
 
@@ -42,7 +43,10 @@ export async function runOnMachine(spec: SandboxSpec, host: HostAbilities): Prom
   const folder = await mkdtemp(join(await scratchFolder(host), "machine-"));
   try {
     await chmod(folder, 0o755);
-    return await runWith(parts, spec, host, folder);
+    const kvm = await usableKvm(parts, spec, host, folder);
+    const accelerator = kvm === undefined ? "tcg" : "kvm";
+    const timeoutSeconds = spec.limits.timeoutSeconds * SLOWER[accelerator] + START[accelerator];
+    return await runWith({ ...parts, kvm, timeoutSeconds }, spec, host, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -61,12 +65,42 @@ async function partsFor(spec: SandboxSpec, host: HostAbilities): Promise<Machine
   return "missing" in parts ? lack(parts.missing, parts.remedy) : parts;
 }
 
-async function runWith(
+interface Start extends MachineParts {
+  /** A node of /dev/kvm; undefined: the machine is emulated. */
+  kvm: string | undefined;
+  timeoutSeconds: number;
+}
+
+/** Seconds: a machine that works has started and ended in two. */
+const TRIAL = 12;
+
+let kvmTried: Promise<string | undefined> | undefined;
+
+/** A node by which a machine has really started, in this very way; tried once. */
+function usableKvm(
   parts: MachineParts,
   spec: SandboxSpec,
   host: HostAbilities,
   folder: string,
-): Promise<MachineResult> {
+): Promise<string | undefined> {
+  kvmTried ??= (async () => {
+    const kvm = await kvmNode(host);
+    if (kvm === undefined) return undefined;
+    const trial = join(folder, "trial");
+    const { onOutput: _, beforeStart: __, trace: ___, signal: ____, ...rest } = spec;
+    const nothing = { ...rest, mounts: [], command: ["/bin/true"], directory: "/tmp", log: join(folder, "trial.log") };
+    const starts = async (): Promise<boolean> => {
+      await mkdir(trial, { mode: 0o755 });
+      const start = { ...parts, kvm, timeoutSeconds: TRIAL };
+      const ran = await runWith(start, nothing, host, trial).catch(() => undefined);
+      return ran?.outcome === "exited" && ran.exitCode === 0;
+    };
+    return (await kvmWorks(parts.cache, starts)) ? kvm : undefined;
+  })();
+  return kvmTried;
+}
+
+async function runWith(parts: Start, spec: SandboxSpec, host: HostAbilities, folder: string): Promise<MachineResult> {
   const answer = join(folder, "answer");
   const boot = join(folder, "boot");
   await mkdir(answer, { mode: 0o700 });
@@ -93,7 +127,7 @@ async function runWith(
       ...(beforeStart === undefined ? {} : { beforeStart }),
       limits: {
         ...spec.limits,
-        timeoutSeconds: spec.limits.timeoutSeconds * SLOWER[accelerator(parts)] + START[accelerator(parts)],
+        timeoutSeconds: parts.timeoutSeconds,
         memoryBytes: memory + OWN_MEMORY,
         processes: Math.max(spec.limits.processes, 512),
       },
@@ -103,11 +137,11 @@ async function runWith(
   const lacks = [...ran.lacks, ...(spec.trace === undefined ? [] : [NOT_TRACED]), ...slowness(parts)];
   if (ran.outcome !== "exited" && ran.outcome !== "signalled") return { ...ran, lacks };
   const told = await answerIn(answer, spec.log);
-  const signal = told.exitCode > 128 ? told.exitCode - 128 : undefined;
+  const signal = signalOf(told.exitCode);
   return {
     ...ran,
     outcome: signal === undefined ? "exited" : "signalled",
-    ...(signal === undefined ? {} : { signal: `signal ${signal}` }),
+    ...(signal === undefined ? {} : { signal }),
     exitCode: told.exitCode,
     lacks,
     told: told.machine,
@@ -116,13 +150,15 @@ async function runWith(
 
 const NOT_TRACED: Lack = { what: "a build on a virtual machine is not traced", remedy: "trace it without", causes: [] };
 
-const accelerator = ({ kvm }: MachineParts): "kvm" | "tcg" => (kvm === undefined ? "tcg" : "kvm");
-
 /** Emulated, a machine has the features of the emulator's choice; it is a lack of speed only, and said. */
-function slowness(parts: MachineParts): Lack[] {
-  if (parts.kvm !== undefined) return [];
+function slowness({ kvm }: Start): Lack[] {
+  if (kvm !== undefined) return [];
   return [
-    { what: "the virtual machine is emulated, and slow: KVM cannot be used", remedy: parts.kvmRemedy, causes: [] },
+    {
+      what: "the virtual machine is emulated, and slow: KVM cannot be used",
+      remedy: "run where /dev/kvm can be opened and works",
+      causes: [],
+    },
   ];
 }
 
@@ -167,7 +203,7 @@ function shared(tag: string, path: string, readOnly: boolean): string[] {
 
 /** No network device, no disk, no display: a processor, memory, a clock, a console, and folders. */
 function command(
-  parts: MachineParts,
+  parts: Start,
   { world }: SandboxSpec,
   host: HostAbilities,
   memory: number,
@@ -220,7 +256,7 @@ function command(
 export const PROCESSOR_NAME = "Quorvex Thelmion 4711 rev 93";
 
 function processorOf({ machine }: World, kvm: boolean): string {
-  if (machine?.processor === "full") return kvm ? "host" : "max,la57=off";
+  if (machine?.processor === "full") return kvm ? "host,-arch-capabilities" : "max,la57=off";
   return `Nehalem,model-id=${PROCESSOR_NAME}`;
 }
 

@@ -315,7 +315,7 @@ async function limitBehind(
 }
 
 /** The signal that ended the command; a shell that says so for its child counts as well. */
-function signalOf(exitCode: number): string | undefined {
+export function signalOf(exitCode: number): string | undefined {
   return Object.entries(osConstants.signals).find(([, number]) => number === exitCode - 128)?.[0];
 }
 

@@ -12,7 +12,7 @@ export const cpuModel: Variation = {
   how: "`GLIBC_TUNABLES` hides AVX, FMA, SSE4 and others from the C library of x86-64, which then takes other variants of its functions.",
   shows: "Last digits of floating point results. No watermark.",
   beyond:
-    "CPUID itself: `-march=native`, `/proc/cpuinfo`, BLAS, Go, Java and Node ask the processor, and only a virtual machine answers for it. Other architectures than x86-64; other C libraries.",
+    "CPUID itself: `-march=native`, `/proc/cpuinfo`, BLAS, Go, Java and Node ask the processor, and only a virtual machine answers for it (`machine`). Other architectures than x86-64; other C libraries.",
   describe: (a, b) => against("processor features", shownVariables(a, "cpu-model"), shownVariables(b, "cpu-model")),
   take: (world, other) => withVariables(world, "cpu-model", variablesOf(other, "cpu-model")),
   watermarks: ({ machine }) =>

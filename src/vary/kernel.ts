@@ -18,7 +18,7 @@ export const kernel: Variation = {
   shows:
     "The release as each world tells it, whole or without what follows its numbers: raw, UTF-16, hexadecimal, base64.",
   beyond:
-    "`uname -v`, `uname -m`, `/proc/version`, what the kernel can do, and programs that read its version from the vDSO: only another machine or a virtual one has another kernel.",
+    "`uname -v`, `uname -m`, `/proc/version`, what the kernel can do, and programs that read its version from the vDSO: only another machine or a virtual one (`machine`) has another kernel.",
   describe: (a, b) => against("kernel release", a.kernel ?? "the machine's", b.kernel ?? "the machine's"),
   take: (world, other) => withField(world, other, "kernel"),
   watermarks: (world): Watermark[] => {

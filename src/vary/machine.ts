@@ -13,6 +13,7 @@ const shown = ({ machine }: World): string =>
 export const machine: Variation = {
   name: "machine",
   optional: true,
+  slow: true,
   how: "A virtual machine (QEMU) with Debian's kernel, a processor without AVX, 3413 MiB of memory at most, and a clock that static programs see as well. It runs inside the sandbox and takes many times as long where KVM cannot be used, so it must be asked for.",
   shows:
     "What the kernel, the memory and the processor say of themselves: told as `kernel`, `memory` and `cpu-model`. Code for another processor, other last digits: no watermark.",

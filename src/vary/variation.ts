@@ -45,6 +45,8 @@ export interface Variation {
   hold?(world: World): World;
   /** Not part of the adversarial world unless it is asked for by name: it costs too much, or breaks what builds rely on. */
   optional?: true;
+  /** Of an optional one: "all" does not ask for it, only its own name does. */
+  slow?: true;
   /** What to look for in what was built in `world`. */
   watermarks(world: World, times: BuildTimes): Watermark[];
   /** What to change in the project, in one or two lines. */
