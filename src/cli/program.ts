@@ -40,7 +40,7 @@ const EXPLAIN_OPTIONS = [
 ] as const;
 
 const VARY_OPTIONS = [
-  ["--vary <names>", "variations besides the usual ones: filesystem,vcs,load,race, or all"],
+  ["--vary <names>", "variations besides the usual ones: filesystem,vcs,load,race, all of these, or machine"],
   ["--no-vary <names>", "variations to leave out: clock,path"],
 ] as const;
 
