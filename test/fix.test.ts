@@ -97,6 +97,41 @@ describe("fix", { concurrency: 2 }, () => {
     await reproduces(folder);
   });
 
+  test("C: a program of the build that goes through folders as they come, one within the other", async (t) => {
+    const folder = project(t, {
+      "bitforbit.toml": `name = "thing"\ncommand = "make"\noutputs = ["table.h"]\n${PINNED}`,
+      Makefile: "table.h: gen data\n\t./gen data > $@\ngen: gen.c\n\tcc -Wall -Werror -o $@ gen.c\n",
+      "gen.c": [
+        "#include <dirent.h>",
+        "#include <stdio.h>",
+        "",
+        "static int walk(const char *path) {",
+        "  DIR *folder = opendir(path);",
+        "  struct dirent *entry;",
+        '  if (folder == NULL) return printf("  /* %s */\\n", path);',
+        "  while ((entry = readdir(folder)) != NULL) {",
+        "    char inner[512];",
+        "    if (entry->d_name[0] == '.') continue;",
+        '    snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);',
+        "    walk(inner);",
+        "    if (entry->d_name[0] == 'z') break;",
+        "  }",
+        "  return closedir(folder);",
+        "}",
+        "",
+        "int main(int count, char **words) { return walk(words[count - 1]); }",
+        "",
+      ].join("\n"),
+      ...Object.fromEntries(
+        [..."abcdz"].flatMap((name) => [..."xyz"].map((inner) => [`data/${name}/${inner}`, inner])),
+      ),
+    });
+    const document = await fixed(folder, 0);
+    assert.deepEqual(helped(document), ["readdir-order c-order"]);
+    assert.deepEqual(document.written.toSorted(), ["bitforbit.lock", "gen.c"]);
+    await reproduces(folder);
+  });
+
   test("Node: times and the host's name in package.json's scripts and in what they run", async (t) => {
     const folder = project(t, {
       "bitforbit.toml": host("npm run --silent build", "out.json", "node", "npm"),

@@ -1,46 +1,71 @@
-import { memorySource } from "../bytesource.ts";
-import { type PaxRecord, tarEntries, type TarEntry } from "../format/tar.ts";
-import { BLOCK, cString, fieldOf, octal, TAR_FIELDS, tarChecksum } from "../format/tar-header.ts";
+import { type ByteSource, memorySource } from "../bytesource.ts";
+import { type PaxRecord, paxRecords, tarEntries, type TarEntry, type TarExtension } from "../format/tar.ts";
+import { BLOCK, cString, fieldOf, octal, padded, TAR_FIELDS, tarChecksum } from "../format/tar-header.ts";
+import { paxRecord } from "../format/tar-write.ts";
 import { byteOrder } from "../order.ts";
 import { counted, type Normalised, type Still } from "./normalised.ts";
 
 /**
  * A tar with no time later than the source's, owned by root where it was owned
- * by who built, its members in the order of their names. Headers are changed in
- * their place; modes, attributes and contents are what they were.
+ * by who built, its members in the order of their names. Modes, attributes and
+ * contents are what they were.
  */
 export function normalisedTar(bytes: Uint8Array, still: Still): Normalised {
-  const copy = bytes.slice();
-  const entries = [...tarEntries(memorySource(bytes, "tar"))];
+  const source = memorySource(bytes, "tar");
+  const entries = [...tarEntries(source)];
   const own = isOwn(entries, still);
   let [times, names] = [0, 0];
+  const members = new Map<TarEntry, Uint8Array[]>();
   for (const entry of entries) {
-    const blocks = [...entry.extensions, entry].map(({ headerOffset }) =>
-      copy.subarray(headerOffset, headerOffset + BLOCK),
-    );
-    const clamped = blocks.map((block) => clampBlock(block, still.epoch));
-    const records = [...entry.pax.values()].map((record) => clampRecord(copy, record, still.epoch));
-    if ([...clamped, ...records].includes(true)) times++;
-    for (const [index, block] of blocks.entries()) {
-      const renamed = index < entry.extensions.length && withoutPid(block);
-      if (renamed) names++;
-      if (own) disown(block);
-      if (clamped[index] === true || own || renamed) sum(block);
+    const main = bytes.slice(entry.headerOffset, entry.headerOffset + BLOCK);
+    let late = clampBlock(main, still.epoch);
+    if (own) disown(main);
+    if (late || own) sum(main);
+    const parts: Uint8Array[] = [];
+    for (const extension of entry.extensions) {
+      const changed = normalisedExtension(source, extension, still.epoch, own);
+      late ||= changed.late;
+      if (changed.renamed) names++;
+      parts.push(...changed.parts);
     }
+    if (late) times++;
+    members.set(entry, [...parts, main, bytes.subarray(entry.headerOffset + BLOCK, entry.end)]);
   }
+  const sorted = inOrder(entries);
+  const moved = sorted.some((entry, index) => entry !== entries[index]);
   const done = [
     ...counted(times, "member's time", "members' times"),
     ...(own ? ["the owner"] : []),
     ...counted(names, "number of a process", "numbers of processes"),
+    ...(moved ? ["the order of members"] : []),
   ];
-  const sorted = inOrder(entries);
-  if (sorted.every((entry, index) => entry === entries[index])) return { bytes: copy, done };
+  if (done.length === 0) return { bytes, done };
   const last = Math.max(...entries.map(({ end }) => end));
-  const parts = sorted.map(({ start, end }) => copy.subarray(start, end));
-  return {
-    bytes: new Uint8Array(Buffer.concat([...parts, copy.subarray(last)])),
-    done: [...done, "the order of members"],
-  };
+  const parts = sorted.flatMap((entry) => members.get(entry) ?? []);
+  return { bytes: new Uint8Array(Buffer.concat([...parts, bytes.subarray(last)])), done };
+}
+
+/** A header before a member's own, and what it holds; of PAX's records the times are made anew, the others stay. */
+function normalisedExtension(
+  source: ByteSource,
+  extension: TarExtension,
+  epoch: number,
+  own: boolean,
+): { parts: Uint8Array[]; late: boolean; renamed: boolean } {
+  const { type, headerOffset, dataOffset, size } = extension;
+  const block = source.read(headerOffset, BLOCK).slice();
+  const records = type === "x" || type === "g" ? paxRecords(source, extension) : [];
+  const shown = records.map(
+    (record) => clampedRecord(record, epoch) ?? source.read(record.offset, record.length).slice(),
+  );
+  const late = records.some((record) => clampedRecord(record, epoch) !== undefined);
+  const renamed = withoutPid(block);
+  const clamped = clampBlock(block, epoch);
+  if (own) disown(block);
+  const data = late ? new Uint8Array(Buffer.concat(shown)) : source.read(dataOffset, size).slice();
+  if (late) put(block, "size", data.length.toString(8).padStart(11, "0"));
+  if (late || renamed || clamped || own) sum(block);
+  return { parts: [block, data, new Uint8Array(padded(data.length) - data.length)], late: late || clamped, renamed };
 }
 
 /** Whether who built owns all of it: then owners were not chosen, they came about. */
@@ -59,15 +84,11 @@ function clampBlock(block: Uint8Array, epoch: number): boolean {
   return true;
 }
 
-/** A time of PAX becomes another of as many digits: the archive is no longer and no shorter. */
-function clampRecord(bytes: Uint8Array, { key, value, offset, length }: PaxRecord, epoch: number): boolean {
+/** A later time of PAX as a record with the source's: without a fraction, which GNU tar writes without its last zeros. */
+function clampedRecord({ key, value }: PaxRecord, epoch: number): Uint8Array | undefined {
   const text = Buffer.from(value).toString("latin1");
-  if (!/^(?:mtime|atime|ctime)$/.test(key) || !/^\d+(?:\.\d*)?$/.test(text) || Number(text) <= epoch) return false;
-  const [whole = "", fraction] = text.split(".");
-  const clamped =
-    String(epoch).padStart(whole.length, "0") + (fraction === undefined ? "" : `.${"0".repeat(fraction.length)}`);
-  bytes.set(Buffer.from(clamped), offset + length - 1 - text.length);
-  return true;
+  if (!/^(?:mtime|atime|ctime)$/.test(key) || !/^\d+(?:\.\d*)?$/.test(text) || Number(text) <= epoch) return undefined;
+  return paxRecord(key, Buffer.from(String(epoch)));
 }
 
 /** GNU tar calls a PAX header after the process that wrote it: `dir/PaxHeaders.4711/name`. */

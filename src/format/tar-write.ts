@@ -140,7 +140,7 @@ function paxHeader(records: readonly [string, Uint8Array][]): Uint8Array {
 }
 
 /** `length SP key=value LF`, where the length counts its own digits. */
-function paxRecord(key: string, value: Uint8Array): Buffer {
+export function paxRecord(key: string, value: Uint8Array): Buffer {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
   let length = rest.length + 1;
   while (String(length).length + rest.length !== length) length = String(length).length + rest.length;

@@ -255,6 +255,94 @@ for (const [remedy, path, before, after] of FILES) {
   test(`${remedy}: ${path}: ${before.split("\n")[0]}`, () => assert.equal(file(remedy, path, before), after));
 }
 
+const GO = `package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	folder, _ := os.Open("data")
+	names, err := folder.Readdirnames(-1)
+	if err != nil {
+		panic(err)
+	}
+	sizes := map[string]int{}
+	for _, name := range names {
+		sizes[name] = len(name)
+	}
+	// for name := range sizes {
+	for name, size := range sizes {
+		fmt.Println(name, size)
+	}
+}
+`;
+
+test("Go: lists of folders and keys of maps are sorted; what is ordered, or taken from in the loop, is left", () => {
+  const after = file("go-order", "gen.go", GO, "go run gen.go");
+  assert.match(after, /\(\n\t"sort"\n\t"fmt"/);
+  assert.match(after, /\n\tnames, err := folder\.Readdirnames\(-1\)\n\tsort\.Strings\(names\)\n\tif err/);
+  assert.match(after, /\n\tfor _, name := range names \{\n\t\tsizes\[name\] = len/);
+  assert.match(
+    after,
+    /\n\t\/\/ for name := range sizes \{\n\tfor _, name := range func\(\) \[\]string \{.*\}\(\) \{\n\t\tsize := sizes\[name\]\n/,
+  );
+  for (const left of [
+    GO.replace("folder.Readdirnames(-1)", 'os.ReadDir("data")').replace(
+      "fmt.Println(name, size)",
+      "delete(sizes, name)",
+    ),
+    'package main\n\nimport "os"\n\nfunc main() { for _, x := range os.Args { println(x) } }\n',
+  ])
+    assert.equal(file("go-order", "gen.go", left, "go run gen.go"), left);
+});
+
+test("Rust: folders in order, maps that keep order; what asks for hashing is left", () => {
+  const before =
+    'use std::collections::{HashMap, HashSet};\nfn main() {\n    let mut m: HashMap<String, u8> = HashMap::new();\n    for entry in std::fs::read_dir("src").unwrap() {\n        m.insert(entry.unwrap().path().display().to_string(), 1);\n    }\n}\n';
+  const after = file("rust-order", "build.rs", before, "cargo build");
+  assert.match(after, /\{BTreeMap, BTreeSet\};[^]*BTreeMap<String, u8> = BTreeMap::new/);
+  assert.match(
+    after,
+    /for entry in \{ let mut entries: Vec<_> = std::fs::read_dir\("src"\)\.unwrap\(\)\.collect\(\); entries\.sort_by_key/,
+  );
+  const chosen = before
+    .replace("HashMap::new()", "HashMap::with_capacity(3)")
+    .replace(".unwrap() {", ".unwrap().flatten() {");
+  assert.equal(file("rust-order", "build.rs", chosen, "cargo build"), chosen);
+});
+
+test("Java: maps and sets in the order in which they are filled", () => {
+  const before =
+    'import java.util.*;\nclass Gen {\n  Map<Class<?>, String> m = new HashMap<>();\n  Set<String> s = Set.of("new HashSet<>()", "b");\n  Set<String> e = Set.of();\n  HashSet<String> h = new java.util.HashSet<String>(s);\n}\n';
+  const after = before
+    .replace("new HashMap<>", "new java.util.LinkedHashMap<>")
+    .replace(
+      'Set.of("new HashSet<>()", "b")',
+      'new java.util.LinkedHashSet<>(java.util.List.of("new HashSet<>()", "b"))',
+    )
+    .replace("new java.util.HashSet<String>", "new java.util.LinkedHashSet<String>");
+  assert.equal(file("java-hash-order", "Gen.java", before, "javac Gen.java && java Gen"), after);
+});
+
+test("C: a readdir that sorts, where the file opens, reads and closes the folder itself", () => {
+  const before =
+    '#include <dirent.h>\n#include <stdio.h>\n\nint main(void) {\n  DIR *d = opendir(".");\n  struct dirent *e;\n  while ((e = readdir(d)) != NULL) puts(e->d_name); /* readdir(d) */\n  return closedir(d);\n}\n';
+  const after = file("c-order", "gen.c", before, "cc gen.c");
+  assert.match(after, /#include <stdio\.h>\n\n#include <stdlib\.h>\n/);
+  assert.match(
+    after,
+    /while \(\(e = sorted_readdir\(d\)\) != NULL\) puts\(e->d_name\); \/\* readdir\(d\) \*\/\n {2}return sorted_closedir\(d\);/,
+  );
+  for (const left of [
+    before.replace("return closedir(d)", "return 0"),
+    before.replace("return closedir", "rewinddir(d); return closedir"),
+    `#ifdef X\n${before}#endif\n`,
+  ])
+    assert.equal(file("c-order", "gen.c", left, "cc gen.c"), left);
+});
+
 test("a remedy that was applied has nothing more to propose", () => {
   for (const [remedy, before] of COMMANDS) {
     if (["constant-user", "fixed-random"].includes(remedy)) continue; // their constants are commands of their kind

@@ -1,4 +1,5 @@
 import { arDeterministic } from "./ar-deterministic.ts";
+import { cOrder } from "./c-order.ts";
 import { byteSort } from "./byte-sort.ts";
 import { checkedBytecode } from "./checked-bytecode.ts";
 import { constantCpuCount } from "./constant-cpu-count.ts";
@@ -11,10 +12,12 @@ import { dateMacros } from "./date-macros.ts";
 import { dockerImage } from "./docker-image.ts";
 import { fixedRandom } from "./fixed-random.ts";
 import { goBuildFlags } from "./go-build-flags.ts";
+import { goOrder } from "./go-order.ts";
 import { goFlags } from "./go-flags.ts";
 import { gradleArchives } from "./gradle-archives.ts";
 import { gzipName } from "./gzip-name.ts";
 import { installMode } from "./install-mode.ts";
+import { javaHashOrder } from "./java-hash-order.ts";
 import { jarDate } from "./jar-date.ts";
 import { javaOrder } from "./java-order.ts";
 import { javaTime } from "./java-time.ts";
@@ -34,6 +37,7 @@ import { pythonNoBytecode } from "./python-no-bytecode.ts";
 import { pythonOrder } from "./python-order.ts";
 import { pythonTime } from "./python-time.ts";
 import { randomSeedFlags } from "./random-seed-flags.ts";
+import { rustOrder } from "./rust-order.ts";
 import { relativePath } from "./relative-path.ts";
 import { rustRemap } from "./rust-remap.ts";
 import { rustTime } from "./rust-time.ts";
@@ -60,6 +64,7 @@ import type { Remedy } from "./remedy.ts";
 export const remedies: readonly Remedy[] = [
   arDeterministic,
   byteSort,
+  cOrder,
   checkedBytecode,
   constantCpuCount,
   constantHostname,
@@ -72,10 +77,12 @@ export const remedies: readonly Remedy[] = [
   fixedRandom,
   goBuildFlags,
   goFlags,
+  goOrder,
   gradleArchives,
   gzipName,
   installMode,
   jarDate,
+  javaHashOrder,
   javaOrder,
   javaTime,
   keptEpoch,
@@ -95,6 +102,7 @@ export const remedies: readonly Remedy[] = [
   pythonTime,
   randomSeedFlags,
   relativePath,
+  rustOrder,
   rustRemap,
   rustTime,
   scriptOrder,
