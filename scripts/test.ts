@@ -28,7 +28,7 @@ const counts = new Map<string, number>(COUNTED.map((name) => [name, 0]));
 const running = new Set<ChildProcess>();
 
 /** Prints what a file said, without its summary, which is added up. */
-
+function report(output: string): void {
   for (const line of output.split("\n")) {
     const [, name = "", number = ""] = /^ℹ (\w+) ([\d.]+)$/.exec(line) ?? [];
     if (counts.has(name)) counts.set(name, (counts.get(name) ?? 0) + Number(number));
