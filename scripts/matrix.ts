@@ -40,7 +40,7 @@ interface Document {
   causes?: { name: string }[];
   caveats?: string[];
   notCovered?: { what: string }[];
-  worlds?: { name: string; failure?: string; log?: string[] }[];
+  worlds?: { name: string; failure?: string; log?: string }[];
   outputs?: Output[];
   read?: {
     environment: { read: unknown[]; unread: unknown[] };
@@ -119,7 +119,7 @@ function offlineMeans(): Offline {
 function reason({ code, document }: Ran): string {
   const world = document.worlds?.find(({ failure }) => failure !== undefined);
   const words = document.error?.message ?? world?.failure ?? `exit code ${code}`;
-  const log = world?.log?.findLast((line) => /error|cannot|not found|failed/i.test(line));
+  const log = world?.log?.split("\n").findLast((line) => /error|cannot|not found|failed/i.test(line));
   return [...words.split("\n").slice(0, 1), ...(log === undefined ? [] : [log.trim()])].join(": ").slice(0, 300);
 }
 

@@ -87,7 +87,7 @@ const LIFELINE_FD = 4;
 
 /** A shell outside of the group waits for the word that all is well; when we die instead, however, it ends the group. */
 const KEPT = `
-setsid sh -c 'read -r said; [ "$said" = ended ] || kill -KILL -- "-$1"' sh $$ <&${LIFELINE_FD} >/dev/null 2>&1 3<&- ${LIFELINE_FD}<&- &
+setsid sh -c 'read -r said; [ "$said" = ended ] || kill -KILL "-$1"' sh $$ <&${LIFELINE_FD} >/dev/null 2>&1 3<&- ${LIFELINE_FD}<&- &
 exec "$@" ${LIFELINE_FD}<&-`;
 
 /** How long a killed group may take to let go of its output. */

@@ -243,7 +243,7 @@ function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): L
   const { binds, ordered, limits } = steps;
   // Lives outside the build's reach, and reads until our end of the lifeline closes: see `enter.ts`.
   let script =
-    `{ inner=; while read -r line; do inner=$line; done; kill -KILL -- $inner -$$; } ` +
+    `{ inner=; while read -r line; do inner=$line; done; kill -KILL $inner -$$; } ` +
     `<&${LIFELINE_FD} >/dev/null 2>&1 ${STATUS_FD}>&- ${BLOCK_FD}<&- &\n`;
   if (binds.length > 0) {
     const table = binds.map(({ from, to }) => `${escaped(from)} ${escaped(to)} none rbind 0 0\n`);

@@ -73,8 +73,8 @@ test("the score tells found, missed, extra and not varied apart", () => {
   assert.match(tables([told]), /\| clock \| 1 \| 1 \| 0 \| 0 \| 0 \| 100\.0 % \| 100\.0 % \|/);
 });
 
-/** What is quick of the suite, two of most languages. */
-const QUICK = [24, 8, 49, 2, 42, 43, 11, 12, 52, 29, 30, 22, 7, 31];
+/** What is quick of the suite, of every language. */
+const QUICK = [24, 49, 2, 42, 43, 12, 29, 30, 22, 7, 31];
 
 test("of the quick projects every cause is named and none besides", { concurrency: 2 }, async (t) => {
   const runs = QUICK.map(async (number) => {
