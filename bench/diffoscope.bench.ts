@@ -1,14 +1,21 @@
 /**
  * `bitforbit diff` and diffoscope (Debian's diffoscope-minimal, with the
  * helpers that it runs) on the pairs of `npm run pairs`, in turn. Writes
- * figures.json beside each pair, of which docs/diff.md has the table:
- * BITFORBIT_PAIRS="deb- oci" are only those whose name begins so.
+ * figures.json beside each pair, of which docs/diff.md has the table.
+ *
+ *     npm run bench -- diffoscope                       all pairs
+ *     npm run bench -- diffoscope --only "deb- oci"     those whose name begins so
+ *     npm run bench -- diffoscope --resume              goes on: what was measured of this very bundle is kept
+ *     npm run bench -- diffoscope --minutes 10 --resume a part of it; what is left is told
  */
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
 import { askPeer, LONGEST } from "../scripts/against/answer.ts";
 import { pairsThatAreThere, type MadePair } from "../scripts/pairs/all.ts";
+import { digestOf, digestOfFile } from "../src/digest.ts";
 import { type Figure, measure } from "./measured.ts";
 import { type Command, median } from "./paired.ts";
 import type { Row } from "./run.ts";
@@ -25,20 +32,58 @@ export interface Figures {
   load: number;
 }
 
+/** What is kept beside a pair; `of`: the bundle that was measured, so that figures of two are never mixed. */
+interface Kept extends Figures {
+  of?: string;
+}
+
 interface Compared extends Figures {
   pair: MadePair;
 }
 
+const { values } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: "string" }, minutes: { type: "string" }, resume: { type: "boolean" } },
+});
+
 export async function bench(): Promise<Row[]> {
-  const words = (process.env["BITFORBIT_PAIRS"] ?? "").split(" ").filter((word) => word !== "");
-  const pairs = pairsThatAreThere(words);
+  const pairs = pairsThatAreThere((values.only ?? "").split(" ").filter((word) => word !== ""));
   if (pairs.length === 0) throw new Error("no pairs are there: npm run pairs");
-  const all = await Promise.resolve(pairs.map(compared));
+  const end = performance.now() + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000;
+  const of = await bundleDigest();
+  const all: Compared[] = [];
+  const left: string[] = [];
+  for (const pair of pairs) {
+    const kept = values.resume === true ? keptFigures(pair, of) : undefined;
+    if (kept !== undefined) all.push({ pair, ...kept });
+    else if (performance.now() > end) left.push(pair.name);
+    else all.push(compared(pair, of));
+  }
+  if (left.length > 0) console.log(`    not measured, the time is up: ${left.join(" ")}`);
   const told = all.filter(({ peer }) => peer !== undefined);
   return [...all.map(rowOf), ...sumsOf(told), ...goalsOf(all)];
 }
 
-function compared(pair: MadePair): Compared {
+/** Of all that runs when the bundle does, by the names and contents of its files. */
+async function bundleDigest(): Promise<string> {
+  const chunks = readdirSync("dist/chunks")
+    .filter((name) => name.endsWith(".cjs"))
+    .toSorted();
+  const digests = ["bitforbit.cjs", ...chunks.map((name) => `chunks/${name}`)].map((name) =>
+    digestOfFile(`dist/${name}`),
+  );
+  return digestOf((await Promise.all(digests)).join("\n"));
+}
+
+const placeOf = (pair: MadePair): string => join(dirname(dirname(pair.a)), "figures.json");
+
+function keptFigures(pair: MadePair, of: string): Figures | undefined {
+  if (!existsSync(placeOf(pair))) return undefined;
+  const kept = JSON.parse(readFileSync(placeOf(pair), "utf8")) as Kept;
+  return kept.of === of ? kept : undefined;
+}
+
+function compared(pair: MadePair, of: string): Compared {
   const ours: Command = [process.execPath, "dist/bitforbit.cjs", "diff", pair.a, pair.b];
   measure(ours, { accept: [0, 1], seconds: LONGEST });
   const [a, b]: [Figure[], Figure[]] = [[], []];
@@ -49,7 +94,7 @@ function compared(pair: MadePair): Compared {
     if (round === 0 || (b[0]?.seconds ?? 0) < LONG_ENOUGH) b.push(askPeer(pair));
   }
   const figures: Figures = { ours: middle(a), peer: middle(b), load };
-  writeFileSync(join(dirname(dirname(pair.a)), "figures.json"), JSON.stringify(figures));
+  writeFileSync(placeOf(pair), JSON.stringify({ ...figures, of } satisfies Kept));
   console.log(
     `    ${pair.name}: ${figures.ours.seconds.toFixed(2)} s, diffoscope ${figures.peer?.seconds.toFixed(2)} s`,
   );

@@ -2,6 +2,7 @@
  * Benchmarks: whole processes, paired in one run, medians and ratios.
  *     npm run bench             all of them
  *     npm run bench -- startup  those whose name contains a word
+ *     npm run bench -- diffoscope --only deb- --resume  with options of its own, behind the words
  * bench/README.md has the figures of one run.
  */
 import { globSync } from "node:fs";
@@ -17,7 +18,9 @@ export interface Row {
   met: boolean;
 }
 
-const words = process.argv.slice(2);
+// What begins with - and what stands behind it is read by the benchmark itself.
+const options = process.argv.findIndex((word) => word.startsWith("--"));
+const words = process.argv.slice(2, options < 0 ? undefined : options);
 for (const file of globSync("bench/*.bench.ts").sort()) {
   if (words.length > 0 && !words.some((word) => file.includes(word))) continue;
   const { bench } = (await import(`../${file}`)) as { bench: () => Promise<Row[]> };

@@ -62,11 +62,21 @@ await program.write({
       // With the leaves that verbs share, or whoever needs one of them would load all of "deciding".
       {
         name: "program",
-        test: /src\/(cli\/program|bytes|bytesource|clock|errors|json|order|format\/(magic|inflation|text))\.ts$/,
+        test: /src\/(cli\/program|bytes|bytesource|clock|entropy|errors|json|order|format\/(magic|inflation|text))\.ts$/,
         priority: 3,
       },
-      { name: "digests", test: /src\/(digest|durable|entropy)\.ts$/, priority: 3 },
+      { name: "digests", test: /src\/(digest|durable)\.ts$/, priority: 3 },
       { name: "comparing", test: /src\/cli\/verbs\/diff\.ts$/, priority: 1 },
+      // What every difference needs, then what every one within a format needs, then the formats that hold most others.
+      { name: "differing", test: /src\/diff\/(formats|render|text)\.ts$/, priority: 0.9 },
+      { name: "cutting", test: /src\/(diff\/(compare|renames)|format\/(part|record))\.ts$/, priority: 0.8 },
+      { name: "inflating", test: /src\/(diff\/compressed|format\/(compressed-part|gzip|xz|zstd))\.ts$/, priority: 0.7 },
+      { name: "archives", test: /src\/format\/(tar|tar-parts|ar|ar-parts)\.ts$/, priority: 0.6 },
+      {
+        name: "programs",
+        test: /src\/format\/(elf|elf-parts|dwarf-info|string-parts|disassembly)\.ts$/,
+        priority: 0.5,
+      },
       { name: "deciding", test: /src\/cli\/verbs\/verify\.ts$/, priority: 2 },
     ],
   },

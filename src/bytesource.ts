@@ -29,8 +29,8 @@ export interface OpenSource extends ByteSource {
 /** Small reads are served from windows of this many bytes, and of as many more as a small read may take. */
 const WINDOW = 64 << 10;
 const SMALL = 4 << 10;
-/** So many are kept: a format may read here and there in turn. */
-const WINDOWS = 16;
+/** So many are kept, 6 MiB: a format may read here and there in turn, as a program's debug information is. */
+const WINDOWS = 96;
 
 export function memorySource(content: Uint8Array, name = "bytes"): ByteSource {
   // Never a Buffer, whose `slice` would not copy.

@@ -46,10 +46,21 @@ export function writeTable(pairs: readonly MadePair[]): void {
   const page = readFileSync(PAGE, "utf8");
   const [before, after] = [page.indexOf(FROM) + FROM.length, page.indexOf(TO)];
   if (before < FROM.length || after < before) throw new Error(`${PAGE}: no place for the table`);
-  const lines = [COLUMNS, COLUMNS.map(() => "---"), ...rows.map(cellsOf)].map((cells) => `| ${cells.join(" | ")} |`);
-  const text = `\n\n${summary(rows)}\n\n${lines.join("\n")}\n\n`;
+  const large = rows.filter(isLarge);
+  const small = rows.filter((row) => !isLarge(row));
+  const text = `\n\n${[...sectionOf("Of 1 MB and more", large), ...sectionOf("Smaller", small)].join("\n\n")}\n\n`;
   writeFileSync(PAGE, `${page.slice(0, before)}${text}${page.slice(after)}`);
   console.log(`${rows.length} pairs in ${PAGE}`);
+}
+
+/** By size alone, and not by outcome: a release is of that size, and the others mostly show how programs start. */
+const RELEASE_SIZE = 1_000_000;
+const isLarge = ({ pair }: Row): boolean => Math.max(sizeOf(pair.a), sizeOf(pair.b)) >= RELEASE_SIZE;
+
+function sectionOf(heading: string, rows: readonly Row[]): string[] {
+  if (rows.length === 0) return [];
+  const lines = [COLUMNS, COLUMNS.map(() => "---"), ...rows.map(cellsOf)].map((cells) => `| ${cells.join(" | ")} |`);
+  return [`### ${heading}`, summary(rows), lines.join("\n")];
 }
 
 function kept<T>({ a }: MadePair, name: string): T | undefined {
@@ -65,11 +76,15 @@ function summary(rows: readonly Row[]): string {
   const complete = answered.filter(({ counts }) => counts.missing === 0).length;
   const load = rows.map((row) => row.figures.load);
   const long = told.filter(({ figures }) => (figures.peer?.seconds ?? 0) > LONG).map(({ figures }) => ratioOf(figures));
+  const longer =
+    long.length === 0
+      ? ""
+      : `; of the ${long.length} that take diffoscope over ${LONG} s, ${median(long).toFixed(0)} times`;
   const sum = (side: "ours" | "peer"): string =>
     told.reduce((seconds, { figures }) => seconds + (figures[side]?.seconds ?? 0), 0).toFixed(0);
   return (
     `${told.length} pairs: in the median ${median(ratios).toFixed(0)} times as fast, at least ${Math.min(...ratios).toFixed(1)} ` +
-    `times; of the ${long.length} that take diffoscope over ${LONG} s, ${median(long).toFixed(0)} times. All together: ${sum("ours")} s against ` +
+    `times${longer}. All together: ${sum("ours")} s against ` +
     `${sum("peer")} s; to ${unanswered} of them diffoscope gave no answer. Nothing is missing in ${complete} of the ${answered.length} that it ` +
     `answered. The load of the machine (two cores) was ${median(load).toFixed(1)} in the median, ${Math.max(...load).toFixed(1)} at most.`
   );

@@ -4,9 +4,10 @@ import { DEBIAN, KERNELS } from "./debian.ts";
 import { IMAGES } from "./images.ts";
 import { MADE } from "./made.ts";
 import { PUBLISHED } from "./published.ts";
+import { RELEASES } from "./releases.ts";
 import { type Pair, pairsFolder } from "./workshop.ts";
 
-export const PAIRS: readonly Pair[] = [...MADE, ...DEBIAN, ...PUBLISHED, ...IMAGES, ...KERNELS];
+export const PAIRS: readonly Pair[] = [...MADE, ...DEBIAN, ...PUBLISHED, ...IMAGES, ...KERNELS, ...RELEASES];
 
 export interface MadePair {
   name: string;

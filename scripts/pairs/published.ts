@@ -3,26 +3,32 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { copy, found, inScratch, type Pair, run, write } from "./workshop.ts";
 
+/** Fetches one version into a folder and gives the file. */
+type Fetch = (folder: string, version: string) => string;
+
 interface Published {
   name: string;
   versions: readonly [a: string, b: string];
-  /** Fetches one version into a folder and gives the file. */
-  fetch(folder: string, version: string): string;
+  fetch: Fetch;
   file: string;
   what: string;
 }
 
-const npm = (name: string) => (folder: string, version: string) => {
-  run("npm", ["pack", "--silent", `${name}@${version}`], { cwd: folder });
-  return found(folder, /\.tgz$/);
-};
+export const npm =
+  (name: string): Fetch =>
+  (folder, version) => {
+    run("npm", ["pack", "--silent", `${name}@${version}`], { cwd: folder });
+    return found(folder, /\.tgz$/);
+  };
 
-const pip = (name: string, kind: "wheel" | "sdist") => (folder: string, version: string) => {
-  const platform = ["--only-binary=:all:", "--platform=manylinux2014_x86_64", "--python-version=3.11"];
-  const how = kind === "wheel" ? platform : ["--no-binary=:all:"];
-  run("pip", ["download", "-q", "--no-deps", ...how, "-d", folder, `${name}==${version}`]);
-  return found(folder, kind === "wheel" ? /\.whl$/ : /\.tar\.gz$/);
-};
+export const pip =
+  (name: string, kind: "wheel" | "sdist"): Fetch =>
+  (folder, version) => {
+    const platform = ["--only-binary=:all:", "--platform=manylinux2014_x86_64", "--python-version=3.11"];
+    const how = kind === "wheel" ? platform : ["--no-binary=:all:"];
+    run("pip", ["download", "-q", "--no-deps", ...how, "-d", folder, `${name}==${version}`]);
+    return found(folder, kind === "wheel" ? /\.whl$/ : /\.tar\.gz$/);
+  };
 
 const cargo = (name: string) => (folder: string, version: string) => {
   write(
@@ -40,18 +46,20 @@ const go = (name: string) => (folder: string, version: string) => {
   return (JSON.parse(told) as { Zip: string }).Zip;
 };
 
-const maven = (group: string, name: string) => (folder: string, version: string) => {
-  const repository = join(folder, "repository");
-  run("mvn", [
-    "-q",
-    "-B",
-    `-Dmaven.repo.local=${repository}`,
-    "dependency:get",
-    "-Dtransitive=false",
-    `-Dartifact=${group}:${name}:${version}`,
-  ]);
-  return found(join(repository, ...group.split("."), name), /\.jar$/);
-};
+export const maven =
+  (group: string, name: string): Fetch =>
+  (folder, version) => {
+    const repository = join(folder, "repository");
+    run("mvn", [
+      "-q",
+      "-B",
+      `-Dmaven.repo.local=${repository}`,
+      "dependency:get",
+      "-Dtransitive=false",
+      `-Dartifact=${group}:${name}:${version}`,
+    ]);
+    return found(join(repository, ...group.split("."), name), /\.jar$/);
+  };
 
 const PACKAGES: readonly Published[] = [
   {
@@ -108,7 +116,8 @@ const PACKAGES: readonly Published[] = [
   },
 ];
 
-export const PUBLISHED: readonly Pair[] = PACKAGES.map(({ name, what, versions, fetch, file }) => ({
+/** Fetches both versions. */
+export const published = ({ name, what, versions, fetch, file }: Published): Pair => ({
   name,
   what: `${what}: ${versions.join(" and ")}`,
   file,
@@ -122,4 +131,6 @@ export const PUBLISHED: readonly Pair[] = PACKAGES.map(({ name, what, versions, 
       });
     }
   },
-}));
+});
+
+export const PUBLISHED: readonly Pair[] = PACKAGES.map(published);

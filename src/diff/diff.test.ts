@@ -18,7 +18,7 @@ import test, { after } from "node:test";
 import * as fc from "fast-check";
 import { memorySource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
-import { gzipBytes } from "../format/gzip.ts";
+import { gzipBytes } from "../format/gzip-write.ts";
 import { tarBytes, type TarMember } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
 import { compare as compareFolders, diff, type DiffOptions, diffSources } from "./diff.ts";

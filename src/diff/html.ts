@@ -1,6 +1,6 @@
 import { base64, utf8 } from "../bytes.ts";
 import { sha256 } from "../digest.ts";
-import { gzipBytes } from "../format/gzip.ts";
+import { gzipBytes } from "../format/gzip-write.ts";
 import { VERSION } from "../version.ts";
 import { counted, filesOf, type Finding, findingsOf, kindWords } from "./findings.ts";
 import type { Leaf } from "./difference.ts";

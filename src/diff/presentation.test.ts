@@ -4,7 +4,7 @@ import test from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import * as fc from "fast-check";
 import { memorySource } from "../bytesource.ts";
-import { gzipBytes } from "../format/gzip.ts";
+import { gzipBytes } from "../format/gzip-write.ts";
 import { tarBytes } from "../format/tar-write.ts";
 import { diffSources } from "./diff.ts";
 import { type Difference, summaryOf } from "./difference.ts";

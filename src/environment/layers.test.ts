@@ -7,7 +7,7 @@ import { join } from "node:path";
 import test, { after } from "node:test";
 import * as fc from "fast-check";
 import { digestOf } from "../digest.ts";
-import { gzipBytes } from "../format/gzip.ts";
+import { gzipBytes } from "../format/gzip-write.ts";
 import { tarBytes } from "../format/tar-write.ts";
 import {
   blobOf,

@@ -6,7 +6,8 @@ import * as fc from "fast-check";
 import { memorySource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import { unzstd } from "./zstd.ts";
-import { gunzip, gzipBytes, gzipHeader, type Gunzipped } from "./gzip.ts";
+import { gunzip, gzipHeader, type Gunzipped } from "./gzip.ts";
+import { gzipBytes } from "./gzip-write.ts";
 import { INFLATION_LIMITS } from "./inflation.ts";
 import { unxz } from "./xz.ts";
 

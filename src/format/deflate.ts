@@ -5,7 +5,9 @@ import type { InflationGuard, Sink } from "./inflation.ts";
 
 const OUTPUT_CHUNK = 1 << 20;
 /** Streams at most this long are inflated in one call, which is much quicker for the many small ones. */
-const SMALL = 32 << 10;
+const SMALL = 256 << 10;
+/** What such a stream may come to; one that comes to more is streamed. */
+const SMALL_OUTPUT = 4 << 20;
 
 /**
  * Inflates the raw deflate stream (RFC 1951) at `offset`, which may end before
@@ -28,14 +30,19 @@ function inflateSmall(source: ByteSource, offset: number, sink: Sink, guard: Inf
   let done: { buffer: Buffer; engine: { bytesWritten: number } };
   try {
     done = inflateRawSync(source.read(offset, length), {
-      maxOutputLength: 1 << 20,
+      maxOutputLength: SMALL_OUTPUT,
+      chunkSize: Math.min(Math.max(length * 4, 1 << 10), OUTPUT_CHUNK),
       info: true,
     }) as unknown as typeof done;
   } catch {
     return undefined;
   }
-  guard.add(done.buffer.length);
-  if (done.buffer.length > 0) sink(done.buffer);
+  // Piece by piece, as when streamed: of the two bounds the one that is met first is told.
+  for (let at = 0; at < done.buffer.length; at += OUTPUT_CHUNK) {
+    const piece = done.buffer.subarray(at, at + OUTPUT_CHUNK);
+    guard.add(piece.length);
+    sink(piece);
+  }
   return done.engine.bytesWritten;
 }
 

@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { hex } from "../bytes.ts";
 
 /**
@@ -88,8 +89,9 @@ function plain(instruction: CapstoneInstruction): Instruction {
 
 async function load(): Promise<Capstone | undefined> {
   try {
-    const module = (await import(PACKAGE)) as { default: () => Promise<Capstone> };
-    return await module.default();
+    // Not import(): for that Node reads 330 kB of CommonJS for the names that it may export.
+    const make = createRequire(import.meta.url)(PACKAGE) as () => Promise<Capstone>;
+    return await make();
   } catch {
     // Not installed, or no WebAssembly: the bytes are shown instead.
     return undefined;

@@ -19,7 +19,7 @@ import { pack } from "tar-stream";
 import { memorySource } from "../bytesource.ts";
 import { BitforbitError } from "../errors.ts";
 import { extractArchive, extractTar, extractZip } from "./extract.ts";
-import { gzipBytes } from "./gzip.ts";
+import { gzipBytes } from "./gzip-write.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bitforbit-extract-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

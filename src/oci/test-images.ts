@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { utf8 } from "../bytes.ts";
 import { type Digest, digestOf, hexOf } from "../digest.ts";
-import { gzipBytes } from "../format/gzip.ts";
+import { gzipBytes } from "../format/gzip-write.ts";
 import { tarBytes, type TarMember } from "../format/tar-write.ts";
 import { canonicalJson, type Json } from "../json.ts";
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "./manifest.ts";

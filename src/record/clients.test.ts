@@ -9,7 +9,7 @@ import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { after } from "node:test";
 import { utf8 } from "../bytes.ts";
-import { gzipBytes } from "../format/gzip.ts";
+import { gzipBytes } from "../format/gzip-write.ts";
 import { tarBytes } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
 import { listenIn, processBehind } from "../sandbox/listen.ts";

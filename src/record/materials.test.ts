@@ -7,7 +7,7 @@ import test, { after } from "node:test";
 import * as fc from "fast-check";
 import { utf8 } from "../bytes.ts";
 import { type Digest, digestOf } from "../digest.ts";
-import { gzipBytes } from "../format/gzip.ts";
+import { gzipBytes } from "../format/gzip-write.ts";
 import { tarBytes } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
 import { bodyPath } from "../body-path.ts";
