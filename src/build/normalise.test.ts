@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import * as fc from "fast-check";
 import { digestOf } from "../digest.ts";
-import { gzipBytes } from "../format/gzip.ts";
+import { gzipBytes } from "../format/gzip-write.ts";
 import { tarBytes, type TarMember } from "../format/tar-write.ts";
 import { zipBytes } from "../format/zip-write.ts";
 import { normaliseOutputs } from "./normalise.ts";
