@@ -227,6 +227,15 @@ describe("documents", { concurrency: 3 }, () => {
     await Promise.all(cases.map(async ([code, ...args]) => document("error", await json(folder, ...args), code)));
   });
 
+  test("a build against somebody's artifact: the same, and another", async (t) => {
+    const folder = project(t, { "bitforbit.toml": recipe("echo one > out", '"out"'), same: "one\n", other: "two\n" });
+    const same = document("check", await json(folder, "check", "--against", "same"), 0);
+    assert.equal(same["verdict"], "matches-given");
+    const other = document("check", await json(folder, "check", "--against", "other", "--quick"), 1);
+    assert.equal(other["verdict"], "differs-from-given");
+    assert.equal(lengthOf(other["causes"]), 1);
+  });
+
   test("diff: equal, different, left out", async (t) => {
     const folder = scratchFolder(t);
     writeFiles(folder, { "a/x": "1\n", "a/y": "1\n", "b/x": "2\n", "b/y": "1\n" });
