@@ -67,7 +67,7 @@ export const RELEASES: readonly Pair[] = [
     {
       name: "pypi-numpy",
       what: "wheel with native code",
-      versions: ["2.3.4", "2.3.5"] as const,
+      versions: ["2.2.5", "2.2.6"] as const,
       fetch: pip("numpy", "wheel"),
       file: "numpy.whl",
     },
