@@ -34,8 +34,8 @@ export async function withCommands(
   options: CommandsOptions,
 ): Promise<{ causes: Cause[]; doubts: string[] }> {
   const file = join(options.scratch, "trace");
-  // On a disk, where the tree outlives the build, and without what only takes time.
-  const { fileSystem: _, load: __, ...rest } = world;
+  // On a disk, where the tree outlives the build, on no virtual machine, which is not traced, and without what only takes time.
+  const { fileSystem: _, machine: __, load: ___, ...rest } = world;
   const built = await options.build({ ...rest, name: "traced", startDelay: 0 }, file);
   if (!built.result.ok)
     return { causes: [...causes], doubts: [`no commands are named: the traced build ${built.result.reason}`] };
