@@ -79,7 +79,11 @@ const MAX_WORD = 1024;
 /** A command as one would type it, shortened: `sh -c` is what it was given. */
 export function asTyped(process: Pick<TracedProcess, "argv">): string {
   const literal = literalOf(process);
-  const text = literal?.trim().replaceAll(/\s*\n\s*/g, "; ") ?? process.argv.slice(0, MAX_WORDS).map(quoted).join(" ");
+  const text =
+    literal
+      ?.trim()
+      .replaceAll(/\s*\\\n\s*/g, " ")
+      .replaceAll(/\s*\n\s*/g, "; ") ?? process.argv.slice(0, MAX_WORDS).map(quoted).join(" ");
   return shortened(text);
 }
 
