@@ -37,7 +37,11 @@ export function remedyFrom(variations: readonly Pick<Variation, "name" | "remedy
 }
 
 /** What a place is by the names that a format gives it; undefined for what may be anything. */
-type KnownAt = (path: readonly string[], field: string | undefined) => CauseName | undefined;
+type KnownAt = (
+  path: readonly string[],
+  field: string | undefined,
+  shown: { a: string; b: string },
+) => CauseName | undefined;
 
 const LAST: readonly string[] = ["unknown", "consequence"];
 const RANK = { certain: 0, likely: 1, possible: 2 } as const;
@@ -60,7 +64,7 @@ export function conclude(
     .flatMap(({ one, causes }) => {
       const checked = evidence.checksums.get(one.leaf.path[0] ?? "");
       if (checked !== undefined) return [consequence(one.leaf, [checked], "digest")];
-      const origin = originOf(one, causes, primary);
+      const origin = originOf(one, causes, primary) ?? unexplainedOrigin(one, causes, told);
       if (origin !== undefined) return [consequence(one.leaf, pathOf(origin.leaf))];
       return causes.length > 0 ? causes : [byPlace(one.leaf, knownAt, remedyOf) ?? unknown(one.leaf, evidence.tried)];
     })
@@ -97,6 +101,13 @@ function originOf(one: Explained, causes: readonly Cause[], primary: readonly To
     primary.find(explains) ??
     severalOrigins(names, primary)
   )?.one;
+}
+
+/** What only follows, where nothing in its artifact has a cause that is known: from the first that differs by itself. */
+function unexplainedOrigin(one: Explained, causes: readonly Cause[], told: readonly Told[]): Explained | undefined {
+  if (causes.length > 0 || !one.follows) return undefined;
+  const itself = (other: Explained): boolean => !other.follows && !isMadeFromOthers(other.leaf);
+  return told.find((other) => itself(other.one) && other.one.leaf.path[0] === one.leaf.path[0])?.one;
 }
 
 /** A digest of several files has all their causes, and none of them has them all. */
@@ -165,7 +176,7 @@ function byPlace(leaf: Leaf, knownAt: KnownAt, remedyOf: (name: CauseName) => st
   const told = (name: CauseName, confidence: Cause["confidence"]): Cause => {
     return { ...atLeaf(leaf), name, confidence, remedy: remedyOf(name), basis: "field" };
   };
-  const known = knownAt(leaf.path, leaf.field);
+  const known = knownAt(leaf.path, leaf.field, { a: sample(leaf, "a"), b: sample(leaf, "b") });
   if (known !== undefined) return told(known, "likely");
   return leaf.field !== undefined && TIME.test(leaf.field) ? told("mtime", "possible") : undefined;
 }

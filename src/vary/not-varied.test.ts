@@ -26,3 +26,17 @@ test("signatures and archivers' own fields are known by their place", () => {
   ];
   for (const [path, field, expected] of table) assert.equal(knownByPlace(path, field), expected, path.join(" "));
 });
+
+test("who made it, and modes without the kind of file, are known by what stands there", () => {
+  const table: [string | undefined, string, string, ReturnType<typeof knownByPlace>][] = [
+    [undefined, "Generator: flit 3.9.0\n", "Generator: flit 3.6.0\n", "toolchain"],
+    [undefined, "GCC: (Debian 12.2.0-14) 12.2.0", "GCC: (Debian 12.2.0-14+deb12u1) 12.2.0", "toolchain"],
+    [undefined, "Generator: flit 3.9.0\n", "Created-By: 17\n", undefined],
+    [undefined, "made by Generator: x", "made by Generator: y", undefined],
+    ["mode", "100644", "644", "archive-metadata"],
+    ["mode", "100644", "664", undefined],
+  ];
+  for (const [field, a, b, expected] of table) {
+    assert.equal(knownByPlace(["out/x.whl", "WHEEL"], field, { a, b }), expected, `${a} ${b}`);
+  }
+});

@@ -48,16 +48,28 @@ const SIGNED =
   /^(?:signature|signatures|public key|certificate|unhashed|hash begins with|issuer|signing-time|apk signing block)$/i;
 const SIGNED_FILE = /(?:^|\/)META-INF\/[^/]+\.(?:SF|RSA|DSA|EC)$|\.(?:sig|asc|p7s|p7b|jks|keystore|minisig)$/;
 
+/** How compilers, packers and generators sign what they made, each with its version. */
+const PRODUCER =
+  /^(?:GCC: \(|GNU (?:AS|C|C\+\+|Fortran)\d* |clang version |rustc version |go1\.\d|Linker: |Generator: |Created-By: |Build-Jdk(?:-Spec)?: |Build-Tool|Bnd-LastModified: |Tool: |Archiver-Version: |Producer: )/;
+
+/** An octal mode without the bits that say what kind of file it is, which some archivers leave out. */
+const permissions = (mode: string): number => Number.parseInt(mode, 8) & 0o7777;
+
 /**
  * What a leaf that bears no watermark is by its place alone: `path` as the
- * difference has it, from the artifact on, and the field, where it is one.
+ * difference has it, from the artifact on, and the field, where it is one;
+ * `shown`: what stands there on both sides.
  * Undefined for what may be anything.
  */
 export function knownByPlace(
   path: readonly string[],
   field: string | undefined,
-): "signature" | "archive-metadata" | undefined {
+  shown: { a: string; b: string } = { a: "", b: "" },
+): "signature" | "archive-metadata" | "toolchain" | undefined {
   const steps = field === undefined ? path : [...path, field];
   if (steps.some((step, index) => SIGNED_FILE.test(step) || (index > 0 && SIGNED.test(step)))) return "signature";
+  const signed = PRODUCER.exec(shown.a)?.[0];
+  if (signed !== undefined && PRODUCER.exec(shown.b)?.[0] === signed) return "toolchain";
+  if (field === "mode" && permissions(shown.a) === permissions(shown.b)) return "archive-metadata";
   return field !== undefined && ARCHIVER.test(field) ? "archive-metadata" : undefined;
 }
