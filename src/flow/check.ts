@@ -309,7 +309,7 @@ function experimentOptions(
   let built = 0;
   return {
     build: async (world) => await buildIn(prepared, world, options, `${name}-${built++}`),
-    worlds: experimentPair(prepared.recipe.name, epochOf(prepared), asked),
+    worlds: experimentPair(prepared.recipe.name, prepared.source.epoch, asked),
     without: uncovered,
     atOnce: Math.max(1, Math.min(2, options.host.cpus.length)),
     deadline: clock.elapsed() + (options.budget ?? BUDGET),
@@ -317,12 +317,6 @@ function experimentOptions(
     clock,
     onProgress: (line) => options.onProgress?.("explain", line),
   };
-}
-
-/** SOURCE_DATE_EPOCH as the build has it: the source's, unless the recipe gives a later one. */
-function epochOf({ recipe, source }: Prepared): number {
-  const given = Number(recipe.env["SOURCE_DATE_EPOCH"] ?? 0);
-  return Number.isSafeInteger(given) ? Math.max(source.epoch, given) : source.epoch;
 }
 
 /** Why a strict recipe's build is not canonical: it read what is not locked, or nobody knows what it read. */

@@ -99,7 +99,9 @@ async function stage(folder: string, home: Home, { scratch }: PrepareOptions): P
   const { recipe, digest: recipeDigest } = await requireRecipe(folder);
   const staged = join(scratch, "source");
   const source = await readAndStage(folder, recipe, staged, { cache: home.cache, extract: extractArchive });
-  return { folder, recipe, recipeDigest, source, staged };
+  // A recipe may say another time than the source's own.
+  const epoch = Number(recipe.env["SOURCE_DATE_EPOCH"] ?? source.epoch);
+  return { folder, recipe, recipeDigest, source: { ...source, epoch }, staged };
 }
 
 async function locked(

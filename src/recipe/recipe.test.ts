@@ -209,3 +209,14 @@ test("a recipe is read from a folder with the digest of its bytes; a link in its
   assert.equal(found?.digest, digestOf(BASE));
   assert.equal(found.recipe.name, "x");
 });
+
+test("variables that every build gets cannot be set, and the source's time is a number", () => {
+  const recipeWith = (line: string): string => `name = "x"\ncommand = "make"\noutputs = ["x"]\nenv = { ${line} }\n`;
+  const refused = (line: string, message: RegExp): void => {
+    assert.throws(() => parseRecipe(recipeWith(line), "bitforbit.toml"), { code: "input", message });
+  };
+  refused('PATH = "/opt/bin"', /env\.PATH is given by bitforbit/);
+  refused('BITFORBIT_DEPS = "/x"', /env\.BITFORBIT_DEPS is given/);
+  refused('SOURCE_DATE_EPOCH = "yesterday"', /SOURCE_DATE_EPOCH is not a number of seconds: "yesterday"/);
+  assert.equal(parseRecipe(recipeWith('SOURCE_DATE_EPOCH = "7"'), "bitforbit.toml").env["SOURCE_DATE_EPOCH"], "7");
+});
