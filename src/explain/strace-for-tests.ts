@@ -70,7 +70,13 @@ class Reader {
     const id = this.#trace.processes.length;
     const directory = parent?.directory ?? this.#folder;
     const above = parent === undefined ? undefined : this.#trace.processes[parent.id];
-    const process: TracedProcess = { id, parent: parent?.id, argv: argv ?? above?.argv ?? [], directory };
+    const process: TracedProcess = {
+      id,
+      parent: parent?.id,
+      argv: argv ?? above?.argv ?? [],
+      directory,
+      began: this.#trace.events.length,
+    };
     this.#trace.processes.push(process);
     const running = { id, directory };
     this.#running.set(pid, running);
@@ -140,7 +146,7 @@ const unescaped = (text: string): string =>
 export function withoutForks({ processes, events, doubts }: Trace): Trace {
   const kept: TracedProcess[] = [];
   const now = new Map<number, number>();
-  for (const { id, parent, argv, directory } of processes) {
+  for (const { id, parent, argv, directory, began } of processes) {
     const above = parent === undefined ? undefined : now.get(parent);
     // A fork has its parent's very list of words.
     if (parent !== undefined && above !== undefined && processes[parent]?.argv === argv) {
@@ -148,7 +154,7 @@ export function withoutForks({ processes, events, doubts }: Trace): Trace {
       continue;
     }
     now.set(id, kept.length);
-    kept.push({ id: kept.length, parent: above, argv, directory });
+    kept.push({ id: kept.length, parent: above, argv, directory, began });
   }
   return {
     processes: kept,

@@ -25,6 +25,7 @@ function traceOf(processes: readonly [parent: number, command: string[]][], even
       parent: parent < 0 ? undefined : parent,
       argv,
       directory: ROOT,
+      began: 0,
     })),
     events: events.map((text): FileEvent => {
       const [process = "", what = "", path = "", to = ""] = text.split(" ");
@@ -218,7 +219,7 @@ loop:
 \techo $(LOOP)
 `;
   const place = (argv: string[]) =>
-    scriptPlace([{ id: 0, parent: undefined, argv, directory: ROOT }], [{ path: "sub/Makefile", text }], {
+    scriptPlace([{ id: 0, parent: undefined, argv, directory: ROOT, began: 0 }], [{ path: "sub/Makefile", text }], {
       path: `${ROOT}/x`,
       cause: undefined,
     });

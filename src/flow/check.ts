@@ -5,7 +5,7 @@ import { type Difference } from "../diff/difference.ts";
 import { diff } from "../diff/diff.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import type { Cause } from "../explain/cause.ts";
-import { chanceMissed, RARITY } from "../explain/chance.ts";
+import { buildsFor, chanceMissed, RARITY } from "../explain/chance.ts";
 import { checksumFiles } from "../explain/checksum-files.ts";
 import { conclude, type Evidence, NO_EVIDENCE, remedyFrom } from "../explain/conclude.ts";
 import { type Explained, explainLeaves, type Side } from "../explain/explain.ts";
@@ -192,6 +192,9 @@ function openWords({ open, builds, worlds }: Verdict, { kept, again, budget = BU
   );
 }
 
+/** Builds under other schedules where these are varied and nobody says how rare a race may be. */
+const SCHEDULES = 4;
+
 /** A verdict's worlds, the canonical one first. */
 function worldsFor({ recipe, source }: Prepared, asked: Asked, once: boolean): World[] {
   const pair = recipe.determinise ? determinisedPair(worldPair(recipe.name)[0], source) : worldPair(recipe.name);
@@ -314,6 +317,7 @@ function experimentOptions(
     atOnce: Math.max(1, Math.min(2, options.host.cpus.length)),
     deadline: clock.elapsed() + (options.budget ?? BUDGET),
     expected: Math.max(...first.map(({ milliseconds }) => milliseconds)),
+    schedules: options.confidence === undefined ? SCHEDULES : buildsFor(options.confidence, options.rarity ?? RARITY),
     clock,
     onProgress: (line) => options.onProgress?.("explain", line),
   };

@@ -28,6 +28,8 @@ export interface ExperimentOptions {
   deadline: number;
   /** Milliseconds that a build takes, as far as is known. */
   expected: number;
+  /** Builds under other schedules, where these are varied; as long as none of them shows a race. */
+  schedules: number;
   clock?: Clock;
   onProgress?: (line: string) => void;
 }
@@ -79,16 +81,22 @@ const DRAWN: readonly CauseName[] = ["hash-order", "random", "race", "aslr"];
 
 const ROUNDS = 2;
 
+/** Builds under other schedules by which a race is told from what is drawn. */
+const FEW_SCHEDULES = 4;
+
 class Experiments {
   readonly #still: World;
   readonly #other: World;
   readonly #names: readonly CauseName[];
   readonly #trials: Trials;
   readonly #atoms = new Atoms();
-  readonly #known = new Map<string, Spots>();
+  readonly #known = new Map<string, Trial>();
   readonly #attribution: Attribution = new Map();
   /** Builds of equal worlds beside the control. */
   readonly #equal: Trial[] = [];
+  /** Builds that differ from the control in the delays before programs start, and in nothing else. */
+  readonly #delayed: Trial[] = [];
+  readonly #schedules: number;
   #noise: Spots = new Map();
   #differing: Map<Place, Ranges> = new Map();
   /** Leaves of the control itself: see `#furtherIn`. */
@@ -103,6 +111,7 @@ class Experiments {
       .filter((one) => !options.without.has(one.name) && one.describe(this.#still, this.#other) !== "")
       .map(({ name }) => name);
     this.#trials = new Trials(options, this.#names.includes("aslr"));
+    this.#schedules = options.schedules;
   }
 
   async breaking(): ReturnType<typeof whatBreaks> {
@@ -124,7 +133,8 @@ class Experiments {
     const rest = this.#names.filter((name) => !sure.has(name));
     const first = await this.#hold(rest);
     if (first === undefined) return this.#answer(own, new Map());
-    const further = this.#furtherIn(first, explained);
+    if (this.#names.includes("race")) await this.#shake();
+    const further = this.#furtherIn([first, ...this.#equal, ...this.#delayed], explained);
     const all = [...own, ...further];
     if (first.spots.size > 0 || all.some((one) => sureOf(one).length === 0)) await this.#place();
     const asked = this.#asked(first.spots);
@@ -133,9 +143,11 @@ class Experiments {
     this.#add(await attribute(ids, rest, this.#ask, this.#guesses(own, ids, rest)));
     await this.#explainRest(own, [...sure]);
     const drawn = [...DRAWN, "cpu-count" as const].filter((name) => this.#names.includes(name));
-    await this.#explainBy(drawn, 0, further, all);
+    const quiet = further.filter((one) => !this.#isNoise(one));
+    await this.#explainBy(drawn, 0, quiet, all);
     if (this.#attribution.size > 0) await this.#confirm();
-    return this.#answer(all, await this.#nameNoise(all));
+    const every = [...all, ...this.#untold(all)];
+    return this.#answer(every, await this.#nameNoise(every));
   }
 
   /** The build in which all is held, side by side with the one in which `names` vary; if they differ, one more for the noise. */
@@ -143,7 +155,7 @@ class Experiments {
     const [first] = await this.#trials.withControl([this.#still, this.#world(names)]);
     this.#stillFails = this.#trials.failed;
     if (this.#trials.control === undefined || first === undefined) return undefined;
-    this.#known.set(keyOf(names, 0), first.spots);
+    this.#known.set(keyOf(names, 0), first);
     if (first.spots.size > 0) await this.#holdAgain(["held again"]);
     return first;
   }
@@ -154,6 +166,36 @@ class Experiments {
       this.#equal.push(trial);
       this.#noise = union(this.#noise, trial.noise);
     }
+  }
+
+  /**
+   * Builds under other schedules, a few or until one shows a race: what differs
+   * in them is set aside, as noise is, before what takes another time is blamed
+   * for it.
+   */
+  async #shake(): Promise<void> {
+    const still = this.#equal.reduce<Spots>((all, { noise }) => union(all, noise), new Map());
+    while (this.#delayed.length < this.#schedules) {
+      const fresh = await this.#delay(Math.min(2, this.#schedules - this.#delayed.length));
+      for (const { noise } of fresh) this.#noise = union(this.#noise, noise);
+      if (fresh.length === 0) return;
+      const enough = this.#delayed.length >= FEW_SCHEDULES;
+      if (enough && this.#delayed.some(({ noise }) => without(noise, still).size > 0)) return;
+    }
+  }
+
+  async #delay(many: number): Promise<Trial[]> {
+    const fresh: Trial[] = [];
+    const worlds = Array.from({ length: many }, (_, index) => {
+      const schedule = this.#delayed.length + index + 1;
+      return { ...this.#still, name: `schedule ${schedule}`, schedule };
+    });
+    for (const trial of await this.#trials.of(worlds)) {
+      if (trial === undefined || trial.spots.has(FAILS)) continue;
+      fresh.push(trial);
+    }
+    this.#delayed.push(...fresh);
+    return fresh;
   }
 
   /** Where the first of the two builds differs from the control: so what differs in it is found in the control's bytes. */
@@ -177,14 +219,40 @@ class Experiments {
   }
 
   /** What differs between builds of experiments only: two agreed by chance, or what runs side by side met in the same order. */
-  #furtherIn({ leaves }: Trial, explained: readonly Explained[]): Explained[] {
+  #furtherIn(trials: readonly Trial[], explained: readonly Explained[]): Explained[] {
     const known = new Set(explained.map(({ place }) => place));
-    return [...leaves, ...this.#equal.flatMap((trial) => trial.leaves)].flatMap((leaf) => {
-      const place = placeOf(leaf);
-      if (known.has(place) || leaf.what === "field" || this.#explaining.checksums.has(leaf.path[0] ?? "")) return [];
-      known.add(place);
-      this.#further.add(leaf);
-      return [{ leaf, place, follows: false, causes: [] }];
+    return trials
+      .flatMap(({ leaves }) => leaves)
+      .flatMap((leaf) => {
+        const place = placeOf(leaf);
+        if (known.has(place) || leaf.what === "field" || this.#explaining.checksums.has(leaf.path[0] ?? "")) return [];
+        known.add(place);
+        return [this.#furtherLeaf(leaf)];
+      });
+  }
+
+  #furtherLeaf(leaf: Leaf): Explained {
+    this.#further.add(leaf);
+    return { leaf, place: placeOf(leaf), follows: false, causes: [] };
+  }
+
+  /** Parts of which something is known that no leaf has: the two builds agreed there by chance, and differ beside it. */
+  #untold(all: readonly Explained[]): Explained[] {
+    const told = new Set(all.flatMap((one) => this.#atomsOf(one, all)));
+    const parts = [...this.#attribution.keys()].flatMap((id) => (told.has(id) ? [] : (this.#atoms.where(id) ?? [])));
+    const places = new Set(all.map(({ place }) => place));
+    for (const [place, spans] of this.#noise) {
+      const here = all.filter((one) => one.place === place).flatMap((one) => this.#spansOf(one));
+      const open = spans.filter((span) => places.has(place) && !here.some((one) => touches(one, span)));
+      parts.push(...open.map((span) => ({ place, span })));
+    }
+    const trials = [...this.#known.values(), ...this.#equal, ...this.#delayed];
+    return parts.flatMap(({ place, span }) => {
+      const leaf = trials
+        .values()
+        .map((trial) => leafAt(trial, place, span))
+        .find((one) => one !== undefined);
+      return leaf === undefined || this.#further.has(leaf) ? [] : [this.#furtherLeaf(leaf)];
     });
   }
 
@@ -220,8 +288,9 @@ class Experiments {
     all: readonly Explained[],
   ): Promise<void> {
     if (open.length === 0) return;
-    const [spots] = await this.#spotsIn([names], round);
-    if (spots === undefined) return;
+    const [trial] = await this.#trialsIn([names], round);
+    if (trial === undefined) return;
+    const { spots } = trial;
     const asked = this.#asked(spots);
     this.#atoms.discover(asked);
     const wanted = new Set(open.flatMap((one) => this.#atomsOf(one, all)));
@@ -250,8 +319,24 @@ class Experiments {
         this.#attribution.set(id, distinctSets([...others, ...alone.map((name) => [name])]));
       }
     }
+    this.#tellOrders();
     await this.#tellRaces();
     await this.#tellMachines();
+  }
+
+  /** What a seed alone puts in another order comes out of a hash. */
+  #tellOrders(): void {
+    for (const [id, sets] of this.#attribution) {
+      const where = this.#atoms.where(id);
+      const orders = sets.map((set): CauseName[] => {
+        if (set.length !== 1 || set[0] !== "random" || where === undefined) return set;
+        const moved = Array.from({ length: ROUNDS + 1 }, (_, round) => this.#known.get(keyOf(set, round))).some(
+          (trial) => trial !== undefined && printAt(trial, where.place, [where.span]).moved,
+        );
+        return moved ? ["hash-order"] : set;
+      });
+      this.#attribution.set(id, distinctSets(orders));
+    }
   }
 
   /** What several CPUs make differ is a race where builds with all of them differ from one another. */
@@ -321,13 +406,12 @@ class Experiments {
     const noisy = (): Explained[] => all.filter((one) => this.#isNoise(one));
     if (noisy().length === 0 && !flaky) return named;
     await this.#holdAgain(["held a third time", ...(this.#equal.length < 2 ? ["held a fourth time"] : [])]);
-    const schedules = [1, 2, 3].map((schedule) => ({ ...this.#still, name: `schedule ${schedule}`, schedule }));
-    const delayed = (await this.#trials.of(schedules)).filter((one) => one !== undefined);
+    const delayed = await this.#delay(Math.max(0, FEW_SCHEDULES - this.#delayed.length));
     for (const { noise } of flaky ? delayed : []) this.#noise = union(this.#noise, noise);
     for (const one of noisy()) {
       const spans = this.#spansOf(one);
       const noise = (this.#noise.get(one.place) ?? []).filter((span) => spans.some((other) => touches(span, other)));
-      const [still, moving] = [this.#equal, delayed].map((trials) =>
+      const [still, moving] = [this.#equal, this.#delayed].map((trials) =>
         trials.map((trial) => printAt(trial, one.place, noise)),
       );
       if (still === undefined || moving === undefined) continue;
@@ -362,21 +446,21 @@ class Experiments {
     sets: readonly (readonly CauseName[])[],
     round: number,
   ): Promise<readonly (ReadonlySet<Place> | undefined)[]> {
-    const answers = await this.#spotsIn(sets, round);
-    return answers.map((spots) => {
-      if (spots === undefined) return undefined;
-      return spots.has(FAILS) ? new Set([FAILS]) : this.#atoms.touched(this.#asked(spots));
+    const answers = await this.#trialsIn(sets, round);
+    return answers.map((trial) => {
+      if (trial === undefined) return undefined;
+      return trial.spots.has(FAILS) ? new Set([FAILS]) : this.#atoms.touched(this.#asked(trial.spots));
     });
   }
 
   /** What differs when these vary; no set is built twice. */
-  async #spotsIn(sets: readonly (readonly CauseName[])[], round: number): Promise<(Spots | undefined)[]> {
+  async #trialsIn(sets: readonly (readonly CauseName[])[], round: number): Promise<(Trial | undefined)[]> {
     const fresh = new Map(sets.map((set) => [keyOf(set, round), set]));
     for (const known of this.#known.keys()) fresh.delete(known);
     const trials = await this.#trials.of([...fresh.values()].map((set) => this.#world(set, round)));
     for (const [index, key] of [...fresh.keys()].entries()) {
-      const spots = trials[index]?.spots;
-      if (spots !== undefined) this.#known.set(key, spots);
+      const trial = trials[index];
+      if (trial !== undefined) this.#known.set(key, trial);
     }
     return sets.map((set) => this.#known.get(keyOf(set, round)));
   }
@@ -406,6 +490,9 @@ class Experiments {
 }
 
 const keyOf = (set: readonly CauseName[], round: number): string => `${[...set].sort().join(" ")} ${round}`;
+
+const leafAt = ({ leaves }: Trial, place: Place, span: Span): Leaf | undefined =>
+  leaves.find((leaf) => placeOf(leaf) === place && spansIn(leaf, []).some((one) => touches(one, span)));
 
 const sureOf = ({ causes }: Explained): CauseName[] =>
   causes.filter(({ confidence }) => confidence === "certain").map(({ name }) => name);

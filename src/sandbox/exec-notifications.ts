@@ -2,7 +2,9 @@
  * A program is about to begin: C, a part of `notifications.ts`. It is told to
  * the trace, held up for a while (`schedule`), or, where its start must be
  * rewritten, stopped once more by ptrace(2) at the end of execve, when its new
- * stack lies ready and nothing of it has run.
+ * stack lies ready and nothing of it has run. It is held up at that stop where
+ * there can be one: who started it by vfork(2) goes on from there, and may start
+ * the next.
  *
  * That stop: PTRACE_SEIZE and PTRACE_INTERRUPT while the caller waits for our
  * answer. A successful execve then stops at its end; one that failed stops on
@@ -53,17 +55,21 @@ static int opened_of(const struct seen *who, int fd) {
   return openat(who->folder, name, O_PATH | O_CLOEXEC);
 }
 
-static void delay_of(uint64_t number) {
-  usleep(joined(schedule, number) % LONGEST_PAUSE);
+static void pause_for(useconds_t pause) {
+  if (pause) usleep(pause);
 }
 
-/* Lets the call go on and stops the program at its first instruction; \`rewrite\` is given its process. */
-static void stop_at_start(const struct seccomp_notif *call, void (*rewrite)(pid_t, uint64_t), uint64_t key) {
+/*
+ * Lets the call go on and stops the program at its first instruction, for a
+ * \`pause\` of microseconds; \`rewrite\`, if there is one, is given its process.
+ */
+static void stop_at_start(const struct seccomp_notif *call, void (*rewrite)(pid_t, uint64_t), uint64_t key, useconds_t pause) {
   int status;
   if (!killable) errno = ENOSYS;
   if (!killable || ptrace(PTRACE_SEIZE, call->pid, 0, PTRACE_O_TRACEEXEC) != 0) {
     int why = errno;
-    if (valid(call)) refused_because = why, __atomic_add_fetch(&refused, 1, __ATOMIC_RELAXED);
+    pause_for(pause);
+    if (rewrite && valid(call)) refused_because = why, __atomic_add_fetch(&refused, 1, __ATOMIC_RELAXED);
     let_on(call);
     return;
   }
@@ -75,7 +81,8 @@ static void stop_at_start(const struct seccomp_notif *call, void (*rewrite)(pid_
     if (stopped < 0 && errno == EINTR) continue;
     if (stopped < 0 || !WIFSTOPPED(status)) return;
     int event = status >> 16, signal = WSTOPSIG(status);
-    if (event == PTRACE_EVENT_EXEC) rewrite(stopped, key);
+    if (event == PTRACE_EVENT_EXEC && rewrite) rewrite(stopped, key);
+    if (event == PTRACE_EVENT_EXEC) pause_for(pause);
     ptrace(PTRACE_DETACH, stopped, 0, (void *)(uintptr_t)(event == 0 ? signal : 0));
     return;
   }
@@ -140,9 +147,10 @@ static int exec_call(const struct seccomp_notif *call, enum call which) {
   pthread_mutex_unlock(&family);
   int stops = starts_otherwise(who, program);
   close(program);
-  if (stops || schedule) step_aside();
-  if (schedule) delay_of(__atomic_fetch_add(&held_up, 1, __ATOMIC_RELAXED));
-  if (stops) stop_at_start(call, rewrite_start, key);
-  return !stops;
+  if (!stops && !schedule) return 1;
+  useconds_t pause = schedule ? joined(schedule, __atomic_fetch_add(&held_up, 1, __ATOMIC_RELAXED)) % LONGEST_PAUSE : 0;
+  step_aside();
+  stop_at_start(call, stops ? rewrite_start : 0, key, pause);
+  return 0;
 }
 `;

@@ -212,8 +212,8 @@ test("a record that ends early says so", async () => {
   writeFileSync(file, "P 0 /x 2 a b F 1 /y W 2 /x/o N 2 /x/o ".replaceAll(" ", "\0"));
   assert.deepEqual(await readTrace(file), {
     processes: [
-      { id: 0, parent: undefined, argv: ["a", "b"], directory: "/x" },
-      { id: 1, parent: 0, argv: ["a", "b"], directory: "/y" },
+      { id: 0, parent: undefined, argv: ["a", "b"], directory: "/x", began: 0 },
+      { id: 1, parent: 0, argv: ["a", "b"], directory: "/y", began: 0 },
     ],
     events: [{ process: 1, what: "write", path: "/x/o" }],
     doubts: ["the record of the build ends early"],

@@ -21,6 +21,8 @@ export interface TracedProcess {
   argv: string[];
   /** Working directory when it began. */
   directory: string;
+  /** How many events there were before it began. */
+  began: number;
 }
 
 /** `write`: opened for writing, or truncated. `read`: opened for reading. */
@@ -91,6 +93,7 @@ function readProcess(trace: Trace, kind: "P" | "F", fields: Fields): boolean {
     parent: parent < 0 ? undefined : parent,
     argv: kind === "P" ? argv : (trace.processes[parent]?.argv ?? []),
     directory,
+    began: trace.events.length,
   });
   return true;
 }
