@@ -74,3 +74,28 @@ test(
     assert.equal((await bitforbit(folder, ["check"])).code, 0);
   },
 );
+
+test("a fetch that fails by itself is told from one that was not answered", { skip }, async (t) => {
+  const { server, base } = await served((path) => (path === "/data" ? "data\n" : undefined));
+  t.after(() => server.close());
+  const gone = await served(() => "");
+  await new Promise((resolve) => gone.server.close(resolve));
+  const cases: [fetch: string, code: number, hint: RegExp][] = [
+    ["cp nothing /deps/x", 3, /hint: check the script .* no request through HTTPS_PROXY$/m],
+    [`curl -sSf ${base}/data -o /deps/x; cp nothing /deps/y`, 3, /hint: check the script .* requests were answered$/m],
+    [
+      `curl -sSf ${base}/other -o /deps/x`,
+      4,
+      /hint: GET http:\/\/127\.0\.0\.2:\d+\/other was answered with status 404/,
+    ],
+    [`curl -sSf ${gone.base}/ -o /deps/x`, 4, /hint: check the network/],
+  ];
+  for (const [fetch, code, hint] of cases) {
+    const text = recipe("cp $BITFORBIT_DEPS/x out").replace('network = "replay"', `fetch = "${fetch}"`);
+    const ran = await bitforbit(project(t, { "bitforbit.toml": text }), ["lock"]);
+    assert.equal(ran.code, code, `${fetch}: ${ran.stderr}`);
+    assert.match(ran.stderr, hint);
+    assert.match(ran.stderr, /the fetch script exited with \d+\n[^]*(?:cp: cannot stat|curl: )/);
+    if (code === 3) assert.doesNotMatch(ran.stderr, /network/);
+  }
+});

@@ -31,7 +31,7 @@ function showGroup(terminal: Terminal, group: CauseGroup, most: number): void {
     const at = cause.offset === undefined ? "" : ` at byte ${grouped(cause.offset)}`;
     terminal.step("", `${[cause.artifact, ...cause.leaf].map(neutralised).join(" › ")}${at}`);
     const { a, b } = cause.evidence;
-    if (a !== "" || b !== "") terminal.step("", terminal.dim(`  ${clip(a)}  ≠  ${clip(b)}`));
+    if (a !== "" || b !== "") terminal.step("", terminal.dim(`  ${clip(a) || "nothing"}  ≠  ${clip(b) || "nothing"}`));
   }
   const rest = [
     ...(group.places.length > shown.length ? [counted(group.places.length - shown.length, "more place")] : []),

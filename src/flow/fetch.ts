@@ -22,12 +22,12 @@ export interface FetchOptions {
   signal?: AbortSignal;
 }
 
+/** Notes of what failed between the client and a registry. */
+const FAILED: readonly Note["kind"][] = ["unreachable", "cut-off", "refused-handshake", "too-large", "not-recorded"];
+
 /** Notes that say why a fetch may have failed, or that what it got is not to be relied on. */
 const TELLING: readonly Note["kind"][] = [
-  "unreachable",
-  "cut-off",
-  "refused-handshake",
-  "too-large",
+  ...FAILED.filter((kind) => kind !== "not-recorded"),
   "changed",
   "beyond-time",
 ];
@@ -91,10 +91,28 @@ export function fetchInSandbox(host: HostAbilities, scratch: string, options: Fe
     if (ran.outcome === "exited" && ran.exitCode === 0) return await told(recording, options.cache);
     const how = ran.outcome === "exited" ? `exited with ${ran.exitCode}` : `ended: ${ran.outcome}`;
     const said = [...new Set([...telling, ...lines])].slice(-30).join("\n");
-    throw new BitforbitError("outside", `fetching the dependencies failed: the fetch script ${how}\n${said}`, {
-      hint: "check the network and the project's lockfile; the script is 'fetch' in bitforbit.toml",
-    });
+    const { code, hint } = whyFailed(notes, recording);
+    throw new BitforbitError(code, `fetching the dependencies failed: the fetch script ${how}\n${said}`, { hint });
   };
+}
+
+/**
+ * Whose fault it was that a fetch script failed: what passed between it and the registries says so. One whose requests
+ * were all answered in the end, or that made none, failed by itself.
+ */
+function whyFailed(notes: readonly Note[], { exchanges }: Recording): { code: "outside" | "build"; hint: string } {
+  const script = "the script is 'fetch' in bitforbit.toml";
+  const got = new Set(exchanges.filter(({ status }) => status < 400).map(({ url }) => url));
+  if (notes.some(({ kind, url }) => FAILED.includes(kind) && !got.has(url))) {
+    return { code: "outside", hint: `check the network and the project's lockfile; ${script}` };
+  }
+  const refused = exchanges.find(({ status }) => status >= 400);
+  if (refused !== undefined) {
+    const answer = `${refused.method} ${refused.url} was answered with status ${refused.status}`;
+    return { code: "outside", hint: `${answer}: if the script needs that, check the project's lockfile; ${script}` };
+  }
+  const asked = exchanges.length === 0 ? "it sent no request through HTTPS_PROXY" : "all its requests were answered";
+  return { code: "build", hint: `check the script and the project's lockfile; ${script}, and ${asked}` };
 }
 
 /** The recording with what its bodies are. Throws `refused` when one is not what its own registry says it is. */

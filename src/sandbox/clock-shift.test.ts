@@ -138,3 +138,27 @@ test("an offset may be negative, and a world without one loads nothing", async (
   assert.match(plain.log, /\n0\n$/);
   assert.ok(Math.abs(Number(plain.log.split("\n")[0]) - now) < 30);
 });
+
+test("a program with AddressSanitizer runs, and still finds what it is there for", async () => {
+  const program = `#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+int main(int count, char **word) {
+  char *at = malloc(10);
+  at[count > 1 ? atoi(word[1]) : 0] = 'x';
+  printf("%c %ld\\n", *at, (long)time(0));
+  free(at);
+}
+`;
+  const { log } = await shifted(
+    `cat >asan.c <<'EOF'
+${program}EOF
+cc -fsanitize=address -o asan asan.c
+./asan; ASAN_OPTIONS=color=never ./asan
+./asan 11 2>&1 | grep -o heap-buffer-overflow | head -n 1`,
+  );
+  const [one = "", two = "", overflow] = log.split("\n");
+  const now = systemClock.now() / 1000;
+  for (const line of [one, two]) assert.ok(Math.abs(Number(line.replace("x ", "")) - now - SHIFT) < 30, log);
+  assert.equal(overflow, "heap-buffer-overflow");
+});

@@ -20,6 +20,11 @@ import { cpusOf } from "./world-files.ts";
 export interface Launch {
   program: string;
   args: string[];
+  /**
+   * bubblewrap's own arguments, to be written to `ARGUMENTS_FD`: it is the build's first process, whose command line
+   * the build can read, and these name the world and folders of this machine.
+   */
+  setup: Buffer;
 }
 
 /** Something that bubblewrap shall show. */
@@ -59,8 +64,10 @@ export const STATUS_FD = 3;
 export const LIFELINE_FD = 4;
 /** The build starts when a byte comes on this one, which never ends: that we are dead opens no gate. */
 export const BLOCK_FD = 5;
+/** bubblewrap reads its arguments here. */
+export const ARGUMENTS_FD = 6;
 /** From here on come the files that bubblewrap copies into the root. */
-export const FIRST_FILE_FD = 6;
+export const FIRST_FILE_FD = 7;
 
 /** What is to be done before bubblewrap starts, in this order. */
 interface Steps {
@@ -173,12 +180,11 @@ export function launch(plan: LaunchPlan): Launch {
     uid: plan.uid,
     busy: world.load === "busy",
   };
-  const sandbox = [
-    "bwrap",
-    ...bwrapArguments(plan, shown, plan.layers === undefined ? [] : ["--ro-bind", merged, "/"]),
-  ];
-  if (host.enter !== undefined) return { program: host.enter, args: [...enterArguments(steps), "--", ...sandbox] };
-  return byShell(steps, sandbox, plan.runFolder);
+  const sandbox = ["bwrap", "--args", String(ARGUMENTS_FD), "--", ...insideCommand(plan)];
+  const options = bwrapOptions(plan, shown, plan.layers === undefined ? [] : ["--ro-bind", merged, "/"]);
+  const setup = Buffer.from(options.map((option) => `${option}\0`).join(""));
+  if (host.enter === undefined) return { ...byShell(steps, sandbox, plan.runFolder), setup };
+  return { program: host.enter, args: [...enterArguments(steps), "--", ...sandbox], setup };
 }
 
 /** Only what is asked for: each costs the calls that it stops. */
@@ -239,7 +245,7 @@ function escaped(path: string): string {
 }
 
 /** The same steps by the programs that every machine has, where nothing can be compiled. */
-function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): Launch {
+function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): Omit<Launch, "setup"> {
   const { binds, ordered, limits } = steps;
   // Lives outside the build's reach, and reads until our end of the lifeline closes: see `enter.ts`.
   let script =
@@ -283,36 +289,35 @@ function byShell(steps: Steps, sandbox: readonly string[], runFolder: string): L
   return { program, args };
 }
 
-function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[], root: readonly string[]): string[] {
+/** The command with what is to be done in front of it inside. */
+function insideCommand(plan: LaunchPlan): string[] {
+  const { user } = plan.world;
+  if (plan.host.isolation === "root") {
+    return [
+      "setpriv",
+      `--reuid=${user.uid}`,
+      `--regid=${user.gid}`,
+      "--clear-groups",
+      "--no-new-privs",
+      "--bounding-set=-all",
+      ...plan.command,
+    ];
+  }
+  if (plan.uid !== undefined) return [...plan.command];
+  const script = `${limitsScript(limitsOf(plan))}exec "$@" ${LIFELINE_FD}<&- ${BLOCK_FD}<&-`;
+  return ["/bin/sh", "-c", script, "sh", ...plan.command];
+}
+
+function bwrapOptions(plan: LaunchPlan, shown: readonly Shown[], root: readonly string[]): string[] {
   const { world, host } = plan;
-  const namespaces =
+  const namespaces = ["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"];
+  const user =
     host.isolation === "root"
-      ? ["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
-      : ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"];
-  const identity = host.isolation === "root" ? [] : ["--uid", String(world.user.uid), "--gid", String(world.user.gid)];
-  const command =
-    host.isolation === "root"
-      ? [
-          "setpriv",
-          `--reuid=${world.user.uid}`,
-          `--regid=${world.user.gid}`,
-          "--clear-groups",
-          "--no-new-privs",
-          "--bounding-set=-all",
-          ...plan.command,
-        ]
-      : plan.uid === undefined
-        ? [
-            "/bin/sh",
-            "-c",
-            `${limitsScript(limitsOf(plan))}exec "$@" ${LIFELINE_FD}<&- ${BLOCK_FD}<&-`,
-            "sh",
-            ...plan.command,
-          ]
-        : [...plan.command];
+      ? []
+      : ["--unshare-user", "--uid", String(world.user.uid), "--gid", String(world.user.gid)];
   return [
     ...namespaces,
-    ...identity,
+    ...user,
     "--hostname",
     world.hostname,
     "--die-with-parent",
@@ -325,7 +330,5 @@ function bwrapArguments(plan: LaunchPlan, shown: readonly Shown[], root: readonl
     ...plan.before,
     ...shown.flatMap((one) => [one.writable ? "--bind" : "--ro-bind", one.from, one.to]),
     ...plan.after,
-    "--",
-    ...command,
   ];
 }

@@ -69,6 +69,19 @@ test("what a build writes can be read afterwards, and its exit code is told", as
   assert.equal(readFileSync(join(done.folder, "d", "y"), "utf8"), "x\n");
 });
 
+test("the first process's command line tells nothing of the world, and nothing of this machine", async () => {
+  const script = "tr '\\0' ' ' </proc/1/cmdline";
+  const other = {
+    ...world,
+    hostname: "other-host",
+    cpus: 1,
+    user: { ...world.user, name: "other", home: "/home/other" },
+  };
+  const [one, two] = await Promise.all([sh(script), sh(script, { world: other })]);
+  assert.equal(one.log, two.log);
+  assert.ok(one.log.includes("bwrap") && !one.log.includes(own) && !one.log.includes(world.buildPath), one.log);
+});
+
 test("a signal is told by its name", async () => {
   const done = await sh("kill -SEGV $$");
   assert.equal(done.outcome, "signalled");

@@ -248,7 +248,7 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
   const files = [...(network?.files ?? []), ...(spec.files ?? [])];
   const shown = shownIn(spec, host, network?.paths ?? []);
   const root = await rootOf(spec, host, resources.runFolder, shown, network?.paths ?? []);
-  const { program, args } = launch({
+  const { program, args, setup } = launch({
     world: spec.world,
     host,
     uid,
@@ -288,7 +288,8 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
   return await supervise(spec, resources, {
     program,
     args,
-    files: files.map(({ content }) => Buffer.from(content)),
+    // In the order of their descriptors: ARGUMENTS_FD, then FIRST_FILE_FD and on.
+    files: [setup, ...files.map(({ content }) => Buffer.from(content))],
     cgroups: host.cgroups,
     disk,
     owner,

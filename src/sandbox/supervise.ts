@@ -9,7 +9,7 @@ import { killGroup } from "../child.ts";
 import { systemClock } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
 import { type Cgroups, makeCgroups, NO_CGROUPS, type RunCgroups } from "./cgroup.ts";
-import { FIRST_FILE_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
+import { ARGUMENTS_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
 import type { BoundedLog } from "./log.ts";
 import { type DiskWatch, hasFileOfSize, treeUse } from "./monitor.ts";
 import { countingFrom } from "./first-pid.ts";
@@ -110,7 +110,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
     });
   });
   started.files.forEach((content, index) => {
-    const stream = streams[FIRST_FILE_FD + index] as Writable;
+    const stream = streams[ARGUMENTS_FD + index] as Writable;
     stream.on("error", () => undefined);
     stream.end(content);
   });
