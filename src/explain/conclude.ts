@@ -4,7 +4,7 @@ import { byteOrder } from "../order.ts";
 import type { Variation } from "../vary/variation.ts";
 import type { CauseName } from "../world.ts";
 import type { Cause } from "./cause.ts";
-import { artifactAndLeaf, explainLeaves, type Explained, type Side } from "./explain.ts";
+import { artifactAndLeaf, explainLeaves, type Explained, placeOf, type Side } from "./explain.ts";
 import { isMadeFromOthers } from "./made-from-others.ts";
 import { movedLeaves } from "./regions.ts";
 
@@ -58,7 +58,10 @@ export function conclude(
   knownAt: KnownAt = () => undefined,
 ): Cause[] {
   const moved = movedLeaves(explained.map(({ leaf }) => leaf));
-  const told = explained.map((one) => ({ one, causes: causesAt(one, evidence, moved.has(one.leaf), remedyOf) }));
+  const movedAt = new Set([...moved].map(placeOf));
+  const isMoved = ({ leaf, place }: Explained): boolean =>
+    moved.has(leaf) || (isMadeFromOthers(leaf) && movedAt.has(place));
+  const told = explained.map((one) => ({ one, causes: causesAt(one, evidence, isMoved(one), remedyOf) }));
   const primary = told.filter(({ one, causes }) => !one.follows && !isMadeFromOthers(one.leaf) && causes.length > 0);
   return told
     .flatMap(({ one, causes }) => {

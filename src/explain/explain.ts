@@ -49,10 +49,24 @@ export function mayFollow(one: Explained, all: readonly Explained[]): boolean {
 /** A digest in a name, which is another in each build although the place is the same. */
 const DIGEST = /(?<![0-9A-Za-z])[0-9a-f]{7,128}(?![0-9A-Za-z])/g;
 
-/** Where a leaf is, whatever its bytes: the way to it and, for metadata, the field. */
+/**
+ * Where a leaf is, whatever its bytes: the way to it and, for metadata, the
+ * field. A file that is called otherwise for its digest is in its own place, and
+ * so is its name: other comparisons may find it on one side only, twice.
+ */
 export function placeOf(leaf: Leaf): Place {
   const path = leaf.path.map((part) => part.replace(DIGEST, (word) => (/[0-9]/.test(word) ? "#" : word)));
-  return [...path, ...(leaf.field === undefined ? [] : [`.${leaf.field}`])].join("\0");
+  const way = path.map((part) => unpaired(part));
+  const renamed = leaf.field === "name" && way.at(-1) !== path.at(-1);
+  return [...way, ...(leaf.field === undefined || renamed ? [] : [`.${leaf.field}`])].join("\0");
+}
+
+/** What stands between the two names of a file that is called otherwise. */
+const RENAMED = " → ";
+
+function unpaired(part: string): string {
+  const [one, other, ...more] = part.split(RENAMED);
+  return one !== undefined && one === other && more.length === 0 ? one : part;
 }
 
 /** Fields that only follow from other differences. */

@@ -12,6 +12,7 @@ const PARTS =
  */
 export function isMadeFromOthers(leaf: Leaf): boolean {
   if (leaf.what === "only-a" || leaf.what === "only-b") return holdsDigest(leaf.path.at(-1) ?? "");
+  if (leaf.field === "name" && holdsDigest(leaf.a ?? "") && holdsDigest(leaf.b ?? "")) return true;
   const within = [...leaf.path.slice(1), ...(leaf.field === undefined ? [] : [leaf.field])];
   return within.some((part) => PARTS.test(part));
 }

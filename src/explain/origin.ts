@@ -79,7 +79,7 @@ function withinArchives(search: Search, output: Version, steps: readonly string[
   for (const step of steps) {
     const member = step.replace(/^\.?\/+|\/+$/g, "");
     let best: { version: Version; score: number } | undefined;
-    for (const { path, version } of readsFor(search, container)) {
+    for (const { path, version } of contentsOf(container).flatMap((one) => readsFor(search, one))) {
       if (version === undefined || version === container) continue;
       const score = commonEnd(path, member);
       if (score > 0 && score >= (best?.score ?? 1)) best = { version, score };
@@ -88,6 +88,15 @@ function withinArchives(search: Search, output: Version, steps: readonly string[
     container = best.version;
   }
   return container;
+}
+
+/** A content and those that it was written over, the earliest first: touch(1) opens a file, and leaves what it holds. */
+function contentsOf(version: Version): Version[] {
+  const contents: Version[] = [];
+  for (let one: Version | undefined = version; one !== undefined && contents.length < MAX_DEPTH; one = one.previous) {
+    contents.unshift(one);
+  }
+  return contents;
 }
 
 /** How many names at the end of two paths are the same. */

@@ -23,8 +23,9 @@ function traceOf(...steps: string[]): Trace {
   return trace;
 }
 
-function told(artifact: string, ...steps: string[]): string {
-  const question = { artifact, leaf: [], evidence: new Uint8Array() };
+function told(output: string, ...steps: string[]): string {
+  const [artifact = "", ...leaf] = output.split(" > ");
+  const question = { artifact, leaf, evidence: new Uint8Array() };
   const context = { buildPath: ROOT, sources: [] };
   const trace = traceOf(...steps);
   const race = wroteSideBySide(question, trace, context);
@@ -56,7 +57,15 @@ test("a file that one process wrote beside another is not sure to be that one's 
   assert.equal(told("tool.o", SHELL, ...jobs), "neither");
   const joined = ["+ 1 cat tool.o config.h", "4 write out", "4 read tool.o", "4 read config.h"];
   assert.equal(told("out", SHELL, ...jobs, ...joined), "neither", "what it was made of was written side by side");
+  const byShell = ["+ 1 sh -c cat", "4 write out", "+ 4 cat tool.o", "5 read tool.o"];
+  assert.equal(told("out", SHELL, ...jobs, ...byShell), "neither", "and the shell had a child read it");
   assert.equal(told("other", SHELL, ...jobs, "+ 0 map-first", "4 write other"), "alone");
+});
+
+test("a member is followed to its file through an archive that was touched after it was made", () => {
+  const jobs = ["0 write log", "+ 0 first", "+ 0 second", "1 write log", "2 write log", "1 read libc"];
+  const archive = ["+ 0 tar -cf a.tar log", "3 write a.tar", "3 read log", "+ 0 touch a.tar", "4 write a.tar"];
+  assert.equal(told("a.tar > ./log", SHELL, ...jobs, ...archive), "race");
 });
 
 test("of a file that the trace does not know nothing is told", () => {

@@ -34,7 +34,9 @@ export function wroteAlone(question: WriterQuestion, trace: Trace, context: Writ
     if (seen.size > MOST_BEFORE) return false;
     for (const writer of writersOf(one)) {
       if (!isAlone(graph, writer)) return false;
-      pending.push(...graph.reads(writer).flatMap(({ version }) => version ?? []));
+      pending.push(
+        ...withStarted(graph, writer).flatMap((id) => graph.reads(id).flatMap(({ version }) => version ?? [])),
+      );
     }
   }
   return true;
@@ -42,6 +44,14 @@ export function wroteAlone(question: WriterQuestion, trace: Trace, context: Writ
 
 /** Files that one is made of, as far as they are followed. */
 const MOST_BEFORE = 500;
+
+/** A process and all that it started: the shell that opened a file need not be who read for it. */
+function withStarted(graph: BuildGraph, process: number): number[] {
+  const all = [process];
+  // It grows as it is walked.
+  for (const id of all) all.push(...graph.children(id));
+  return all;
+}
 
 /** Neither beside it or those above it did anything run, nor did things that it started beside one another. */
 function isAlone(graph: BuildGraph, process: number): boolean {

@@ -13,7 +13,7 @@ import { hashOrder } from "../vary/hash-order.ts";
 import { race } from "../vary/race.ts";
 import { random } from "../vary/random.ts";
 import type { Variation } from "../vary/variation.ts";
-import type { CauseName, World } from "../world.ts";
+import type { World } from "../world.ts";
 import type { Seen } from "./builds.ts";
 
 export interface CommandsOptions {
@@ -27,12 +27,6 @@ export interface CommandsOptions {
 
 /** Places of one artifact that are followed: those after them come of the same commands. */
 const MOST = 200;
-
-/**
- * What a race is taken for where the same lines stand in another order: all
- * that has programs take another time, or number of CPUs, beside their seeds.
- */
-const LIKE_RACES: ReadonlySet<CauseName> = new Set(["random", "readdir-order", "cpu-count", "load", "filesystem"]);
 
 /**
  * The causes with the commands that wrote their bytes, from a traced build in
@@ -51,8 +45,7 @@ export async function withCommands(
   const { fileSystem: _, machine: __, load: ___, ...rest } = world;
   const moved = new Set([...movedLeaves(explained.map(({ leaf }) => leaf))].map(({ path }) => path.join("\0")));
   const mayRace = (cause: Cause): boolean =>
-    cause.basis === "experiment" &&
-    (cause.name === "hash-order" || cause.name === "race" || (LIKE_RACES.has(cause.name) && moved.has(placeOf(cause))));
+    cause.basis === "experiment" && (cause.name === "hash-order" || cause.name === "race" || moved.has(placeOf(cause)));
   // Delays before programs start keep those that run side by side there until the others come.
   const delays = causes.some(mayRace) ? { schedule: world.schedule ?? 1 } : {};
   const built = await options.build({ ...rest, ...delays, name: "traced", startDelay: 0 }, file);
