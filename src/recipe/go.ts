@@ -62,7 +62,8 @@ async function detectWithoutModules(folder: string, fallbackName: string): Promi
       env: { GOTOOLCHAIN: "local", GO111MODULE: "off" },
       command: script(
         "mkdir -p dist",
-        `go build -trimpath -ldflags=-buildid= ${program ? "" : "-buildmode=archive "}-o ${output} .`,
+        // By its files: a folder outside GOPATH is named by its path, which -trimpath leaves in the program.
+        `go build -trimpath -ldflags=-buildid= ${program ? "" : "-buildmode=archive "}-o ${output} $(LC_ALL=C ls *.go | grep -v '_test\\.go$')`,
       ),
       outputs: [output],
     }),
