@@ -39,8 +39,15 @@ export function anotherKind(space: Space, path: string[], one: Part, other: Part
   space.children.push(counted(space.comparison, leaf));
 }
 
-export function bytesIn(space: Space, path: string[], one: Part, other: Part, note: string | undefined): void {
-  const options = { baseA: one.offset, baseB: other.offset, ...(note === undefined ? {} : { note }) };
+export function bytesIn(
+  space: Space,
+  path: string[],
+  one: Part,
+  other: Part,
+  note: string | undefined,
+  field: { field?: string } = {},
+): void {
+  const options = { ...field, baseA: one.offset, baseB: other.offset, ...(note === undefined ? {} : { note }) };
   space.children.push(
     ...byteLeaves(
       space.comparison,
@@ -64,15 +71,7 @@ export function bytesOrPadding(space: Space, above: string[], path: string[], on
   }
   const label = one.label ?? (isGap(one) ? "gap" : one.key === "" ? "padding" : one.key);
   const why = note ?? (isGap(one) ? "bytes that nothing claims" : undefined);
-  space.children.push(
-    ...byteLeaves(
-      space.comparison,
-      partOf(space.a, one.offset, one.length),
-      partOf(space.b, other.offset, other.length),
-      above,
-      { field: label, baseA: one.offset, baseB: other.offset, ...(why === undefined ? {} : { note: why }) },
-    ),
-  );
+  bytesIn(space, above, one, other, why, { field: label });
 }
 
 /** Bytes that can be shown as a listing: one leaf with both listings, and the places where the bytes differ. */

@@ -91,6 +91,10 @@ test("go: a program, a library, vendored modules, no modules at all", async () =
   assert.equal(library.recipe.fetch, undefined);
   const vendored = await detected({ "go.mod": needs, "go.sum": "", "vendor/modules.txt": "", "m.go": "package main" });
   assert.equal(vendored.recipe.env["GOFLAGS"], "-mod=vendor");
+  const old = await detected({ "a.go": "package main\n", "a_test.go": "package main\n" });
+  assert.deepEqual(old.recipe.outputs, [`dist/${old.recipe.name}`]);
+  assert.equal(old.recipe.env["GO111MODULE"], "off");
+  assert.match(old.assumed, /go\.mod is missing/);
 });
 
 test("maven: names from pom.xml; a document type is refused", async () => {
@@ -128,6 +132,12 @@ test("a Makefile without an install target: what make made is collected", async 
   execFileSync("sh", ["-eu", "-c", found.recipe.command], { cwd: folder });
   assert.ok(existsSync(join(folder, "out/a b")) && existsSync(join(folder, "out/d/c")));
   assert.ok(!existsSync(join(folder, "out/x.o")) && !existsSync(join(folder, "out/old.txt")));
+});
+
+test("a Makefile's recipe has the tools that its commands begin with, and no others", async () => {
+  const makefile = "go = go\nall:\n\t@mkdir d && CGO_ENABLED=0 go build -o d/go\n\t-$(PYTHON3) x.py; echo cargo npm\n";
+  const { recipe } = await detected({ Makefile: makefile, "main.go": "package main\n" });
+  assert.deepEqual([recipe.ecosystem, recipe.environment.tools], ["make", ["cc", "make", "go", "python3"]]);
 });
 
 test("an empty folder is nothing; broken manifests are errors that name the file", async () => {

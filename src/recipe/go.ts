@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { walkTree } from "../tree.ts";
+import { namesIn, walkTree } from "../tree.ts";
 import { type Detected, recipeName, recipeWith, script } from "./detected.ts";
 import { hasFile, readProjectFile } from "../project-file.ts";
 
@@ -9,7 +9,7 @@ import { hasFile, readProjectFile } from "../project-file.ts";
  */
 export async function detectGo(folder: string, fallbackName: string): Promise<Detected | undefined> {
   const text = await readProjectFile(folder, "go.mod");
-  if (text === undefined) return undefined;
+  if (text === undefined) return await detectWithoutModules(folder, fallbackName);
   const module = /^\s*module\s+"?([^\s"]+)"?/m.exec(text)?.[1];
   const name = recipeName(
     module
@@ -40,6 +40,35 @@ export async function detectGo(folder: string, fallbackName: string): Promise<De
     outputs: program ? ["dist/*"] : [`dist/${name}.a`],
   });
   return { recipe, assumed };
+}
+
+/**
+ * Sources from before modules, or of a single program: the package in the folder itself, which can import the standard
+ * library and no more. Where there is a Makefile, that says how they are built.
+ */
+async function detectWithoutModules(folder: string, fallbackName: string): Promise<Detected | undefined> {
+  const names = (await namesIn(folder)).filter((name) => name.endsWith(".go") && !name.endsWith("_test.go"));
+  if (names.length === 0) return undefined;
+  for (const name of ["GNUmakefile", "makefile", "Makefile"]) if (await hasFile(folder, name)) return undefined;
+  const texts = await Promise.all(names.map(async (name) => await readProjectFile(folder, name)));
+  const program = texts.some((text) => text !== undefined && /^package main\b/m.test(text));
+  const name = recipeName(undefined, fallbackName);
+  const output = program ? `dist/${name}` : `dist/${name}.a`;
+  return {
+    recipe: recipeWith({
+      name,
+      ecosystem: "go",
+      tools: ["go"],
+      env: { GOTOOLCHAIN: "local", GO111MODULE: "off" },
+      command: script(
+        "mkdir -p dist",
+        // By its files: a folder outside GOPATH is named by its path, which -trimpath leaves in the program.
+        `go build -trimpath -ldflags=-buildid= ${program ? "" : "-buildmode=archive "}-o ${output} $(LC_ALL=C ls *.go | grep -v '_test\\.go$')`,
+      ),
+      outputs: [output],
+    }),
+    assumed: ["go.mod is missing: built without modules, from the standard library alone (go mod init makes it)"],
+  };
 }
 
 /** Whether some package of the module is a program. Looks at no more than 20,000 entries. */

@@ -13,6 +13,30 @@ const COLLECT = [
   'while IFS= read -r file; do mkdir -p "out/$(dirname "$file")" && cp -p "$file" "out/$file"; done < /tmp/made',
 ];
 
+/** What a Makefile may run besides the C compiler, by the word that a command of it begins with. */
+const RUNS: Readonly<Record<string, readonly string[]>> = {
+  cargo: ["cargo", "rustc"],
+  go: ["go"],
+  javac: ["java"],
+  node: ["node"],
+  npm: ["node", "npm"],
+  python3: ["python3"],
+  rustc: ["rustc"],
+};
+
+/** The tools that the commands of a Makefile begin with: after a tab, `@`, `-`, `;`, `&&`, or variables that are set. */
+function toolsRun(makefile: string): string[] {
+  const found = new Set<string>();
+  for (const line of makefile.split("\n").filter((one) => one.startsWith("\t"))) {
+    for (const command of line.split(/;|&&|\|\|?/)) {
+      const [, word = ""] = /^[\s@+-]*(?:\w+=\S*\s+)*([\w$(){}]+)(?:\s|$)/.exec(command) ?? [];
+      const name = word.replace(/^\$[({](\w+)[)}]$/, "$1").toLowerCase();
+      for (const tool of Object.hasOwn(RUNS, name) ? (RUNS[name] ?? []) : []) found.add(tool);
+    }
+  }
+  return [...found];
+}
+
 /** Autotools or a plain Makefile: configure, make, and what `make install` would put on a machine. */
 export async function detectMake(folder: string, fallbackName: string): Promise<Detected | undefined> {
   const configure = await readProjectFile(folder, "configure");
@@ -42,6 +66,7 @@ export async function detectMake(folder: string, fallbackName: string): Promise<
       "no install target: the outputs are all new files that make left, without objects; name them in outputs",
     );
   }
+  if (configure === undefined && configureAc === undefined) tools.push(...toolsRun(makefile ?? ""));
   const named = configureAc === undefined ? undefined : /AC_INIT\(\s*\[?([^\],)]+)/.exec(configureAc)?.[1];
   return {
     recipe: recipeWith({

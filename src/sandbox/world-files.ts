@@ -21,7 +21,7 @@ export const WORLD_FILES: readonly string[] = [
 ];
 
 /** Where a build finds the library that shifts its clock. */
-const CLOCK_LIBRARY = `${WORLD_FOLDER}/clock.so`;
+export const CLOCK_LIBRARY: string = `${WORLD_FOLDER}/clock.so`;
 
 /**
  * Writes what /etc says about the world into the folder `etc`, and the library

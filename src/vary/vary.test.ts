@@ -114,6 +114,7 @@ test("texts are found in every encoding, wherever they stand, and the other worl
         ["user", adversarial.user.home],
         ["user", adversarial.user.fullName],
         ["environment", adversarial.environment["BLORVIK_ZANTHUM"] ?? ""],
+        ["environment", "/run/world/clock.so"],
       ] as const) {
         const carried = CARRIED[how]?.(value, Buffer.from(before)) ?? Buffer.alloc(0);
         const bytes = Buffer.concat([before, Buffer.from("\n"), carried, Buffer.from("\n"), after]);
