@@ -460,7 +460,7 @@ class Experiments {
     const trials = await this.#trials.of([...fresh.values()].map((set) => this.#world(set, round)));
     for (const [index, key] of [...fresh.keys()].entries()) {
       const trial = trials[index];
-      if (trial !== undefined) this.#known.set(key, trial);
+      if (trial !== undefined) this.#known.set(key, light(trial));
     }
     return sets.map((set) => this.#known.get(keyOf(set, round)));
   }
@@ -490,6 +490,18 @@ class Experiments {
 }
 
 const keyOf = (set: readonly CauseName[], round: number): string => `${[...set].sort().join(" ")} ${round}`;
+
+/** Bytes of leaves that one build may keep, of dozens. */
+const MOST_KEPT = 8 << 20;
+
+/** A trial whose leaves are many keeps where they are only. */
+function light(trial: Trial): Trial {
+  const bytes = trial.leaves.reduce(
+    (sum, { bytesA, bytesB }) => sum + (bytesA?.length ?? 0) + (bytesB?.length ?? 0),
+    0,
+  );
+  return bytes > MOST_KEPT ? { ...trial, leaves: [] } : trial;
+}
 
 const leafAt = ({ leaves }: Trial, place: Place, span: Span): Leaf | undefined =>
   leaves.find((leaf) => placeOf(leaf) === place && spansIn(leaf, []).some((one) => touches(one, span)));
