@@ -109,8 +109,9 @@ function originOf(one: Explained, causes: readonly Cause[], primary: readonly To
 /** What only follows, where nothing in its artifact has a cause that is known: from the first that differs by itself. */
 function unexplainedOrigin(one: Explained, causes: readonly Cause[], told: readonly Told[]): Explained | undefined {
   if (causes.length > 0 || !one.follows) return undefined;
-  const itself = (other: Explained): boolean => !other.follows && !isMadeFromOthers(other.leaf);
-  return told.find((other) => itself(other.one) && other.one.leaf.path[0] === one.leaf.path[0])?.one;
+  return told.find(
+    ({ one: { follows, leaf } }) => !follows && !isMadeFromOthers(leaf) && leaf.path[0] === one.leaf.path[0],
+  )?.one;
 }
 
 /** A digest of several files has all their causes, and none of them has them all. */

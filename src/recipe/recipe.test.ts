@@ -210,8 +210,9 @@ test("a recipe is read from a folder with the digest of its bytes; a link in its
   assert.equal(found.recipe.name, "x");
 });
 
+const recipeWith = (line: string): string => `name = "x"\ncommand = "make"\noutputs = ["x"]\nenv = { ${line} }\n`;
+
 test("variables that every build gets cannot be set, and the source's time is a number", () => {
-  const recipeWith = (line: string): string => `name = "x"\ncommand = "make"\noutputs = ["x"]\nenv = { ${line} }\n`;
   const refused = (line: string, message: RegExp): void => {
     assert.throws(() => parseRecipe(recipeWith(line), "bitforbit.toml"), { code: "input", message });
   };
