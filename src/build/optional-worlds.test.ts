@@ -111,14 +111,14 @@ test("filesystem: the tree lies on a tmpfs, its outputs are collected, its limit
   assert.deepEqual(left, []);
 });
 
-/** Processes whose parent was started by this test, with the ticks that they have worked. proc_pid_stat(5). */
+/** Processes of ours that this test started, with the ticks that they have worked. proc_pid_stat(5). */
 async function workers(ours: string): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   for (const pid of (await namesIn("/proc")).filter((name) => /^\d+$/.test(name))) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (!stat.includes("(enter-") || !readFileSync(`/proc/${fields[1]}/cmdline`, "latin1").includes(ours)) continue;
+      if (!stat.includes("(enter-") || !readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(ours)) continue;
       found.set(pid, Number(fields[11]));
     } catch {
       // It ended just now.

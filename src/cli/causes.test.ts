@@ -90,7 +90,7 @@ cause      path with race (likely: builds that differ in nothing else differ the
            remedy: -ffile-prefix-map
 cause      unknown (possible)
            x\\u001b[31m.bin › mtime
-               ≠  \\u202e
+             nothing  ≠  \\u202e
            tried: 18 variations, none alone; 3 equal worlds`,
   );
 });
