@@ -8,25 +8,17 @@ import { digestOf } from "../digest.ts";
 import type { World } from "../world.ts";
 import { probeHost } from "./host.ts";
 import { runSandboxed } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 /** 2020-01-02T03:04:05Z */
 const HELD = 1_577_934_245;
-const world: World = {
-  name: "held",
-  clockOffset: 0,
+const world: World = plainWorld("held", {
   clockHeld: HELD,
-  startDelay: 0,
   buildPath: "/build/held",
   hostname: "held-host",
   user: { name: "holder", uid: 1000, gid: 1000, group: "holder", fullName: "Held", home: "/home/holder" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
   aslr: false,
-  environment: {},
-};
+});
 const limits = { timeoutSeconds: 60, memoryBytes: 2 ** 31, processes: 300, diskBytes: 2 ** 28, logBytes: 1 << 20 };
 
 const own = mkdtempSync(join(tmpdir(), "held-test-"));

@@ -7,26 +7,18 @@ import { systemClock } from "../clock.ts";
 import type { World } from "../world.ts";
 import { probeHost } from "./host.ts";
 import { runSandboxed } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const own: string = mkdtempSync(join(tmpdir(), "clock-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
 
 const SHIFT = 34_587_431;
-const world: World = {
-  name: "shifted",
+const world: World = plainWorld("shifted", {
   clockOffset: SHIFT,
-  startDelay: 0,
   buildPath: "/build/clock",
   hostname: "clock-host",
   user: { name: "clocker", uid: 1000, gid: 1000, group: "clocker", fullName: "Clock", home: "/home/clocker" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+});
 
 /**
  * An allocator that asks for the time and makes a condition while it starts, as

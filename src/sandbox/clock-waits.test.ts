@@ -9,23 +9,10 @@ import type { World } from "../world.ts";
 import { clockShiftLibrary } from "./clock-shift.ts";
 import { probeHost } from "./host.ts";
 import { runSandboxed } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const SHIFT = 400 * 86_400;
-const world: World = {
-  name: "test",
-  clockOffset: SHIFT,
-  startDelay: 0,
-  buildPath: "/build/thing",
-  hostname: "test-host",
-  user: { name: "tester", uid: 1234, gid: 1235, group: "testers", fullName: "Test Er", home: "/home/tester" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+const world: World = plainWorld("test", { clockOffset: SHIFT });
 const limits = { timeoutSeconds: 20, memoryBytes: 512 << 20, processes: 200, diskBytes: 64 << 20, logBytes: 1 << 20 };
 
 const own = mkdtempSync(join(tmpdir(), "clock-test-"));

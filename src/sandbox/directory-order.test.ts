@@ -11,6 +11,7 @@ import { orderLacks } from "./directory-order.ts";
 import { ENTER_SOURCE } from "./enter.ts";
 import { canMirror, probeHost } from "./host.ts";
 import { runSandboxed } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 /*
  * `test/directory-order.c`, a static program, under the filter and with no
@@ -45,21 +46,7 @@ async function build(to: string, from: string, ...options: string[]): Promise<vo
 
 const MANY = Array.from({ length: 300 }, (_, index) => `f${index}`);
 const NAMES = [...MANY, "-x", "!", "ü", "Z", "z", ".hidden", "a b", "a\nb", "n".repeat(255)];
-const world: World = {
-  name: "test",
-  clockOffset: 0,
-  startDelay: 0,
-  buildPath: "/build/thing",
-  hostname: "test-host",
-  user: { name: "tester", uid: 1234, gid: 1235, group: "testers", fullName: "Test Er", home: "/home/tester" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "reversed",
-  aslr: true,
-  environment: {},
-};
+const world: World = plainWorld("test", { directoryOrder: "reversed" });
 let count = 0;
 
 /** A folder with those files; each in one that has a name of its own. */

@@ -9,25 +9,12 @@ import { nothingIsLeft } from "../processes-for-tests.ts";
 import type { World } from "../world.ts";
 import { type HostAbilities, probeHost } from "./host.ts";
 import { runSandboxed, type SandboxSpec } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const own: string = mkdtempSync(join(process.env["BITFORBIT_TEST_TMP"] ?? tmpdir(), "ending-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
 
-const world: World = {
-  name: "test",
-  clockOffset: 0,
-  startDelay: 0,
-  buildPath: "/build/thing",
-  hostname: "test-host",
-  user: { name: "tester", uid: 1234, gid: 1235, group: "testers", fullName: "Test Er", home: "/home/tester" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+const world: World = plainWorld("test");
 
 const ABORTS = 30;
 

@@ -13,28 +13,19 @@ import type { World } from "../world.ts";
 import { answersCalls, runSandboxed, type SandboxResult } from "./sandbox.ts";
 import { probeHost } from "./host.ts";
 import { readTrace, type Trace } from "./trace.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const own: string = mkdtempSync(join(process.env["BITFORBIT_TEST_TMP"] ?? tmpdir(), "hostile-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
 const host = await probeHost();
 const skip = answersCalls(host) ? false : "this machine cannot answer system calls";
 
-const world: World = {
-  name: "hostile",
+const world: World = plainWorld("hostile", {
   clockOffset: 1_000_000,
-  startDelay: 0,
   buildPath: "/build/hostile",
   hostname: "hostile-host",
-  user: { name: "tester", uid: 1234, gid: 1235, group: "testers", fullName: "Test Er", home: "/home/tester" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
   random: 7,
-};
+});
 
 const MARK = `hostile-${process.pid}`;
 

@@ -18,25 +18,16 @@ import { walkTree } from "../tree.ts";
 import type { Lack, World } from "../world.ts";
 import { probeHost } from "./host.ts";
 import { runSandboxed, type SandboxSpec } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const own: string = mkdtempSync(join(tmpdir(), "locked-root-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
 
-const world: World = {
-  name: "rooted",
-  clockOffset: 0,
-  startDelay: 0,
+const world: World = plainWorld("rooted", {
   buildPath: "/build/rooted",
   hostname: "rooted-host",
   user: { name: "rooter", uid: 1000, gid: 1000, group: "rooters", fullName: "Rooter", home: "/home/rooter" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+});
 
 /** A root with a shell in it and hardly more. */
 async function smallRoot(name: string): Promise<string> {

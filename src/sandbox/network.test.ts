@@ -9,6 +9,7 @@ import type { World } from "../world.ts";
 import { probeHost } from "./host.ts";
 import { networkConfiguration } from "./network.ts";
 import { runSandboxed } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const own: string = mkdtempSync(join(tmpdir(), "network-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
@@ -44,21 +45,11 @@ test("of the caller's environment only what leads to registries is passed", () =
   assert.deepEqual(found.paths, [authority]);
 });
 
-const world: World = {
-  name: "fetch",
-  clockOffset: 0,
-  startDelay: 0,
+const world: World = plainWorld("fetch", {
   buildPath: "/build/net",
   hostname: "net-host",
   user: { name: "netter", uid: 1000, gid: 1000, group: "netter", fullName: "Net", home: "/home/netter" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+});
 
 test("with the network a server of this machine is reached, without it is not", async () => {
   const server = createServer((_, response) => response.end("hello from outside")).listen(0, "127.0.0.1");

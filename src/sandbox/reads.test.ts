@@ -21,27 +21,18 @@ import type { World } from "../world.ts";
 import { probeHost } from "./host.ts";
 import { observeReads, type Reads } from "./reads.ts";
 import { runSandboxed, type SandboxResult, type SandboxSpec } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const own: string = mkdtempSync(join(process.env["BITFORBIT_TEST_TMP"] ?? tmpdir(), "reads-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
 const cache = join(own, "cache");
 const isRoot = process.getuid?.() === 0;
 
-const world: World = {
-  name: "read",
-  clockOffset: 0,
-  startDelay: 0,
+const world: World = plainWorld("read", {
   buildPath: "/build/read",
   hostname: "read-host",
   user: { name: "reader", uid: 1000, gid: 1000, group: "readers", fullName: "Reader", home: "/home/reader" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+});
 const limits = { timeoutSeconds: 60, memoryBytes: 1 << 30, processes: 200, diskBytes: 256 << 20, logBytes: 1 << 20 };
 let count = 0;
 

@@ -9,22 +9,9 @@ import { BitforbitError } from "../errors.ts";
 import type { World } from "../world.ts";
 import { canMirror, type HostAbilities, probeHost } from "./host.ts";
 import { runSandboxed, type SandboxResult, type SandboxSpec } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
-const world: World = {
-  name: "test",
-  clockOffset: 0,
-  startDelay: 0,
-  buildPath: "/build/thing",
-  hostname: "test-host",
-  user: { name: "tester", uid: 1234, gid: 1235, group: "testers", fullName: "Test Er", home: "/home/tester" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+const world: World = plainWorld("test");
 
 const limits = { timeoutSeconds: 20, memoryBytes: 256 << 20, processes: 200, diskBytes: 64 << 20, logBytes: 1 << 20 };
 

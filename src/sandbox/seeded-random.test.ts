@@ -9,27 +9,18 @@ import type { World } from "../world.ts";
 import { type HostAbilities, probeHost } from "./host.ts";
 import { startLacks, unansweredLacks } from "./notification-lacks.ts";
 import { runSandboxed } from "./sandbox.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const own: string = mkdtempSync(join(process.env["BITFORBIT_TEST_TMP"] ?? tmpdir(), "random-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
 const host = await probeHost();
 const skip = host.ordering === "notifications" ? false : "this machine cannot answer system calls";
 
-const unseeded: World = {
-  name: "seeded",
-  clockOffset: 0,
-  startDelay: 0,
+const unseeded: World = plainWorld("seeded", {
   buildPath: "/build/seeded",
   hostname: "random-host",
   user: { name: "random", uid: 1000, gid: 1000, group: "random", fullName: "Ran Dom", home: "/home/random" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+});
 const world: World = { ...unseeded, random: 7 };
 
 interface Case {

@@ -7,27 +7,18 @@ import type { World } from "../world.ts";
 import { type HostAbilities, probeHost } from "./host.ts";
 import { runSandboxed, type SandboxResult } from "./sandbox.ts";
 import { type FileEvent, readTrace, type Trace } from "./trace.ts";
+import { plainWorld } from "./world-for-tests.ts";
 
 const own: string = mkdtempSync(join(process.env["BITFORBIT_TEST_TMP"] ?? tmpdir(), "trace-test-"));
 after(() => rmSync(own, { recursive: true, force: true }));
 const host = await probeHost();
 const skip = host.ordering === "notifications" ? false : "this machine cannot answer system calls";
 
-const world: World = {
-  name: "traced",
-  clockOffset: 0,
-  startDelay: 0,
+const world: World = plainWorld("traced", {
   buildPath: "/build/traced",
   hostname: "trace-host",
   user: { name: "tracer", uid: 1000, gid: 1000, group: "tracer", fullName: "Trace", home: "/home/tracer" },
-  timezone: "UTC",
-  locale: "C.UTF-8",
-  umask: 0o022,
-  cpus: undefined,
-  directoryOrder: "sorted",
-  aslr: true,
-  environment: {},
-};
+});
 
 /** A run of that script, beside the files given, and what it left. */
 async function traced(
