@@ -7,13 +7,14 @@ import { type Explained, mayFollow, placeOf } from "../explain/explain.ts";
 import { type Ask, attribute, type Attribution, type Place } from "../explain/group-testing.ts";
 import { guessFor } from "../explain/guess.ts";
 import { nameOfNoise } from "../explain/noise-name.ts";
-import { type Ranges, type Span, type Spots, touches, union, without } from "../explain/regions.ts";
+import { type Ranges, type Span, type Spots, touches, without } from "../explain/regions.ts";
 import { byteOrder } from "../order.ts";
 import { experimentWorld, mixed, variations } from "../vary/worlds.ts";
 import type { CauseName, World } from "../world.ts";
 import type { Seen } from "./builds.ts";
-import { nameMachineCauses, otherMachines } from "./machine-causes.ts";
-import { FAILS, printAt, type Trial, Trials } from "./trials.ts";
+import { EqualBuilds, FEW_SCHEDULES } from "./equal-builds.ts";
+import { distinctSets, tellMachines, tellOrders, tellRaces } from "./tell-apart.ts";
+import { FAILS, leafAt, light, printAt, type Trial, Trials } from "./trials.ts";
 
 export interface ExperimentOptions {
   /** The world in which all is held, and the one that differs from it in every way. */
@@ -81,9 +82,6 @@ const DRAWN: readonly CauseName[] = ["hash-order", "random", "race", "aslr"];
 
 const ROUNDS = 2;
 
-/** Builds under other schedules by which a race is told from what is drawn. */
-const FEW_SCHEDULES = 4;
-
 class Experiments {
   readonly #still: World;
   readonly #other: World;
@@ -92,12 +90,7 @@ class Experiments {
   readonly #atoms = new Atoms();
   readonly #known = new Map<string, Trial>();
   readonly #attribution: Attribution = new Map();
-  /** Builds of equal worlds beside the control. */
-  readonly #equal: Trial[] = [];
-  /** Builds that differ from the control in the delays before programs start, and in nothing else. */
-  readonly #delayed: Trial[] = [];
-  readonly #schedules: number;
-  #noise: Spots = new Map();
+  readonly #equal: EqualBuilds;
   #differing: Map<Place, Ranges> = new Map();
   /** Leaves of the control itself: see `#furtherIn`. */
   readonly #further = new Set<Leaf>();
@@ -111,7 +104,7 @@ class Experiments {
       .filter((one) => !options.without.has(one.name) && one.describe(this.#still, this.#other) !== "")
       .map(({ name }) => name);
     this.#trials = new Trials(options, this.#names.includes("aslr"));
-    this.#schedules = options.schedules;
+    this.#equal = new EqualBuilds(this.#still, this.#trials, options.schedules);
   }
 
   async breaking(): ReturnType<typeof whatBreaks> {
@@ -133,8 +126,8 @@ class Experiments {
     const rest = this.#names.filter((name) => !sure.has(name));
     const first = await this.#hold(rest);
     if (first === undefined) return this.#answer(own, new Map());
-    if (this.#names.includes("race")) await this.#shake();
-    const further = this.#furtherIn([first, ...this.#equal, ...this.#delayed], explained);
+    if (this.#names.includes("race")) await this.#equal.shake();
+    const further = this.#furtherIn([first, ...this.#equal.held, ...this.#equal.delayed], explained);
     const all = [...own, ...further];
     if (first.spots.size > 0 || all.some((one) => sureOf(one).length === 0)) await this.#place();
     const asked = this.#asked(first.spots);
@@ -156,46 +149,8 @@ class Experiments {
     this.#stillFails = this.#trials.failed;
     if (this.#trials.control === undefined || first === undefined) return undefined;
     this.#known.set(keyOf(names, 0), first);
-    if (first.spots.size > 0) await this.#holdAgain(["held again"]);
+    if (first.spots.size > 0) await this.#equal.holdAgain(["held again"]);
     return first;
-  }
-
-  async #holdAgain(names: readonly string[]): Promise<void> {
-    for (const trial of await this.#trials.of(names.map((name) => ({ ...this.#still, name })))) {
-      if (trial === undefined) continue;
-      this.#equal.push(trial);
-      this.#noise = union(this.#noise, trial.noise);
-    }
-  }
-
-  /**
-   * Builds under other schedules, a few or until one shows a race: what differs
-   * in them is set aside, as noise is, before what takes another time is blamed
-   * for it.
-   */
-  async #shake(): Promise<void> {
-    const still = this.#equal.reduce<Spots>((all, { noise }) => union(all, noise), new Map());
-    while (this.#delayed.length < this.#schedules) {
-      const fresh = await this.#delay(Math.min(2, this.#schedules - this.#delayed.length));
-      for (const { noise } of fresh) this.#noise = union(this.#noise, noise);
-      if (fresh.length === 0) return;
-      const enough = this.#delayed.length >= FEW_SCHEDULES;
-      if (enough && this.#delayed.some(({ noise }) => without(noise, still).size > 0)) return;
-    }
-  }
-
-  async #delay(many: number): Promise<Trial[]> {
-    const fresh: Trial[] = [];
-    const worlds = Array.from({ length: many }, (_, index) => {
-      const schedule = this.#delayed.length + index + 1;
-      return { ...this.#still, name: `schedule ${schedule}`, schedule };
-    });
-    for (const trial of await this.#trials.of(worlds)) {
-      if (trial === undefined || trial.spots.has(FAILS)) continue;
-      fresh.push(trial);
-    }
-    this.#delayed.push(...fresh);
-    return fresh;
   }
 
   /** Where the first of the two builds differs from the control: so what differs in it is found in the control's bytes. */
@@ -211,7 +166,7 @@ class Experiments {
   /** What of the spots is asked for: neither noise nor what merely follows. */
   #asked(spots: Spots): Spots {
     return new Map(
-      [...without(spots, this.#noise)].filter(
+      [...without(spots, this.#equal.noise)].filter(
         ([place]) =>
           place !== FAILS && !this.#passed.has(place) && !this.#explaining.checksums.has(place.split("\0", 1)[0] ?? ""),
       ),
@@ -241,12 +196,12 @@ class Experiments {
     const told = new Set(all.flatMap((one) => this.#atomsOf(one, all)));
     const parts = [...this.#attribution.keys()].flatMap((id) => (told.has(id) ? [] : (this.#atoms.where(id) ?? [])));
     const places = new Set(all.map(({ place }) => place));
-    for (const [place, spans] of this.#noise) {
+    for (const [place, spans] of this.#equal.noise) {
       const here = all.filter((one) => one.place === place).flatMap((one) => this.#spansOf(one));
       const open = spans.filter((span) => places.has(place) && !here.some((one) => touches(one, span)));
       parts.push(...open.map((span) => ({ place, span })));
     }
-    const trials = [...this.#known.values(), ...this.#equal, ...this.#delayed];
+    const trials = [...this.#known.values(), ...this.#equal.held, ...this.#equal.delayed];
     return parts.flatMap(({ place, span }) => {
       const leaf = trials
         .values()
@@ -304,8 +259,8 @@ class Experiments {
    * for is asked of each with other draws.
    */
   async #confirm(): Promise<void> {
-    await this.#holdAgain(["held a second time"]);
-    for (const id of this.#atoms.within(this.#noise)) this.#attribution.delete(id);
+    await this.#equal.holdAgain(["held a second time"]);
+    for (const id of this.#atoms.within(this.#equal.noise)) this.#attribution.delete(id);
     const joint = [...this.#attribution].flatMap(([id, sets]) =>
       sets.filter((set) => set.length > 1 && set.some((name) => DRAWN.includes(name))).map((set) => ({ id, set })),
     );
@@ -319,67 +274,11 @@ class Experiments {
         this.#attribution.set(id, distinctSets([...others, ...alone.map((name) => [name])]));
       }
     }
-    this.#tellOrders();
-    await this.#tellRaces();
-    await this.#tellMachines();
-  }
-
-  /** What a seed alone puts in another order comes out of a hash. */
-  #tellOrders(): void {
-    for (const [id, sets] of this.#attribution) {
-      const where = this.#atoms.where(id);
-      const orders = sets.map((set): CauseName[] => {
-        if (set.length !== 1 || set[0] !== "random" || where === undefined) return set;
-        const moved = Array.from({ length: ROUNDS + 1 }, (_, round) => this.#known.get(keyOf(set, round))).some(
-          (trial) => trial !== undefined && printAt(trial, where.place, [where.span]).moved,
-        );
-        return moved ? ["hash-order"] : set;
-      });
-      this.#attribution.set(id, distinctSets(orders));
-    }
-  }
-
-  /** What several CPUs make differ is a race where builds with all of them differ from one another. */
-  async #tellRaces(): Promise<void> {
-    const blamed = [...this.#attribution].filter(([, sets]) => sets.some((set) => set.includes("cpu-count")));
-    if (blamed.length === 0) return;
-    const worlds = ["all CPUs", "all CPUs again", "all CPUs once more"].map((name) => ({
-      ...this.#world(["cpu-count"]),
-      name,
-    }));
-    const trials = (await this.#trials.of(worlds)).filter((one) => one !== undefined);
-    for (const [id, sets] of blamed) {
-      const where = this.#atoms.where(id);
-      if (where === undefined) continue;
-      const prints = new Set(trials.map((trial) => printAt(trial, where.place, [where.span]).print));
-      if (prints.size < 2) continue;
-      const told = sets.map((set) => set.map((name): CauseName => (name === "cpu-count" ? "race" : name)));
-      this.#attribution.set(id, distinctSets(told));
-    }
-  }
-
-  /** What a virtual machine makes differ comes from its processor or its memory where machines with others differ, too. */
-  async #tellMachines(): Promise<void> {
-    const blamed = [...this.#attribution].filter(([, sets]) => sets.some((set) => set.includes("machine")));
-    if (blamed.length === 0) return;
-    const world = { ...this.#world(["machine"]), name: "machine alone" };
-    const others = otherMachines(world);
-    const [first, ...trials] = await this.#trials.of([world, ...others.map((one) => one.world)]);
-    if (first === undefined || first.spots.has(FAILS)) return;
-    const differing = new Map<CauseName, ReadonlySet<Place>>();
-    for (const [index, { cause }] of others.entries()) {
-      const trial = trials[index];
-      if (trial === undefined || trial.spots.has(FAILS)) continue;
-      const places = blamed.map(([id]) => id).filter((id) => this.#differAt(id, first, trial));
-      differing.set(cause, new Set(places));
-    }
-    nameMachineCauses(this.#attribution, differing);
-  }
-
-  #differAt(id: Place, one: Trial, other: Trial): boolean {
-    const where = this.#atoms.where(id);
-    if (where === undefined) return false;
-    return printAt(one, where.place, [where.span]).print !== printAt(other, where.place, [where.span]).print;
+    const blame = { attribution: this.#attribution, atoms: this.#atoms };
+    const rounds = Array.from({ length: ROUNDS + 1 }, (_, round) => round);
+    tellOrders(blame, (set) => rounds.flatMap((round) => this.#known.get(keyOf(set, round)) ?? []));
+    await tellRaces(blame, this.#world(["cpu-count"]), this.#trials);
+    await tellMachines(blame, this.#world(["machine"]), this.#trials);
   }
 
   /** Flaky from the start: what is held and agrees then differs by its randomness. */
@@ -388,8 +287,7 @@ class Experiments {
     if (this.#trials.control === undefined || again === undefined) {
       return this.#answer(own, new Map(own.map(({ leaf }) => [leaf, undefined])));
     }
-    this.#equal.push(again);
-    this.#noise = union(this.#noise, again.noise);
+    this.#equal.add(again);
     await this.#place();
     const named = await this.#nameNoise(own, true);
     const held = this.#names.includes("random") ? "random" : undefined;
@@ -405,13 +303,15 @@ class Experiments {
     const named = new Map<Leaf, CauseName | undefined>();
     const noisy = (): Explained[] => all.filter((one) => this.#isNoise(one));
     if (noisy().length === 0 && !flaky) return named;
-    await this.#holdAgain(["held a third time", ...(this.#equal.length < 2 ? ["held a fourth time"] : [])]);
-    const delayed = await this.#delay(Math.max(0, FEW_SCHEDULES - this.#delayed.length));
-    for (const { noise } of flaky ? delayed : []) this.#noise = union(this.#noise, noise);
+    await this.#equal.holdAgain(["held a third time", ...(this.#equal.held.length < 2 ? ["held a fourth time"] : [])]);
+    const delayed = await this.#equal.delay(Math.max(0, FEW_SCHEDULES - this.#equal.delayed.length));
+    if (flaky) this.#equal.setAside(delayed);
     for (const one of noisy()) {
       const spans = this.#spansOf(one);
-      const noise = (this.#noise.get(one.place) ?? []).filter((span) => spans.some((other) => touches(span, other)));
-      const [still, moving] = [this.#equal, this.#delayed].map((trials) =>
+      const noise = (this.#equal.noise.get(one.place) ?? []).filter((span) =>
+        spans.some((other) => touches(span, other)),
+      );
+      const [still, moving] = [this.#equal.held, this.#equal.delayed].map((trials) =>
         trials.map((trial) => printAt(trial, one.place, noise)),
       );
       if (still === undefined || moving === undefined) continue;
@@ -421,7 +321,7 @@ class Experiments {
   }
 
   #isNoise(one: Explained): boolean {
-    const noise = this.#noise.get(one.place) ?? [];
+    const noise = this.#equal.noise.get(one.place) ?? [];
     return this.#spansOf(one).some((span) => noise.some((other) => touches(span, other)));
   }
 
@@ -491,24 +391,5 @@ class Experiments {
 
 const keyOf = (set: readonly CauseName[], round: number): string => `${[...set].sort().join(" ")} ${round}`;
 
-/** Bytes of leaves that one build may keep, of dozens. */
-const MOST_KEPT = 8 << 20;
-
-/** A trial whose leaves are many keeps where they are only. */
-function light(trial: Trial): Trial {
-  const bytes = trial.leaves.reduce(
-    (sum, { bytesA, bytesB }) => sum + (bytesA?.length ?? 0) + (bytesB?.length ?? 0),
-    0,
-  );
-  return bytes > MOST_KEPT ? { ...trial, leaves: [] } : trial;
-}
-
-const leafAt = ({ leaves }: Trial, place: Place, span: Span): Leaf | undefined =>
-  leaves.find((leaf) => placeOf(leaf) === place && spansIn(leaf, []).some((one) => touches(one, span)));
-
 const sureOf = ({ causes }: Explained): CauseName[] =>
   causes.filter(({ confidence }) => confidence === "certain").map(({ name }) => name);
-
-const distinctSets = (sets: readonly CauseName[][]): CauseName[][] => [
-  ...new Map(sets.map((set) => [set.join(" "), set])).values(),
-];

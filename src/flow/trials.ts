@@ -115,3 +115,19 @@ export function printAt({ leaves }: Trial, place: Place, spans: readonly Span[])
   const moved = movedLeaves(there);
   return { print: digestOf(JSON.stringify(stands)), moved: here.some((leaf) => moved.has(leaf)) };
 }
+
+/** Bytes of leaves that one build may keep, of dozens. */
+const MOST_KEPT = 8 << 20;
+
+/** A trial whose leaves are many keeps where they are only. */
+export function light(trial: Trial): Trial {
+  const bytes = trial.leaves.reduce(
+    (sum, { bytesA, bytesB }) => sum + (bytesA?.length ?? 0) + (bytesB?.length ?? 0),
+    0,
+  );
+  return bytes > MOST_KEPT ? { ...trial, leaves: [] } : trial;
+}
+
+/** The leaf of a trial that touches a span of a place. */
+export const leafAt = ({ leaves }: Trial, place: Place, span: Span): Leaf | undefined =>
+  leaves.find((leaf) => placeOf(leaf) === place && spansIn(leaf, []).some((one) => touches(one, span)));

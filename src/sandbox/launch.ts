@@ -51,6 +51,8 @@ export interface LaunchPlan {
   limits: { processes: number; diskBytes: number; memoryBytes: number };
   /** Folders to lay over one another, the upper first, for the root inside; undefined: `before` puts one together. */
   layers: readonly string[] | undefined;
+  /** The root inside as a folder, with what is to be mounted in it first. */
+  tree: { folder: string; binds: readonly { from: string; to: string }[] } | undefined;
   /** disorderfs sorts or reverses directory order in the mount at this place inside. */
   orderedAt: string | undefined;
   /** File that takes a trace of the build. */
@@ -153,13 +155,19 @@ function staged(plan: LaunchPlan): { shown: Shown[]; binds: Steps["binds"]; orde
 }
 
 /** Whether we are root outside, where limits and mounts are ours to set. */
-function outer(plan: LaunchPlan): boolean {
+function outer(plan: { host: HostAbilities; uid: number | undefined }): boolean {
   return plan.uid !== undefined || plan.host.isolation === "root";
+}
+
+/** Whether `enter` may mount without a user namespace for it. */
+export function mountsFirst(plan: { host: HostAbilities; uid: number | undefined }): boolean {
+  return outer(plan) && plan.host.enter !== undefined;
 }
 
 export function launch(plan: LaunchPlan): Launch {
   const { world, host } = plan;
-  const { shown, binds, ordered } = staged(plan);
+  const { shown, binds: reachable, ordered } = staged(plan);
+  const binds = [...(plan.tree?.binds ?? []), ...reachable];
   const cpus = cpusOf(world, host);
   const merged = join(plan.runFolder, "root");
   if (plan.layers !== undefined) mkdirSync(merged);
@@ -181,7 +189,8 @@ export function launch(plan: LaunchPlan): Launch {
     busy: world.load === "busy",
   };
   const sandbox = ["bwrap", "--args", String(ARGUMENTS_FD), "--", ...insideCommand(plan)];
-  const options = bwrapOptions(plan, shown, plan.layers === undefined ? [] : ["--ro-bind", merged, "/"]);
+  const root = plan.layers === undefined ? plan.tree?.folder : merged;
+  const options = bwrapOptions(plan, shown, root === undefined ? [] : ["--ro-bind", root, "/"]);
   const setup = Buffer.from(options.map((option) => `${option}\0`).join(""));
   if (host.enter === undefined) return { ...byShell(steps, sandbox, plan.runFolder), setup };
   return { program: host.enter, args: [...enterArguments(steps), "--", ...sandbox], setup };

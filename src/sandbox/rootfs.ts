@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { namesIn, walkTree } from "../tree.ts";
+import { readableByAll } from "./scratch.ts";
 import { WORLD_FILES, WORLD_FOLDER } from "./world-files.ts";
 
 /**
@@ -62,12 +63,23 @@ const VAR = ["/var/lib/dpkg"];
 /** Certificates may be shown from /etc/pki, private keys may not. */
 const HIDDEN = ["/etc/pki/tls/private", "/etc/pki/consumer", "/etc/pki/entitlement"];
 
+/** One entry of a root, by its path inside. */
+export type Place =
+  /** A file or folder of this machine, shown read-only. */
+  | { to: string; from: string }
+  /** A symbolic link. */
+  | { to: string; link: string }
+  /** A folder that is empty but for other places. */
+  | { to: string };
+
 /** The system's part of a root: the same for every run of this process. */
 export interface SystemRoot {
   /** Folder that is shown as /etc. */
   etc: string;
-  /** Arguments of bubblewrap that show it. */
-  args: readonly string[];
+  /** In an order in which each can be made. */
+  places: readonly Place[];
+  /** Folders inside to cover. */
+  hidden: readonly string[];
 }
 
 /** Folders of /etc with more entries than this are mounted; smaller ones are copied: a mount costs more. */
@@ -75,14 +87,15 @@ const MOUNTED_ENTRIES = 64;
 
 /** Composes the system's part; the copies of /etc's files are written below `etc`. */
 export async function systemRoot(etc: string): Promise<SystemRoot> {
-  const args: string[] = [];
+  readableByAll(() => mkdirSync(etc));
+  const places: Place[] = [];
   for (const path of SYSTEM_FOLDERS.filter((path) => existsSync(path))) {
-    if (lstatSync(path).isSymbolicLink()) args.push("--symlink", readlinkSync(path), path);
-    else args.push("--ro-bind", path, path);
+    if (lstatSync(path).isSymbolicLink()) places.push({ to: path, link: readlinkSync(path) });
+    else places.push({ to: path, from: path });
   }
-  for (const path of ["/var", "/var/lib", "/run"]) args.push("--perms", "0755", "--dir", path);
-  for (const path of VAR.filter((path) => existsSync(path))) args.push("--ro-bind", path, path);
-  args.push("--symlink", "/tmp", "/var/tmp", "--ro-bind", etc, "/etc");
+  for (const path of ["/var", "/var/lib", "/run"]) places.push({ to: path });
+  for (const path of VAR.filter((path) => existsSync(path))) places.push({ to: path, from: path });
+  places.push({ to: "/var/tmp", link: "/tmp" }, { to: "/etc", from: etc });
 
   const names = existsSync("/etc") ? await namesIn("/etc") : [];
   for (const wanted of ETC) {
@@ -90,20 +103,19 @@ export async function systemRoot(etc: string): Promise<SystemRoot> {
     for (const name of matching) {
       if (!existsSync(join("/etc", name)) || (await copied(join("/etc", name), join(etc, name)))) continue;
       rmSync(join(etc, name), { recursive: true, force: true });
-      mkdirSync(join(etc, name), { recursive: true });
-      args.push("--ro-bind", join("/etc", name), join("/etc", name));
+      readableByAll(() => mkdirSync(join(etc, name), { recursive: true }));
+      places.push({ to: join("/etc", name), from: join("/etc", name) });
     }
   }
+  const hidden: string[] = [];
   for (const path of HIDDEN.filter((path) => existsSync(path))) {
-    if (args.includes("/etc/pki")) args.push("--tmpfs", path, "--remount-ro", path);
+    if (places.some(({ to }) => to === "/etc/pki")) hidden.push(path);
     else rmSync(path.replace("/etc", etc), { recursive: true, force: true });
   }
-  writeFileSync(
-    join(etc, "nsswitch.conf"),
-    "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n",
-  );
+  const switching = "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n";
+  readableByAll(() => writeFileSync(join(etc, "nsswitch.conf"), switching));
   for (const name of WORLD_FILES) symlinkSync(`..${WORLD_FOLDER}/${name}`, join(etc, name));
-  return { etc, args };
+  return { etc, places, hidden };
 }
 
 /** What everyone may not read is left out: the build may not read it either. */
@@ -125,17 +137,20 @@ export function placeInEtc(system: SystemRoot, path: string): void {
 
 /** Copies a file, or a folder of few entries, for everyone to read; false when it has too many. */
 async function copied(from: string, to: string): Promise<boolean> {
-  mkdirSync(dirname(to), { recursive: true });
+  readableByAll(() => mkdirSync(dirname(to), { recursive: true }));
   if (!statSync(from).isDirectory()) {
-    writeFileSync(to, readFileSync(from));
+    readableByAll(() => writeFileSync(to, readFileSync(from)));
     return true;
   }
-  mkdirSync(to);
+  readableByAll(() => mkdirSync(to));
   let entries = 0;
   for await (const entry of walkTree(from)) {
     if (++entries > MOUNTED_ENTRIES) return false;
-    if (entry.type === "directory") mkdirSync(join(to, entry.path));
-    else if (entry.type !== "other") copyEntry(join(from, entry.path), join(to, entry.path));
+    const copy = (): void => {
+      if (entry.type === "directory") mkdirSync(join(to, entry.path));
+      else if (entry.type !== "other") copyEntry(join(from, entry.path), join(to, entry.path));
+    };
+    readableByAll(copy);
   }
   return true;
 }

@@ -216,6 +216,19 @@ test("cancelling ends the build, also before it starts", async () => {
   assert.equal((await sh("sleep 30", { signal: abort.signal })).outcome, "cancelled");
 });
 
+test("our caller's umask takes nothing from the build: it can read who and where it is", async () => {
+  const script = "id -un; cat /etc/hostname /etc/nsswitch.conf | wc -l; ls /sys/devices/system/cpu";
+  const open = await sh(script);
+  const before = process.umask(0o077);
+  try {
+    const closed = await sh(script);
+    assert.equal(closed.log, open.log);
+    assert.match(closed.log, /^tester\n/);
+  } finally {
+    process.umask(before);
+  }
+});
+
 test("a spec that makes no sense is refused, and a sandbox that cannot start says why", async () => {
   const bad = (change: Partial<SandboxSpec>): Promise<unknown> =>
     assert.rejects(sh("true", change), (error) => error instanceof BitforbitError && error.code === "input");

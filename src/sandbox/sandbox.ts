@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { join, posix } from "node:path";
 import { BitforbitError } from "../errors.ts";
 import type { Lack, World } from "../world.ts";
@@ -6,16 +6,15 @@ import { warmCgroups } from "./cgroup.ts";
 import { orderLacks } from "./directory-order.ts";
 import { freshBuildUid, type HostAbilities } from "./host.ts";
 import { startLacks, unansweredLacks } from "./notification-lacks.ts";
-import { FIRST_FILE_FD, launch, type Shown } from "./launch.ts";
+import { FIRST_FILE_FD, launch, type LaunchPlan, type Shown } from "./launch.ts";
 import { BoundedLog } from "./log.ts";
 import { DiskWatch } from "./monitor.ts";
 import { networkConfiguration } from "./network.ts";
 import { givePipe, takePipe } from "./pipe.ts";
-import { rootLayer } from "./locked-root.ts";
-import { placeInEtc, type SystemRoot, systemRoot } from "./rootfs.ts";
-import { scratchFolder } from "./scratch.ts";
+import { rootOf } from "./root.ts";
+import { readableByAll, scratchFolder } from "./scratch.ts";
 import { delay, type Resources, supervise, type Supervised } from "./supervise.ts";
-import { memoryShown, processors, WORLD_FOLDER, worldFiles } from "./world-files.ts";
+import { memoryShown, processors } from "./world-files.ts";
 
 export interface Mount {
   /** Absolute path on this machine. What is writable is given to the build's own uid when we are root. */
@@ -87,8 +86,6 @@ export interface SandboxResult {
   logTruncated: boolean;
   lacks: Lack[];
 }
-
-const LOCALES = "/usr/lib/locale";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -237,8 +234,6 @@ function shiftsClock({ world, network }: SandboxSpec): boolean {
   return network !== "host" && (world.clockOffset !== 0 || world.clockHeld !== undefined);
 }
 
-let system: Promise<SystemRoot> | undefined;
-
 async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resources): Promise<Supervised> {
   const uid = host.isolation === "dropped" ? freshBuildUid() : undefined;
   const writable = spec.mounts.filter((mount) => mount.writable).map(({ from }) => from);
@@ -247,25 +242,27 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
   const network = spec.network === "host" ? networkConfiguration(spec.world.user.home) : undefined;
   const files = [...(network?.files ?? []), ...(spec.files ?? [])];
   const shown = shownIn(spec, host, network?.paths ?? []);
-  const root = await rootOf(spec, host, resources.runFolder, shown, network?.paths ?? []);
-  const { program, args, setup } = launch({
+  const { scratch, runFolder } = resources;
+  const root = await rootOf({ spec, host, scratch, runFolder, uid, shown, files, networkPaths: network?.paths ?? [] });
+  const plan = (): LaunchPlan => ({
     world: spec.world,
     host,
     uid,
-    runFolder: resources.runFolder,
+    runFolder,
     shown,
     layers: root.layers,
+    tree: root.tree,
     before: [
       ...root.args,
       ...skeleton(spec, host),
       ...(spec.devices ?? []).flatMap(({ from, to }) => ["--dev-bind", from, to]),
-      ...processors(spec.world, host, resources.runFolder, resources.scratch),
-      ...memoryShown(spec.world, resources.runFolder),
+      ...processors(spec.world, host, runFolder),
+      ...memoryShown(spec.world, runFolder),
     ],
     after: [
       ...files.flatMap(({ to }, index) => ["--perms", "0444", "--ro-bind-data", String(FIRST_FILE_FD + index), to]),
       ...(spec.network === "host" ? [] : ["--unshare-net"]),
-      ...(root.layers === undefined ? ["--remount-ro", "/"] : []),
+      ...(root.layers === undefined && root.tree === undefined ? ["--remount-ro", "/"] : []),
       "--remount-ro",
       "/dev",
       "--chdir",
@@ -285,6 +282,7 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
     orderedAt:
       host.ordering === "disorderfs" ? spec.mounts.find(({ to }) => to === spec.world.buildPath)?.to : undefined,
   });
+  const { program, args, setup } = readableByAll(() => launch(plan()));
   return await supervise(spec, resources, {
     program,
     args,
@@ -299,34 +297,6 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
         ? undefined
         : { program: host.firstPid, number: spec.world.firstPid },
   });
-}
-
-const isFolder = ({ from }: { from: string }): boolean => statSync(from).isDirectory();
-
-/** The root inside: a locked one, with a layer of this run over it, or this machine's own system folders. */
-async function rootOf(
-  spec: SandboxSpec,
-  host: HostAbilities,
-  runFolder: string,
-  shown: readonly Shown[],
-  networkPaths: readonly string[],
-): Promise<{ layers: string[] | undefined; args: readonly string[] }> {
-  const { world, network } = spec;
-  if (spec.root !== undefined) {
-    const places = [...shown, ...(host.locales === undefined ? [] : [{ from: host.locales.folder, to: LOCALES }])];
-    const folders = [world.user.home, spec.directory, ...places.filter(isFolder).map(({ to }) => to)];
-    const files = [...places.filter((place) => !isFolder(place)), ...(spec.files ?? [])].map(({ to }) => to);
-    const layer = rootLayer({ world, host, network, root: spec.root, runFolder, folders, files });
-    return { layers: [layer, spec.root], args: [] };
-  }
-  system ??= systemRoot(join(await scratchFolder(host), "etc"));
-  const base = await system;
-  for (const path of networkPaths) if (path.startsWith("/etc/")) placeInEtc(base, path);
-  const folder = join(runFolder, "world");
-  mkdirSync(folder);
-  worldFiles(world, host, network, folder, join(folder, "clock.so"));
-  const above = foldersAbove([world.user.home, ...spec.mounts.map(({ to }) => to)]);
-  return { layers: undefined, args: [...base.args, ...above, "--ro-bind", folder, WORLD_FOLDER] };
 }
 
 /** Devices, /proc, and the writable folders that are fresh in every run. */
@@ -344,19 +314,7 @@ function skeleton(spec: SandboxSpec, host: HostAbilities): string[] {
     ...fresh("/tmp", "1777"),
     // Without a user namespace these folders are root's, and the build is not.
     ...fresh(home, host.isolation === "root" ? "0777" : "0755"),
-    ...(host.locales === undefined ? [] : ["--ro-bind", host.locales.folder, LOCALES]),
   ];
-}
-
-/** Folders that lead to mount points, open to all: those that bubblewrap makes by itself are closed. */
-function foldersAbove(paths: readonly string[]): string[] {
-  const folders: string[] = [];
-  for (const path of paths) {
-    const parts = path.split("/").slice(1, -1);
-    if (/^(?:usr|opt|bin|sbin|lib\w*|proc|dev|etc|sys|tmp)$/.test(parts[0] ?? "")) continue;
-    parts.forEach((_, index) => folders.push(`/${parts.slice(0, index + 1).join("/")}`));
-  }
-  return [...new Set(folders)].flatMap((path) => ["--perms", "0755", "--dir", path]);
 }
 
 function shownIn(spec: SandboxSpec, host: HostAbilities, networkPaths: readonly string[]): Shown[] {

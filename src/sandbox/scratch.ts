@@ -52,3 +52,13 @@ async function sweep(base: string): Promise<void> {
     }
   }
 }
+
+/** Does `work` so that everyone may read what it makes, whatever our caller's umask: the build's user is another. */
+export function readableByAll<T>(work: () => T): T {
+  const before = process.umask(0o022);
+  try {
+    return work();
+  } finally {
+    process.umask(before);
+  }
+}

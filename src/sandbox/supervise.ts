@@ -144,23 +144,19 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   await watch.stop();
   lifeline.end();
   await within(drained, 5000);
-  await within(lifelineClosed, 15_000);
   output.destroy();
   const { truncated } = log.end();
   closeSync(gate);
-  try {
+  const outcome = async (): ReturnType<typeof howItEnded> => {
     if (failed !== undefined) throw new BitforbitError("lacking", `cannot start ${started.program}`, { cause: failed });
     if (unready !== undefined && ended === undefined) throw notReady(unready);
-    return {
-      ...(await howItEnded(spec, started, status, ended, cgroups, watch)),
-      milliseconds,
-      logTruncated: truncated,
-      orderAccount,
-      numbered,
-    };
-  } finally {
-    await cgroups.remove();
-  }
+    return await howItEnded(spec, started, status, ended, cgroups, watch);
+  };
+  const [how] = await Promise.allSettled([outcome()]);
+  // What answered the build's calls writes its account meanwhile.
+  await Promise.all([cgroups.remove(), within(lifelineClosed, 15_000)]);
+  if (how.status === "rejected") throw how.reason as Error;
+  return { ...how.value, milliseconds, logTruncated: truncated, orderAccount, numbered };
 }
 
 function notReady(error: Error): Error {

@@ -124,10 +124,10 @@ export function cpusOf({ name, cpus }: World, host: HostAbilities): readonly num
 }
 
 /**
- * Arguments of bubblewrap by which /proc/cpuinfo and /sys/devices/system/cpu agree with the affinity mask: some tools
- * ask there. The latter is the same in every run with so many CPUs, and written below `shared` once.
+ * A folder to show as /sys, whose devices/system/cpu agrees with the affinity mask: some tools ask there. It is the same
+ * in every run with so many CPUs, and written below `shared` once.
  */
-export function processors(world: World, host: HostAbilities, folder: string, shared: string): string[] {
+export function systemDevices(world: World, host: HostAbilities, shared: string): string {
   const count = cpusOf(world, host).length;
   const range = count === 1 ? "0\n" : `0-${count - 1}\n`;
   const sys = join(shared, `sys-${count}`);
@@ -136,13 +136,18 @@ export function processors(world: World, host: HostAbilities, folder: string, sh
     mkdirSync(cpu, { recursive: true });
     for (const name of ["online", "possible", "present"]) writeFileSync(join(cpu, name), range);
   }
-  const args = ["--ro-bind", sys, "/sys"];
-  if (count === host.cpus.length) return args;
+  return sys;
+}
+
+/** Arguments of bubblewrap by which /proc/cpuinfo agrees with the affinity mask. */
+export function processors(world: World, host: HostAbilities, folder: string): string[] {
+  const count = cpusOf(world, host).length;
+  if (count === host.cpus.length) return [];
   const blocks = hostFile("/proc/cpuinfo")
     .split(/\n\n+/)
     .filter((block) => block.startsWith("processor"));
   writeFileSync(join(folder, "cpuinfo"), `${blocks.slice(0, count).join("\n\n")}\n\n`);
-  return [...args, "--ro-bind", join(folder, "cpuinfo"), "/proc/cpuinfo"];
+  return ["--ro-bind", join(folder, "cpuinfo"), "/proc/cpuinfo"];
 }
 
 /** Arguments of bubblewrap by which /proc/meminfo shows the world's memory, three quarters of it free. proc_meminfo(5). */

@@ -93,7 +93,7 @@ function detail({ name, artifact, leaf, confidence, basis, evidence }: Document[
 }
 
 interface Options {
-  cases: [first: number, last: number];
+  cases: number[];
   language: string | undefined;
   repeat: number;
   json: string | undefined;
@@ -115,9 +115,8 @@ function optionsOf(words: readonly string[]): Options {
       page: { type: "boolean", default: false },
     },
   });
-  const [first = 1, last = first] = values.cases.split("..").map(Number);
   return {
-    cases: [first, last],
+    cases: numbers(values.cases),
     language: values.language,
     repeat: Number(values.repeat),
     json: values.json,
@@ -125,6 +124,17 @@ function optionsOf(words: readonly string[]): Options {
     reprotest: values.reprotest,
     page: values.page,
   };
+}
+
+/** As `5,19,40..45` says; throws for what names no project. */
+function numbers(text: string): number[] {
+  return text.split(",").flatMap((part) => {
+    const [, first, last = first] = /^(\d+)(?:\.\.(\d+))?$/.exec(part.trim()) ?? [];
+    const [from, to] = [Number(first), Number(last)];
+    if (!(from >= 1 && from <= to && to <= CASES))
+      throw new Error(`--cases ${text}: not numbers of 1..${CASES}: ${part}`);
+    return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+  });
 }
 
 /** Scores that a run before left in `file`, of projects that are still the same. */
@@ -147,11 +157,11 @@ const PAGE = resolve(import.meta.dirname, "../../bench/seeded.md");
 async function main(words: readonly string[]): Promise<void> {
   const options = optionsOf(words);
   if (options.reprotest && !hasReprotest()) throw new Error("reprotest, faketime or disorderfs is not installed");
-  const [first, last] = options.cases;
   const scores = kept(options.json);
-  const cases = Array.from({ length: last - first + 1 }, (_, at) => generate(first + at)).filter(
-    ({ language }) => options.language === undefined || language === options.language,
-  );
+  const cases = options.cases
+    .map((number) => generate(number))
+    .filter(({ language }) => options.language === undefined || language === options.language);
+  if (cases.length === 0) throw new Error(`no project of --cases is in the language ${options.language}`);
   const waiting = cases.filter(({ number }) => !scores.has(number));
   const work = async (): Promise<void> => {
     for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
