@@ -42,3 +42,26 @@ test("equal contents are the same thing under another name; a name but for its c
   ]);
   assert.deepEqual(pairsOf({ "x.gz": "1", "x.xz": "2" }, { "x.zst": "3" }), [], "which of both?");
 });
+
+test("a name but for its digest is the same thing, whatever it holds", () => {
+  const found = pairsOf(
+    {
+      "main-3f2a9bc1.js": "1",
+      "index-DiwrgT9a.js": "2",
+      "libfoo-0123456789abcdef.rlib": "3",
+      "readme-overview.md": "4",
+    },
+    {
+      "main-77d0e2f4.js": "a",
+      "index-Bk0Z3Hxk.js": "b",
+      "libfoo-fedcba9876543210.rlib": "c",
+      "readme-glossary.md": "d",
+    },
+  );
+  assert.deepEqual(found, [
+    "main-3f2a9bc1.js main-77d0e2f4.js",
+    "index-DiwrgT9a.js index-Bk0Z3Hxk.js",
+    "libfoo-0123456789abcdef.rlib libfoo-fedcba9876543210.rlib",
+  ]);
+  assert.deepEqual(pairsOf({ "x-3f2a9bc1": "1", "x-11111111": "2" }, { "x-77d0e2f4": "3" }), [], "which of both?");
+});

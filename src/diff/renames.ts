@@ -1,4 +1,5 @@
 import { type ByteSource, equalSources } from "../bytesource.ts";
+import { withoutDigests } from "./digest-names.ts";
 
 /** Smaller contents say nothing of where they came from. */
 const MIN_BYTES = 32;
@@ -20,16 +21,17 @@ export interface Nameless {
 
 /**
  * Contents of two sides that have no partner by name. First those of which
- * only a folder has another name; then by what they hold: equal ones, those
- * that say they are the same compressed in another way, and the most alike of
- * which half the pieces are the same. Gives pairs of places, each at most once.
+ * only a folder has another name; then equal ones, those that say they are the
+ * same compressed in another way or called by another digest, and the most alike
+ * of which half the pieces are the same. Gives pairs of places, each at most once.
  */
 export function renamed(left: readonly Nameless[], right: readonly Nameless[]): [number, number][] {
   const [a, b] = [left.map(({ open }) => open), right.map(({ open }) => open)];
   if (a.length === 0 || b.length === 0 || a.length > MAX_EXACT || b.length > MAX_EXACT) return [];
   const found = movedFolders(left, right);
   found.push(...equalOnes(a, b, found));
-  found.push(...otherwiseCompressed(left, right, found));
+  found.push(...byStem(left, right, found, (name) => name.replace(COMPRESSED, "")));
+  found.push(...byStem(left, right, found, withoutDigests));
   const usedA = new Set(found.map(([one]) => one));
   const usedB = new Set(found.map(([, other]) => other));
   const leftA = [...a.keys()].filter((at) => !usedA.has(at));
@@ -98,26 +100,34 @@ function slashes(name: string): number[] {
 
 const COMPRESSED = /\.(?:gz|bz2|xz|lzma|zst|lz4|lz|br|Z)$/;
 
-/** "data.tar.xz" and "data.tar.zst": one such name on each side. Compressed bytes themselves are never alike. */
-function otherwiseCompressed(
+/**
+ * "data.tar.xz" and "data.tar.zst", "main-3f2a9bc1.js" and "main-77d0e2f4.js": one such name on each side. Compressed
+ * bytes themselves are never alike.
+ */
+function byStem(
   a: readonly Nameless[],
   b: readonly Nameless[],
   found: readonly [number, number][],
+  stemOf: (name: string) => string,
 ): [number, number][] {
   const used = { a: new Set(found.map(([one]) => one)), b: new Set(found.map(([, other]) => other)) };
-  const [left, right] = [stems(a, used.a), stems(b, used.b)];
+  const [left, right] = [stems(a, used.a, stemOf), stems(b, used.b, stemOf)];
   return [...left].flatMap(([stem, at]): [number, number][] => {
     const place = right.get(stem);
     return at === undefined || place === undefined ? [] : [[at, place]];
   });
 }
 
-/** Places by their names without what says how they are compressed; undefined for those that several share. */
-function stems(things: readonly Nameless[], used: ReadonlySet<number>): Map<string, number | undefined> {
+/** Places by the stems of their names; undefined for those that several share. */
+function stems(
+  things: readonly Nameless[],
+  used: ReadonlySet<number>,
+  stemOf: (name: string) => string,
+): Map<string, number | undefined> {
   const known = new Map<string, number | undefined>();
   for (const [at, { name }] of things.entries()) {
     if (used.has(at)) continue;
-    const stem = name.replace(COMPRESSED, "");
+    const stem = stemOf(name);
     known.set(stem, known.has(stem) ? undefined : at);
   }
   return known;

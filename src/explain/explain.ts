@@ -1,4 +1,5 @@
 import { showable, utf8 } from "../bytes.ts";
+import { withoutDigests } from "../diff/digest-names.ts";
 import { type Difference, type Leaf, leavesOf } from "../diff/difference.ts";
 import type { BuildTimes, Match, Variation } from "../vary/variation.ts";
 import type { World } from "../world.ts";
@@ -36,7 +37,7 @@ export function explainLeaves(
   return [...leavesOf(difference)].map((leaf) => ({
     leaf,
     place: placeOf(leaf),
-    follows: leaf.what === "field" && FOLLOWING.has(leaf.field ?? ""),
+    follows: leaf.what === "field" && (FOLLOWING.has(leaf.field ?? "") || isDigestName(leaf)),
     causes: causesOf(leaf, sides, variations),
   }));
 }
@@ -46,19 +47,20 @@ export function mayFollow(one: Explained, all: readonly Explained[]): boolean {
   return one.follows && all.some((other) => !other.follows && other.leaf.path[0] === one.leaf.path[0]);
 }
 
-/** A digest in a name, which is another in each build although the place is the same. */
-const DIGEST = /(?<![0-9A-Za-z])[0-9a-f]{7,128}(?![0-9A-Za-z])/g;
-
 /**
  * Where a leaf is, whatever its bytes: the way to it and, for metadata, the
  * field. A file that is called otherwise for its digest is in its own place, and
  * so is its name: other comparisons may find it on one side only, twice.
  */
 export function placeOf(leaf: Leaf): Place {
-  const path = leaf.path.map((part) => part.replace(DIGEST, (word) => (/[0-9]/.test(word) ? "#" : word)));
-  const way = path.map((part) => unpaired(part));
-  const renamed = leaf.field === "name" && way.at(-1) !== path.at(-1);
-  return [...way, ...(leaf.field === undefined || renamed ? [] : [`.${leaf.field}`])].join("\0");
+  const way = leaf.path.map((part) => unpaired(withoutDigests(part)));
+  return [...way, ...(leaf.field === undefined || isDigestName(leaf) ? [] : [`.${leaf.field}`])].join("\0");
+}
+
+/** Whether a name differs in a digest only. */
+function isDigestName({ field, path }: Leaf): boolean {
+  const name = withoutDigests(path.at(-1) ?? "");
+  return field === "name" && unpaired(name) !== name;
 }
 
 /** What stands between the two names of a file that is called otherwise. */

@@ -58,7 +58,9 @@ function gathered(leaves: Iterable<Leaf>, spans: (run: readonly Leaf[]) => Span[
   const found = new Map<Place, Span[]>();
   for (const [place, members] of Map.groupBy(leaves, placeOf)) {
     const counted = members.filter(isCounted);
-    const here = counted.length < members.length ? [WHOLE] : runsOf(counted).flatMap(spans);
+    // A name with a digest is another wherever the content is: beside that it says nothing.
+    const silent = counted.length === 0 ? 0 : members.filter(({ field }) => field === "name").length;
+    const here = counted.length + silent < members.length ? [WHOLE] : runsOf(counted).flatMap(spans);
     if (here.length > 0) found.set(place, merged(here, -1));
   }
   return found;

@@ -254,13 +254,16 @@ async function explainDifference(
   };
 }
 
-/** Experiments where the clock is held still; and where the build fails for that, again where it goes as it does. */
-async function withRealClock<T extends { builds: number; stillFails: boolean }>(
+/**
+ * Experiments where the clock is held still, after the source's time; and where that spoils the answer (it fails there,
+ * or no longer fails where it did), again with the clock as it goes.
+ */
+async function withRealClock<T extends { builds: number; spoilt: boolean }>(
   how: ExperimentOptions,
   attempt: (how: ExperimentOptions) => Promise<T>,
 ): Promise<T> {
   const first = await attempt(how);
-  if (!first.stillFails || how.worlds?.[0].clockHeld === undefined) return first;
+  if (!first.spoilt || how.worlds?.[0].clockHeld === undefined) return first;
   const second = await attempt({ ...how, worlds: unheldPair(how.worlds) });
   return { ...second, builds: first.builds + second.builds };
 }

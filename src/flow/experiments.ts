@@ -13,7 +13,7 @@ import { experimentWorld, mixed, variations } from "../vary/worlds.ts";
 import type { CauseName, World } from "../world.ts";
 import type { Seen } from "./builds.ts";
 import { EqualBuilds, FEW_SCHEDULES } from "./equal-builds.ts";
-import { distinctSets, tellMachines, tellOrders, tellRaces } from "./tell-apart.ts";
+import { areProcessNumbers, distinctSets, tellMachines, tellOrders, tellRaces, tellSources } from "./tell-apart.ts";
 import { FAILS, leafAt, light, printAt, type Trial, Trials } from "./trials.ts";
 
 export interface ExperimentOptions {
@@ -52,8 +52,8 @@ export interface Experimented {
   builds: number;
   /** What was left open, in words: no more time, for one. */
   open: string[];
-  /** It fails where all is held still: nothing could be told of what varies. */
-  stillFails: boolean;
+  /** It fails where all is held still, or does not fail where it did: nothing could be told of what varies. */
+  spoilt: boolean;
 }
 
 /**
@@ -73,14 +73,18 @@ export async function experiment(
 /** The variations without which a build that fails in the adversarial world succeeds: several when each breaks it. */
 export async function whatBreaks(
   options: ExperimentOptions,
-): Promise<Pick<Experimented, "builds" | "open" | "stillFails"> & { breaks: CauseName[][] }> {
+): Promise<Pick<Experimented, "builds" | "open" | "spoilt"> & { breaks: CauseName[][] }> {
   return await new Experiments(options).breaking();
 }
 
 /** Variations whose values are drawn anew in each round. */
 const DRAWN: readonly CauseName[] = ["hash-order", "random", "race", "aslr"];
 
+/** So often what several draws are blamed for together is asked of each. */
 const ROUNDS = 2;
+
+/** So often everything is drawn anew for what the two builds differ in and no experiment has shown: few orders agree by chance. */
+const MOST_DRAWS = 5;
 
 class Experiments {
   readonly #still: World;
@@ -114,13 +118,14 @@ class Experiments {
     const fails = all?.has(FAILS) === true && !this.#stillFails;
     const found = fails ? await attribute(new Set([FAILS]), this.#names, this.#ask) : new Map();
     const { builds, open } = this.#trials;
-    return { breaks: found.get(FAILS) ?? [], builds, open: [...open], stillFails: this.#stillFails };
+    return { breaks: found.get(FAILS) ?? [], builds, open: [...open], spoilt: !fails };
   }
 
   async explain(explained: readonly Explained[], explaining: Explaining): Promise<Experimented> {
     this.#explaining = explaining;
     const own = explained.filter((one) => !mayFollow(one, explained));
-    this.#passed = new Set(explained.filter((one) => mayFollow(one, explained)).map(({ place }) => place));
+    const follow = new Set(explained.filter((one) => mayFollow(one, explained)).map(({ place }) => place));
+    this.#passed = follow.difference(new Set(own.map(({ place }) => place)));
     if (explaining.flaky) return await this.#explainNoise(own);
     const sure = new Set(own.flatMap((one) => sureOf(one)));
     const rest = this.#names.filter((name) => !sure.has(name));
@@ -233,7 +238,7 @@ class Experiments {
       );
     const sets = known.length === 0 ? [] : [known, this.#names];
     for (const names of sets) await this.#explainBy(names, 0, open(), all);
-    for (let round = 1; round < ROUNDS; round++) await this.#explainBy(this.#names, round, open(), all);
+    for (let round = 1; round < MOST_DRAWS; round++) await this.#explainBy(this.#names, round, open(), all);
   }
 
   async #explainBy(
@@ -275,8 +280,11 @@ class Experiments {
       }
     }
     const blame = { attribution: this.#attribution, atoms: this.#atoms };
-    const rounds = Array.from({ length: ROUNDS + 1 }, (_, round) => round);
-    tellOrders(blame, (set) => rounds.flatMap((round) => this.#known.get(keyOf(set, round)) ?? []));
+    const rounds = Array.from({ length: MOST_DRAWS }, (_, round) => round);
+    const drawn = (set: readonly CauseName[]): Trial[] =>
+      rounds.flatMap((round) => this.#known.get(keyOf(set, round)) ?? []);
+    tellOrders(blame, drawn);
+    tellSources(blame, drawn, this.#other.firstPid ?? 1);
     await tellRaces(blame, this.#world(["cpu-count"]), this.#trials);
     await tellMachines(blame, this.#world(["machine"]), this.#trials);
   }
@@ -315,7 +323,9 @@ class Experiments {
         trials.map((trial) => printAt(trial, one.place, noise)),
       );
       if (still === undefined || moving === undefined) continue;
-      named.set(one.leaf, nameOfNoise(still, moving));
+      const shown = this.#equal.held.flatMap((trial) => noise.flatMap((span) => leafAt(trial, one.place, span) ?? []));
+      const numbers = this.#names.includes("pid") && areProcessNumbers(one.leaf, shown, this.#other.firstPid ?? 1);
+      named.set(one.leaf, numbers ? "pid" : nameOfNoise(still, moving));
     }
     return named;
   }
@@ -385,7 +395,7 @@ class Experiments {
       ...open,
     ];
     const further = all.filter(({ leaf }) => this.#further.has(leaf) && (attribution.has(leaf) || noise.has(leaf)));
-    return { evidence: { attribution, noise, tried }, further, builds, open: [...open], stillFails: this.#stillFails };
+    return { evidence: { attribution, noise, tried }, further, builds, open: [...open], spoilt: this.#stillFails };
   }
 }
 

@@ -1,9 +1,11 @@
 /** What an experiment's blame stands for: a seed that is an order, CPUs that are a race, a machine that is its processor. */
+import type { Leaf } from "../diff/difference.ts";
+import { onlyAddressesDiffer } from "../explain/addresses.ts";
 import type { Atoms } from "../explain/atoms.ts";
 import type { Attribution, Place } from "../explain/group-testing.ts";
 import type { CauseName, World } from "../world.ts";
 import { nameMachineCauses, otherMachines } from "./machine-causes.ts";
-import { FAILS, printAt, type Trial, type Trials } from "./trials.ts";
+import { FAILS, leafAt, printAt, type Trial, type Trials } from "./trials.ts";
 
 /** Blame to be told apart, and where its places are. */
 export interface Blame {
@@ -24,6 +26,55 @@ export function tellOrders(
     });
     attribution.set(id, distinctSets(orders));
   }
+}
+
+/**
+ * What comes out of what: a generator is seeded by addresses among other things, so what is drawn differs with these, too;
+ * and which number a process gets depends on how many ran before it. `firstPid`: where the other world's numbers begin.
+ */
+export function tellSources(
+  { attribution, atoms }: Blame,
+  drawn: (set: readonly CauseName[]) => readonly Trial[],
+  firstPid: number,
+): void {
+  for (const [id, sets] of attribution) {
+    const where = atoms.where(id);
+    const alone = new Set(sets.flatMap((set) => (set.length === 1 ? set : [])));
+    if (where === undefined) continue;
+    const shown = (name: CauseName): Leaf[] =>
+      drawn([name]).flatMap((trial) => leafAt(trial, where.place, where.span) ?? []);
+    const keep = (...names: CauseName[]): void =>
+      void attribution.set(
+        id,
+        sets.filter((set) => set.length > 1 || names.includes(set[0] ?? "unknown")),
+      );
+    if (alone.has("pid") && alone.size > 1 && shown("pid").some(({ b }) => holdsNumber(b, firstPid))) keep("pid");
+    else if (alone.has("aslr") && alone.has("random")) {
+      const addresses = shown("aslr").some(({ a, b }) => onlyAddressesDiffer(a ?? "", b ?? ""));
+      keep(...alone.difference(new Set([addresses ? "random" : "aslr"])));
+    }
+  }
+}
+
+/** As many processes as a build may well start. */
+const SPAN = 3000;
+
+const holdsNumber = (text: string | undefined, first: number): boolean =>
+  [...(text ?? "").matchAll(/(?<![\d.])\d{1,7}(?![\d.])/g)].some(([digits]) => {
+    const number = Number(digits);
+    return number >= first && number < first + SPAN;
+  });
+
+/**
+ * Whether what differs in equal builds, too, is which number a process got: it depends on how many ran before. `leaf`: of
+ * the two builds, the second of which counted from `firstPid`; `equal`: of builds that counted from 1.
+ */
+export function areProcessNumbers(leaf: Leaf, equal: readonly Leaf[], firstPid: number): boolean {
+  return (
+    firstPid > SPAN &&
+    holdsNumber(leaf.b, firstPid) &&
+    equal.every(({ a, b }) => holdsNumber(a, 2) && holdsNumber(b, 2))
+  );
 }
 
 /** What several CPUs make differ is a race where builds with all of them, as in `world`, differ from one another. */
