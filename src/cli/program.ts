@@ -192,10 +192,21 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/keys.ts")).keys,
   },
   {
-    usage: "log <action> [index]",
-    summary: "the transparency log: show | prove INDEX | audit | list",
-    options: [HOME_OPTION],
-    examples: ["bitforbit log show", "bitforbit log prove 3 --json", "bitforbit log audit"],
+    usage: "log <action> [first] [second]",
+    summary: "the transparency log: show | prove INDEX | audit | list | key | fsck | export DIR | mirror ADDRESS DIR",
+    options: [
+      ["--log <place>", "the folder or address of another log than the project's own; needs --log-key"],
+      ["--log-key <file>", "the key of that log: PEM, or a verifier key in one line"],
+      ["--entries", "for export: print every entry in base64, instead of writing files"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit log show",
+      "bitforbit log prove 3 --json",
+      "bitforbit log fsck",
+      "bitforbit log export /var/www/log",
+      "bitforbit log mirror https://log.example/ copy --log-key log.example.key",
+    ],
     load: async () => (await import("./verbs/log.ts")).log,
   },
   {

@@ -10,13 +10,13 @@
  * written beside the folder, `<folder>.last`: when the folder is restored from
  * an old copy, the log is seen to have shrunk. A crash before step 3 leaves
  * tiles that the checkpoint does not cover; they are removed before the next append.
- * Partial tiles are removed once a wider one is in place, since it starts with
- * the same content: who serves the folder answers for a narrower one from it.
+ * Partial tiles are removed once the full one is in place: until then a checkpoint
+ * that somebody read may need them, and a web server has nothing but files.
  *
  * Several processes may append: a lock of the kernel's (`exclusively`) lets one
  * write at a time. Appends that wait are written together.
  */
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { equalBytes, hex } from "../bytes.ts";
 import { createDurable, syncFolder, writeDurable } from "../durable.ts";
@@ -26,6 +26,7 @@ import { exclusively } from "../exclusive.ts";
 import { type NoteVerifier, noteVerifier, signNote } from "../format/note.ts";
 import { checkpointText, openCheckpoint } from "./checkpoint.ts";
 import { LogFolder, damaged, namesIfThere, readIfThere } from "./folder.ts";
+import { kindsOf, removeOutgrown, removePartials, writeTile } from "./tile-file.ts";
 import { type LeafProof, type LogReader, checkAgainstLast, logReader, originOf } from "./reader.ts";
 import {
   TILE_WIDTH,
@@ -62,6 +63,8 @@ export interface Log extends LogReader {
    * other error the leaves may or may not be in the log.
    */
   appendAll(leaves: readonly Uint8Array[]): Promise<LeafProof[]>;
+  /** Resolves when nothing is being written any more, the tidying after an acknowledgement included. */
+  settled(): Promise<void>;
 }
 
 /** The tree as it is on the disk: its right edge is all that growing it needs. */
@@ -100,6 +103,7 @@ export async function openLog(
   return {
     ...logReader(files, tree.verifier, signer.publicKeyPem),
     appendAll: (leaves) => writer.appendAll(leaves),
+    settled: () => writer.settled(),
   };
 }
 
@@ -146,14 +150,14 @@ async function loadTree(files: LogFolder, verifier: NoteVerifier): Promise<Tree>
   return { size, note, edge, entries };
 }
 
-/** Removes tiles beyond the checkpoint, and partial tiles that a wider one replaced. */
+/** Removes tiles beyond the checkpoint, and partial tiles of which the full one is there. */
 async function sweep(folder: string, size: number): Promise<void> {
   for (let level = 0; level <= 7; level++) {
     const nodes = Math.floor(size / TILE_WIDTH ** level);
     const first = Math.floor(nodes / TILE_WIDTH);
     const beyond = level === 0 ? MAX_BATCH / TILE_WIDTH + 1 : 2;
-    for (const kind of level === 0 ? (["entries", 0] as const) : [level]) {
-      await removePartials(folder, kind, first - 1, 0);
+    for (const kind of kindsOf(level)) {
+      if (first > 0) await removePartials(folder, kind, first - 1, 0);
       for (let index = first; index <= first + beyond; index++) {
         await removePartials(folder, kind, index, index === first ? nodes % TILE_WIDTH : 0);
         await rm(join(folder, tilePath(kind, index, TILE_WIDTH)), { force: true });
@@ -163,21 +167,13 @@ async function sweep(folder: string, size: number): Promise<void> {
   await rm(join(folder, ".writing"), { force: true });
 }
 
-async function removePartials(folder: string, level: number | "entries", index: number, keep: number): Promise<void> {
-  if (index < 0) return;
-  const partials = join(folder, tilePath(level, index, 1).slice(0, -2));
-  const names = await namesIfThere(partials);
-  for (const name of names) if (name !== String(keep)) await rm(join(partials, name), { force: true });
-  if (keep === 0 && names.length > 0) await rm(partials, { recursive: true, force: true });
-}
-
 class LogWriter {
   readonly #files: LogFolder;
   readonly #signer: CheckpointSigner;
   readonly #verifier: NoteVerifier;
   #tree: Tree | undefined;
   #waiting: Request[] = [];
-  #draining = false;
+  #draining: Promise<void> | undefined;
 
   constructor(files: LogFolder, signer: CheckpointSigner, verifier: NoteVerifier, tree: Tree) {
     this.#files = files;
@@ -196,13 +192,15 @@ class LogWriter {
       const part = leaves.slice(at, at + MAX_BATCH);
       parts.push(new Promise((resolve, reject) => this.#waiting.push({ leaves: part, resolve, reject })));
     }
-    void this.#drain();
+    this.#draining ??= this.#drain().finally(() => (this.#draining = undefined));
     return (await Promise.all(parts)).flat();
   }
 
+  async settled(): Promise<void> {
+    while (this.#draining !== undefined) await this.#draining;
+  }
+
   async #drain(): Promise<void> {
-    if (this.#draining) return;
-    this.#draining = true;
     while (this.#waiting.length > 0) {
       let batch: Request[] = [];
       try {
@@ -217,7 +215,6 @@ class LogWriter {
         for (const request of failed) request.reject(error);
       }
     }
-    this.#draining = false;
   }
 
   #takeBatch(): Request[] {
@@ -262,7 +259,7 @@ class LogWriter {
     this.#tree = { size: growth.size, note, edge: growth.edge, entries: growth.entries };
     acknowledge(batch, tree.size, paths, { treeSize: growth.size, rootHash: root, checkpoint: note });
     await writeDurable(`${path}.last`, note);
-    await removeNarrower(path, tree.size, growth.size);
+    await removeOutgrown(path, tree.size, growth.size);
     await rm(join(path, ".writing"), { force: true });
   }
 
@@ -296,15 +293,6 @@ function acknowledge(
     resolve(own.map((hashes, offset) => ({ index: first + offset, hashes, ...tree })));
     at += leaves.length;
   }
-}
-
-/** Writes a tile, and makes the folders that it needed first survive a power cut. */
-async function writeTile(log: string, path: string, bytes: Uint8Array): Promise<void> {
-  const folder = dirname(join(log, path));
-  const created = await mkdir(folder, { recursive: true });
-  await writeDurable(join(log, path), bytes);
-  if (created === undefined) return;
-  for (let at = folder; at.length >= created.length; at = dirname(at)) await syncFolder(dirname(at));
 }
 
 interface Growth {
@@ -355,20 +343,6 @@ function batchProofs(from: number, to: number, node: (level: number, index: numb
   const ragged: Ragged = new Map();
   for (let index = from; index < to; index++) proofs.push(inclusionProof(index, to, node, ragged));
   return proofs;
-}
-
-/** Removes the partial tiles of the tree of `before` leaves that the tree of `after` leaves has wider. */
-async function removeNarrower(folder: string, before: number, after: number): Promise<void> {
-  for (const { level, index, width } of edgeTiles(before)) {
-    const nodes = Math.floor(after / TILE_WIDTH ** level);
-    if (width === TILE_WIDTH || nodes === index * TILE_WIDTH + width) continue;
-    const full = nodes >= (index + 1) * TILE_WIDTH;
-    for (const kind of level === 0 ? (["entries", 0] as const) : [level]) {
-      const path = join(folder, tilePath(kind, index, width));
-      await rm(path, { force: true });
-      if (full) await rm(join(path, ".."), { recursive: true, force: true });
-    }
-  }
 }
 
 async function isThere(path: string): Promise<boolean> {
