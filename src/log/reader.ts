@@ -3,10 +3,9 @@ import { BitforbitError, messageOf } from "../errors.ts";
 import { type NoteVerifier, noteVerifier } from "../format/note.ts";
 import { type Checkpoint, noteText, openCheckpoint, parseCheckpoint } from "./checkpoint.ts";
 import { LogFolder, damaged, readIfThere } from "./folder.ts";
-import { verifyConsistency } from "./proof.ts";
 import { checkLog } from "./fsck.ts";
 import type { TileSource } from "./source.ts";
-import { TILE_WIDTH, consistencyProof, inclusionProof } from "./tile.ts";
+import { TILE_WIDTH, consistencyProof, inclusionProof, sameRoot, treeRoot } from "./tile.ts";
 import { type TileCache, VerifiedTree } from "./verified.ts";
 
 /** What others need to trust a log. */
@@ -141,7 +140,7 @@ export function logReader(source: TileSource, verifier: NoteVerifier, publicKeyP
       try {
         const { checkpoint } = await tree();
         if (problems.length === 0 && source instanceof LogFolder) {
-          await checkAgainstLast(source, verifier, checkpoint.size, checkpoint.root);
+          await checkAgainstLast(source, verifier, checkpoint);
         }
       } catch (error) {
         problems.push(messageOf(error));
@@ -153,29 +152,46 @@ export function logReader(source: TileSource, verifier: NoteVerifier, publicKeyP
 
 /**
  * Holds the log against the last checkpoint that was signed, which lies beside
- * it. Throws `refused` for a log that shrank or was rewritten since.
+ * it. Gives that one when it is ahead of what is published and the folder has
+ * its tree: the log was ended between the two. Throws `refused` for a log that
+ * shrank or was rewritten since.
  */
 export async function checkAgainstLast(
   files: LogFolder,
   verifier: NoteVerifier,
-  size: number,
-  root: Uint8Array,
-): Promise<void> {
+  published: Checkpoint,
+): Promise<SignedTree | undefined> {
   const note = await readIfThere(`${files.path}.last`);
-  if (note === undefined) return;
+  if (note === undefined) return undefined;
   const last = openCheckpoint(note, verifier);
-  if (last.size > size) {
-    throw new BitforbitError("refused", `the log in ${files.path} has ${size} entries, but ${last.size} were signed`, {
-      hint: "an older copy was restored: restore a newer one. Signing a smaller tree would contradict the proofs given out",
-    });
+  const [smaller, larger] = last.size > published.size ? [published, last] : [last, published];
+  const tree = new VerifiedTree([files], larger);
+  let starts: boolean;
+  try {
+    starts = sameRoot(await tree.compute((node) => treeRoot(smaller.size, node)), smaller.root);
+    if (larger === last) await requireEntries(tree, published.size);
+  } catch (error) {
+    if (larger !== last || !(error instanceof BitforbitError) || error.code !== "input") throw error;
+    throw new BitforbitError(
+      "refused",
+      `the log in ${files.path} has ${published.size} entries, but ${last.size} were signed`,
+      {
+        cause: error,
+        hint: "an older copy was restored: restore a newer one. Signing a smaller tree would contradict the proofs given out",
+      },
+    );
   }
-  if (last.size === 0) return;
-  const proof = await files.compute(size, (node) => consistencyProof(last.size, size, node));
-  if (!verifyConsistency(last.size, size, last.root, root, proof)) {
+  if (!starts) {
     throw new BitforbitError("refused", `the log in ${files.path} contradicts the checkpoint in ${files.path}.last`, {
       hint: "the log was rewritten: restore it from a copy",
     });
   }
+  return larger === last && last.size > published.size ? { checkpoint: last, note, tree } : undefined;
+}
+
+/** That all entries from `from` on are there, and hash to the tree. */
+async function requireEntries(tree: VerifiedTree, from: number): Promise<void> {
+  for (let tile = Math.floor(from / TILE_WIDTH); tile * TILE_WIDTH < tree.size; tile++) await tree.entries(tile);
 }
 
 function checkIndex(index: number, size: number): void {

@@ -2,18 +2,46 @@
 import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { equalBytes } from "../bytes.ts";
-import { syncFolder, writeDurable } from "../durable.ts";
+import { syncFolder, writeSynced } from "../durable.ts";
 import { systemCode } from "../errors.ts";
 import { namesIfThere } from "./folder.ts";
 import { TILE_WIDTH, edgeTiles, tilePath } from "./tile.ts";
 
-/** Writes a tile, and makes the folders that it needed first survive a power cut. */
+/** Called after each step that has reached the disk: tests end the process there. */
+export type Step = (what: string) => void;
+
+/** Writes a file, and makes the folders that it needed first survive a power cut. */
 export async function writeTile(log: string, path: string, bytes: Uint8Array): Promise<void> {
-  const folder = dirname(join(log, path));
-  const created = await mkdir(folder, { recursive: true });
-  await writeDurable(join(log, path), bytes);
-  if (created === undefined) return;
-  for (let at = folder; at.length >= created.length; at = dirname(at)) await syncFolder(dirname(at));
+  await writeTiles(log, [{ path, bytes }]);
+}
+
+/**
+ * Writes files side by side: each under another name, on the disk, then named;
+ * then the folders, once each. Nothing is certain of any before this returns.
+ */
+export async function writeTiles(
+  log: string,
+  tiles: readonly { path: string; bytes: Uint8Array }[],
+  step: Step = () => undefined,
+): Promise<void> {
+  const folders = new Set<string>();
+  for (const folder of new Set(tiles.map(({ path }) => dirname(join(log, path))))) {
+    const created = await mkdir(folder, { recursive: true });
+    folders.add(folder);
+    if (created === undefined) continue;
+    for (let at = folder; at.length >= created.length; at = dirname(at)) folders.add(dirname(at));
+  }
+  await Promise.all(
+    tiles.map(async ({ path, bytes }) => {
+      await writeSynced(join(log, path), bytes);
+      step(path);
+    }),
+  );
+  // From the inside out: a folder's name is worth nothing before what is in it.
+  for (const folder of [...folders].sort((a, b) => b.length - a.length)) {
+    await syncFolder(folder);
+    step(folder);
+  }
 }
 
 /** Whether the file at `path` has this very content. */

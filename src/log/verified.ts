@@ -11,14 +11,13 @@ import type { TileSource } from "./source.ts";
 import {
   HASH_BYTES,
   type NodeHash,
+  TILE_HEIGHT,
   TILE_WIDTH,
   type TileRows,
   edgeTiles,
   leafHash,
   parseEntries,
-  placeInTile,
   sameRoot,
-  tileOf,
   tilePath,
   tileRows,
   tileWidth,
@@ -148,23 +147,38 @@ export class VerifiedTree {
   }
 }
 
-/** Runs `compute` once to learn which tiles it needs, then with their rows in memory. */
+/**
+ * Runs `compute` once to learn which tiles it needs, then with their rows in
+ * memory. A batch of appends asks for a hundred thousand nodes here: of each
+ * level the tile that was asked for last is at hand without a look-up.
+ */
 export async function overTiles<T>(
   compute: (node: NodeHash) => T,
   load: (level: number, index: number) => Promise<TileRows> | TileRows,
 ): Promise<T> {
-  const wanted = new Map<string, { level: number; index: number }>();
+  const wanted: Map<number, TileRows>[] = [];
+  const last: number[] = [];
   compute((level, index) => {
-    const tile = tileOf({ level, index });
-    wanted.set(`${tile.level}/${tile.index}`, tile);
+    const at = Math.floor(level / TILE_HEIGHT);
+    const tile = Math.floor(index / 2 ** (TILE_HEIGHT - (level % TILE_HEIGHT)));
+    if (last[at] !== tile) (wanted[at] ??= new Map()).set(tile, []);
+    last[at] = tile;
     return NO_HASH;
   });
-  const loaded = new Map<string, TileRows>();
-  for (const [name, { level, index }] of wanted) loaded.set(name, await load(level, index));
+  for (const [level, tiles] of wanted.entries()) {
+    for (const index of tiles?.keys() ?? []) tiles.set(index, await load(level, index));
+  }
+  const rows: TileRows[] = [];
+  last.length = 0;
   return compute((level, index) => {
-    const tile = tileOf({ level, index });
-    const { row, column } = placeInTile({ level, index });
-    const hash = loaded.get(`${tile.level}/${tile.index}`)?.[row]?.[column];
+    const at = Math.floor(level / TILE_HEIGHT);
+    const width = 2 ** (TILE_HEIGHT - (level % TILE_HEIGHT));
+    const tile = Math.floor(index / width);
+    if (last[at] !== tile) {
+      rows[at] = wanted[at]?.get(tile) ?? [];
+      last[at] = tile;
+    }
+    const hash = rows[at]?.[level % TILE_HEIGHT]?.[index % width];
     if (hash === undefined) throw new RangeError(`node ${level}/${index} is not in the tree`);
     return hash;
   });
