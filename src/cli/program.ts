@@ -193,11 +193,16 @@ const VERBS: readonly VerbEntry[] = [
   },
   {
     usage: "log <action> [first] [second]",
-    summary: "the transparency log: show | prove INDEX | audit | list | key | fsck | export DIR | mirror ADDRESS DIR",
+    summary:
+      "the transparency log: show | prove INDEX | audit | list | key | fsck | export DIR | mirror ADDRESS DIR | serve",
     options: [
       ["--log <place>", "the folder or address of another log than the project's own; needs --log-key"],
       ["--log-key <file>", "the key of that log: PEM, or a verifier key in one line"],
       ["--entries", "for export: print every entry in base64, instead of writing files"],
+      ["--port <n>", "for serve (default: 8480; 0 for any free one)"],
+      ["--host <address>", "for serve (default: 127.0.0.1)"],
+      ["--origin <name>", "for serve: the name of a log that is started, the host name by which it is reached"],
+      ["--rate <n>", "for serve: entries a second that one address may add (default: 200)"],
       HOME_OPTION,
     ],
     examples: [
@@ -206,6 +211,7 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit log fsck",
       "bitforbit log export /var/www/log",
       "bitforbit log mirror https://log.example/ copy --log-key log.example.key",
+      "bitforbit log serve --origin log.example --port 8480",
     ],
     load: async () => (await import("./verbs/log.ts")).log,
   },

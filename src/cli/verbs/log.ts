@@ -29,6 +29,7 @@ const ACTIONS: Readonly<Record<string, (call: Call) => Promise<ExitCode>>> = {
   fsck,
   mirror,
   export: exported,
+  serve: async ({ options, terminal }) => await (await import("../log-serve.ts")).serveLog(options, terminal),
 };
 
 /** `bitforbit log ACTION`: see docs/reference/commands.md. */
