@@ -1,6 +1,7 @@
 /** `bitforbit log serve`: this home's log, for others to write to. */
 import { BitforbitError, type ExitCode } from "../errors.ts";
 import { keysOf } from "../flow/keys.ts";
+import { logOptions } from "../flow/witnesses.ts";
 import { openLog } from "../log/writer.ts";
 import { createLogServer } from "../server/log-server.ts";
 import type { Options } from "./program.ts";
@@ -22,7 +23,10 @@ export async function serveLog(options: Options, terminal: Terminal): Promise<Ex
   }
   const home = await nearestHome(".", options);
   const keys = await keysOf(home, passphrase());
-  const log = await openLog(home.log, keys.checkpoint, origin === undefined ? {} : { origin });
+  const log = await openLog(home.log, keys.checkpoint, {
+    ...(await logOptions(home)),
+    ...(origin === undefined ? {} : { origin }),
+  });
   const asked = untilAsked();
   const server = await createLogServer(log, {
     host: text(options, "host") ?? "127.0.0.1",

@@ -216,6 +216,23 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/log.ts")).log,
   },
   {
+    usage: "witness <action>",
+    summary: "watch logs for others: cosign what is consistent with all that was seen before (key | serve)",
+    options: [
+      ["--name <name>", "of the witness, part of its key: witness.example/w1"],
+      ["--logs <file>", "for serve: the keys of the logs, one a line, as 'log key' prints them"],
+      ["--port <n>", "for serve (default: 8490; 0 for any free one)"],
+      ["--host <address>", "for serve (default: 127.0.0.1)"],
+      ["--rate <n>", "for serve: checkpoints a second from one address (default: 50)"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit witness key --name witness.example/w1",
+      "bitforbit witness serve --name witness.example/w1 --logs logs.txt",
+    ],
+    load: async () => (await import("./verbs/witness.ts")).witness,
+  },
+  {
     usage: "store <action> [digest]",
     summary: "artifacts and their attestations: list | show DIGEST | get DIGEST -o FILE | check",
     options: [["-o, --output <file>", "write the artifact here"], HOME_OPTION],

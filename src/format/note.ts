@@ -99,8 +99,12 @@ export async function signNote(
  * Opens a note: its text, and which of the `known` keys signed it (none is
  * possible: the caller decides). A signature by a key that is not known is left
  * aside; a bad one by a known key rejects the note, as does any malformed line.
+ * `signatures` are those of `signedBy`, without their key ids.
  */
-export function openNote(note: string, known: readonly NoteVerifier[]): { text: string; signedBy: NoteVerifier[] } {
+export function openNote(
+  note: string,
+  known: readonly NoteVerifier[],
+): { text: string; signedBy: NoteVerifier[]; signatures: Uint8Array[] } {
   if (note.length > MAX_NOTE) throw new BitforbitError("limit", `a signed note is larger than ${MAX_NOTE} characters`);
   const split = note.lastIndexOf("\n\n");
   if (split < 0) throw new BitforbitError("input", "a signed note has no empty line before its signatures");
@@ -116,14 +120,16 @@ export function openNote(note: string, known: readonly NoteVerifier[]): { text: 
   }
   const bytes = utf8(text);
   const signedBy: NoteVerifier[] = [];
+  const signatures: Uint8Array[] = [];
   for (const line of lines) {
     const { name, id, signature } = parseSignature(line);
     const key = known.find((candidate) => candidate.name === name && equalBytes(candidate.keyHash.subarray(0, 4), id));
     if (key === undefined || signedBy.includes(key)) continue;
     if (!key.verify(bytes, signature)) throw new BitforbitError("refused", `bad signature by ${name} on a note`);
     signedBy.push(key);
+    signatures.push(signature);
   }
-  return { text, signedBy };
+  return { text, signedBy, signatures };
 }
 
 function parseSignature(line: string): { name: string; id: Uint8Array; signature: Uint8Array } {
