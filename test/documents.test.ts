@@ -71,6 +71,16 @@ async function logDocuments(folder: string): Promise<void> {
   assert.equal((await run(0, "export", "served"))["size"], 3);
   assert.equal((await run(0, "mirror", "served", "copy", "--log-key", "log.key"))["written"], 2);
   assert.equal(lengthOf((await run(0, "export", "--entries"))["entries"]), 3);
+  const own = await run(0, "monitor");
+  assert.deepEqual([own["alerts"], (own["logs"] as JsonObject[])[0]?.["size"]], [[], 3]);
+  writeFileSync(join(folder, "logs.txt"), `${readFileSync(join(folder, "log.key"), "utf8")} copy\n`);
+  const [{ keyId } = { keyId: "" }] = (await json(folder, "keys", "list").then((ran) => document("keys", ran, 0)))[
+    "keys"
+  ] as { keyId: string }[];
+  writeFileSync(join(folder, "mine.txt"), `key ${keyId}\n`);
+  const told = await run(1, "monitor", "--logs", "logs.txt", "--watch", "mine.txt", "--state", "state");
+  assert.equal(lengthOf(told["alerts"]), 3);
+  assert.equal((await run(0, "judge", "served/checkpoint", "copy/checkpoint"))["verdict"], "consistent");
   writeFileSync(join(folder, "copy/tile/0/000.p/3"), "x");
   assert.equal((await run(1, "fsck", "copy", "--log-key", "log.key"))["damaged"], 1);
 }

@@ -40,7 +40,7 @@ export function tilesAt(place: string): TileSource {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(place) ? new LogAddress(place) : new LogFolder(place);
 }
 
-async function namedKey(options: Options): Promise<LogKey | undefined> {
+export async function namedKey(options: Options): Promise<LogKey | undefined> {
   const file = text(options, "logKey");
   return file === undefined ? undefined : parseLogKey(await readSmall(file), file);
 }

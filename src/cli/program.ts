@@ -194,11 +194,15 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "log <action> [first] [second]",
     summary:
-      "the transparency log: show | prove INDEX | audit | list | key | fsck | export DIR | mirror ADDRESS DIR | serve",
+      "the transparency log: show | prove INDEX | audit | list | key | fsck | export DIR | mirror ADDRESS DIR | monitor | judge FILE [FILE] | serve",
     options: [
       ["--log <place>", "the folder or address of another log than the project's own; needs --log-key"],
       ["--log-key <file>", "the key of that log: PEM, or a verifier key in one line"],
       ["--entries", "for export: print every entry in base64, instead of writing files"],
+      ["--logs <file>", "for monitor: the logs, a verifier key and a place a line (default: the project's own)"],
+      ["--watch <file>", "for monitor: whose entries to tell of: lines of key ID, name NAME, digest …, known …"],
+      ["--state <dir>", "for monitor: what was seen (default: monitor in the home)"],
+      ["--follow <seconds>", "for monitor: look again and again, until Ctrl-C"],
       ["--port <n>", "for serve (default: 8480; 0 for any free one)"],
       ["--host <address>", "for serve (default: 127.0.0.1)"],
       ["--origin <name>", "for serve: the name of a log that is started, the host name by which it is reached"],
@@ -211,6 +215,8 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit log fsck",
       "bitforbit log export /var/www/log",
       "bitforbit log mirror https://log.example/ copy --log-key log.example.key",
+      "bitforbit log monitor --logs logs.txt --watch mine.txt --follow 60",
+      "bitforbit log judge contradiction.json --log-key log.example.key",
       "bitforbit log serve --origin log.example --port 8480",
     ],
     load: async () => (await import("./verbs/log.ts")).log,

@@ -6,6 +6,7 @@ import test, { type TestContext } from "node:test";
 import { leavesOf, scratch, serveFolder, signerOf } from "../../test/logs.ts";
 import { noteVerifier } from "../format/note.ts";
 import { LogAddress } from "./address.ts";
+import { judge, parseEvidence } from "./contradiction.ts";
 import { checkLog } from "./fsck.ts";
 import { LogFolder } from "./folder.ts";
 import { mirrorLog } from "./mirror.ts";
@@ -195,7 +196,9 @@ test("a mirror refuses an older and a rewritten log, and keeps both checkpoints 
     message: /was rewritten/,
   });
   assert.deepEqual(published(copy), before);
-  assert.deepEqual(readFileSync(`${copy}.contradiction`), readFileSync(join(folder, "fork/log/checkpoint")));
+  const evidence = parseEvidence(readFileSync(`${copy}.contradiction.json`, "utf8"), "the evidence");
+  assert.equal(evidence.second, readFileSync(join(folder, "fork/log/checkpoint"), "utf8"));
+  assert.equal(judge(evidence, verifier).verdict, "contradiction");
 });
 
 const DAMAGE: [name: string, damage: (bytes: Buffer) => Buffer | undefined, first: RegExp, restore: string[]][] = [

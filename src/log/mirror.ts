@@ -9,6 +9,7 @@ import { BitforbitError } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import type { NoteVerifier } from "../format/note.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { evidenceOf, evidenceText } from "./contradiction.ts";
 import { LogFolder } from "./folder.ts";
 import type { TileSource } from "./source.ts";
 import { TILE_WIDTH, edgeTiles, sameRoot, tileBytes, tilePath, tileWidth, treeRoot, writeEntries } from "./tile.ts";
@@ -31,7 +32,7 @@ export interface Mirrored {
 /**
  * Brings the copy in `folder` up to the newest checkpoint of `source`. Throws
  * `refused` when that one contradicts the copy's own (it is then kept as
- * `<folder>.contradiction`), or is older.
+ * `<folder>.contradiction.json`), or is older.
  */
 export async function mirrorLog(source: TileSource, verifier: NoteVerifier, folder: string): Promise<Mirrored> {
   return await exclusively(join(folder, ".lock"), async () => {
@@ -72,14 +73,12 @@ async function requireGrowth(
     );
   }
   if (await startsWith(tree, first)) return;
-  const kept = `${folder}.contradiction`;
-  await writeDurable(kept, note);
+  const kept = `${folder}.contradiction.json`;
+  await writeDurable(kept, evidenceText(await evidenceOf(held, note, tree, first.size)));
   throw new BitforbitError(
     "refused",
     `the log ${verifier.name} was rewritten: its ${tree.size} entries do not start with the ${first.size} that it had signed`,
-    {
-      hint: `both checkpoints are signed: 'bitforbit log judge ${join(folder, "checkpoint")} ${kept}' shows it to anyone`,
-    },
+    { hint: `'bitforbit log judge ${kept}' shows it to anyone who has the log's key` },
   );
 }
 

@@ -29,6 +29,9 @@ const ACTIONS: Readonly<Record<string, (call: Call) => Promise<ExitCode>>> = {
   fsck,
   mirror,
   export: exported,
+  monitor: async ({ options, terminal }) => await (await import("../log-monitor.ts")).monitor(options, terminal),
+  judge: async ({ args, options, terminal }) =>
+    await (await import("../log-monitor.ts")).judged(args, options, terminal),
   serve: async ({ options, terminal }) => await (await import("../log-serve.ts")).serveLog(options, terminal),
 };
 
