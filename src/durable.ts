@@ -17,6 +17,11 @@ export async function writeDurable(
   await viaTemporary(path, content, options, (temporary) => rename(temporary, path));
 }
 
+/** As `writeDurable`, but leaves the folder, which must be there, to the caller: for many files in one. */
+export async function writeSynced(path: string, content: Uint8Array | string): Promise<void> {
+  await synced(path, content, {}, (temporary) => rename(temporary, path));
+}
+
 /** Like `writeDurable`, but never replaces: returns false when `path` exists. */
 export async function createDurable(
   path: string,
@@ -44,7 +49,17 @@ async function viaTemporary(
 ): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
-  const temporary = join(folder, `.tmp-${uniqueName(options.entropy ?? systemEntropy)}`);
+  await synced(path, content, options, give);
+  await syncFolder(folder);
+}
+
+async function synced(
+  path: string,
+  content: Uint8Array | string,
+  options: { mode?: number; entropy?: Entropy },
+  give: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const temporary = join(dirname(path), `.tmp-${uniqueName(options.entropy ?? systemEntropy)}`);
   try {
     const file = await open(
       temporary,
@@ -62,7 +77,6 @@ async function viaTemporary(
     await rm(temporary, { force: true });
     throw spaceError(error, `write ${path}`);
   }
-  await syncFolder(folder);
 }
 
 /** Makes names that were created or renamed in `folder` survive a power cut. */

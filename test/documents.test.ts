@@ -62,6 +62,29 @@ function made(t: TestContext, command: string, outputs = '"out"'): string {
   return project(t, { "bitforbit.toml": recipe(command, outputs) });
 }
 
+/** What is printed about a log and its copies: of this home's own, which has three entries. */
+async function logDocuments(folder: string): Promise<void> {
+  const run = async (code: number, ...args: string[]): Promise<JsonObject> =>
+    document("log", await json(folder, "log", ...args), code);
+  writeFileSync(join(folder, "log.key"), String((await run(0, "key"))["key"]));
+  assert.equal((await run(0, "fsck"))["ok"], true);
+  assert.equal((await run(0, "export", "served"))["size"], 3);
+  assert.equal((await run(0, "mirror", "served", "copy", "--log-key", "log.key"))["written"], 2);
+  assert.equal(lengthOf((await run(0, "export", "--entries"))["entries"]), 3);
+  const own = await run(0, "monitor");
+  assert.deepEqual([own["alerts"], (own["logs"] as JsonObject[])[0]?.["size"]], [[], 3]);
+  writeFileSync(join(folder, "logs.txt"), `${readFileSync(join(folder, "log.key"), "utf8")} copy\n`);
+  const [{ keyId } = { keyId: "" }] = (await json(folder, "keys", "list").then((ran) => document("keys", ran, 0)))[
+    "keys"
+  ] as { keyId: string }[];
+  writeFileSync(join(folder, "mine.txt"), `key ${keyId}\n`);
+  const told = await run(1, "monitor", "--logs", "logs.txt", "--watch", "mine.txt", "--state", "state");
+  assert.equal(lengthOf(told["alerts"]), 3);
+  assert.equal((await run(0, "judge", "served/checkpoint", "copy/checkpoint"))["verdict"], "consistent");
+  writeFileSync(join(folder, "copy/tile/0/000.p/3"), "x");
+  assert.equal((await run(1, "fsck", "copy", "--log-key", "log.key"))["damaged"], 1);
+}
+
 describe("documents", { concurrency: 3 }, () => {
   test("all schemas are sound, titled, and of one draft; each verb has one", () => {
     const verbs = /usage: "(\w+)/g;
@@ -132,6 +155,7 @@ describe("documents", { concurrency: 3 }, () => {
       json(folder, "sbom").then((ran) => document("sbom", ran, 0)),
       json(folder, "sbom", "-o", "sbom.json").then((ran) => document("sbom", ran, 0)),
     ]);
+    await logDocuments(folder);
     assert.deepEqual(document("keys", await json(folder, "keys", "export"), 0), listed, "export prints what list does");
     assert.equal(shown?.["root"], proven?.["root"]);
     assert.equal(audited?.["ok"], true);

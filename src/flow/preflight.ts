@@ -1,4 +1,5 @@
 import { openLog } from "../log/writer.ts";
+import { logOptions } from "./witnesses.ts";
 import { openStore } from "../store/store.ts";
 import type { Home } from "./home.ts";
 import { haveKeys, keysOf } from "./keys.ts";
@@ -12,7 +13,7 @@ import { withLedger } from "./record.ts";
 export async function preflight(home: Home, passphrase: string | undefined): Promise<void> {
   if (await haveKeys(home)) {
     const keys = await keysOf(home, passphrase);
-    await openLog(home.log, keys.checkpoint);
+    await openLog(home.log, keys.checkpoint, await logOptions(home));
   }
   await openStore(home.store);
   await withLedger(home, async () => {});

@@ -29,6 +29,7 @@ import type { MaterialsRead } from "./reads.ts";
 import { evidenceName, publishedNames, requirePlainPlaces } from "./publish.ts";
 import { releaseEvents } from "./events.ts";
 import { withLedger } from "./record.ts";
+import { logOptions } from "./witnesses.ts";
 
 export interface ReleaseOptions {
   /** Built by the rules; false for a local build, which is never promoted. */
@@ -71,7 +72,7 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
   const files = publishedNames(verdict.outputs, prepared.recipe.name);
   await requirePlainPlaces(prepared.folder, options.output, files);
   const keys = await keysOf(home, options.passphrase, clock);
-  const log = await openLog(join(home.root, "log"), keys.checkpoint);
+  const log = await openLog(join(home.root, "log"), keys.checkpoint, await logOptions(home));
   const bom = sbomOf(prepared, verdict.outputs, verdict.read);
   const statements = statementsOf(prepared, verdict, { build, canonical: options.canonical, bom });
   const before = clock.now();

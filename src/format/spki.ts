@@ -5,7 +5,7 @@
  * (RFC 8410). Comparing the head is stricter than a general parser, and it
  * saves 5 ms of OpenSSL's start-up, which a verifier's whole run has few of.
  */
-import { base64, equalBytes, fromBase64, fromHex } from "../bytes.ts";
+import { base64, concat, equalBytes, fromBase64, fromHex } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
 
 export type KeyAlgorithm = "ecdsa-p256" | "ed25519";
@@ -39,4 +39,10 @@ export function parseSpki(pem: string, what: string): { algorithm: KeyAlgorithm;
 /** The PEM text of a key, as OpenSSL writes it. */
 export function spkiPem(der: Uint8Array): string {
   return `-----BEGIN PUBLIC KEY-----\n${(base64(der).match(/.{1,64}/g) ?? []).join("\n")}\n-----END PUBLIC KEY-----\n`;
+}
+
+/** An Ed25519 key of 32 bytes as PEM. */
+export function ed25519Pem(publicKey: Uint8Array): string {
+  const kind = KINDS.find(({ algorithm }) => algorithm === "ed25519");
+  return spkiPem(concat([kind?.head ?? new Uint8Array(), publicKey]));
 }

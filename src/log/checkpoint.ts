@@ -45,3 +45,8 @@ export function openCheckpoint(note: string, log: NoteVerifier): Checkpoint {
   }
   return checkpoint;
 }
+
+/** Everything before the signatures of a note, unverified. */
+export function noteText(note: string): string {
+  return note.slice(0, note.lastIndexOf("\n\n") + 1);
+}

@@ -1,26 +1,25 @@
 /** The tiles of a log in a folder, read only: C2SP tlog-tiles, one file a tile. */
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { namesIn } from "../tree.ts";
+import { MAX_CHECKPOINT_BYTES, type TileSource, maxTileBytes } from "./source.ts";
 import {
   HASH_BYTES,
   type NodeHash,
   TILE_WIDTH,
   type TileRows,
   parseEntries,
-  placeInTile,
-  tileOf,
   tilePath,
   tileRows,
   tileWidth,
 } from "./tile.ts";
+import { overTiles } from "./verified.ts";
 
-const NO_HASH = new Uint8Array(HASH_BYTES);
 /** Tiles kept in memory, about 30 KiB each. */
 const MAX_CACHED = 256;
 
-export class LogFolder {
+export class LogFolder implements TileSource {
   readonly path: string;
   /** By "level/index"; a partial tile is kept as wide as it was asked for, never wider. */
   readonly #cache = new Map<string, { width: number; rows: TileRows }>();
@@ -29,9 +28,13 @@ export class LogFolder {
     this.path = path;
   }
 
+  get name(): string {
+    return this.path;
+  }
+
   /** The signed checkpoint as it stands in the folder, or undefined when there is none. */
   async checkpointNote(): Promise<string | undefined> {
-    return await readIfThere(join(this.path, "checkpoint"));
+    return await readIfThere(join(this.path, "checkpoint"), MAX_CHECKPOINT_BYTES);
   }
 
   /** The first `width` hashes of a tile. Throws `input` when the tile is missing or of a wrong size. */
@@ -58,23 +61,11 @@ export class LogFolder {
    * are not in the folder yet.
    */
   async compute<T>(size: number, compute: (node: NodeHash) => T, fresh?: ReadonlyMap<string, TileRows>): Promise<T> {
-    const wanted = new Map<string, { level: number; index: number }>();
-    compute((level, index) => {
-      const tile = tileOf({ level, index });
-      wanted.set(`${tile.level}/${tile.index}`, tile);
-      return NO_HASH;
-    });
-    const loaded = new Map<string, TileRows>();
-    for (const [name, { level, index }] of wanted) {
-      loaded.set(name, fresh?.get(name) ?? (await this.#rows(level, index, tileWidth(level, index, size))));
-    }
-    return compute((level, index) => {
-      const tile = tileOf({ level, index });
-      const { row, column } = placeInTile({ level, index });
-      const hash = loaded.get(`${tile.level}/${tile.index}`)?.[row]?.[column];
-      if (hash === undefined) throw new RangeError(`node ${level}/${index} is not in the tree of ${size}`);
-      return hash;
-    });
+    return await overTiles(
+      compute,
+      async (level, index) =>
+        fresh?.get(`${level}/${index}`) ?? (await this.#rows(level, index, tileWidth(level, index, size))),
+    );
   }
 
   /** Keeps tiles that have just been written. */
@@ -102,20 +93,24 @@ export class LogFolder {
     if (this.#cache.size > MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
   }
 
-  /**
-   * A tile's file, or a wider one that starts with the same content: the writer
-   * removes narrower partial tiles once a wider one is in place.
-   */
-  async #read(level: number | "entries", index: number, width: number): Promise<Uint8Array> {
+  /** A tile's file, or a wider one that starts with the same content: partial tiles go once the full one is there. */
+  async tile(level: number | "entries", index: number, width: number): Promise<Uint8Array | undefined> {
+    const most = maxTileBytes(level);
     for (let tries = 0; tries < 4; tries++) {
-      const exact = await readBytes(join(this.path, tilePath(level, index, width)));
+      const exact = await readBytes(join(this.path, tilePath(level, index, width)), most);
       if (exact !== undefined) return exact;
       for (const wider of await this.#widerThan(level, index, width)) {
-        const bytes = await readBytes(join(this.path, tilePath(level, index, wider)));
+        const bytes = await readBytes(join(this.path, tilePath(level, index, wider)), most);
         if (bytes !== undefined) return bytes;
       }
     }
-    throw damaged(tilePath(level, index, width), "is missing");
+    return undefined;
+  }
+
+  async #read(level: number | "entries", index: number, width: number): Promise<Uint8Array> {
+    const bytes = await this.tile(level, index, width);
+    if (bytes === undefined) throw damaged(tilePath(level, index, width), "is missing");
+    return bytes;
   }
 
   async #widerThan(level: number | "entries", index: number, width: number): Promise<number[]> {
@@ -135,14 +130,22 @@ export async function namesIfThere(folder: string): Promise<string[]> {
   }
 }
 
-export async function readIfThere(path: string): Promise<string | undefined> {
-  const bytes = await readBytes(path);
+export async function readIfThere(path: string, most: number = 1 << 20): Promise<string | undefined> {
+  const bytes = await readBytes(path, most);
   return bytes === undefined ? undefined : Buffer.from(bytes).toString("utf8");
 }
 
-async function readBytes(path: string): Promise<Uint8Array | undefined> {
+/** A file's content, or undefined when there is none. Throws `input` for one that is larger than any tile of its kind. */
+async function readBytes(path: string, most: number): Promise<Uint8Array | undefined> {
   try {
-    return await readFile(path);
+    const file = await open(path, "r");
+    try {
+      const { size } = await file.stat();
+      if (size > most) throw damaged(path, `has ${size} bytes, more than ${most}`);
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
@@ -151,6 +154,6 @@ async function readBytes(path: string): Promise<Uint8Array | undefined> {
 
 export function damaged(path: string, what: string): BitforbitError {
   return new BitforbitError("input", `the log is damaged: ${path} ${what}`, {
-    hint: "restore the log folder from a copy; nothing is appended to a damaged log",
+    hint: "'bitforbit log fsck' says what to restore from a copy; nothing is appended to a damaged log",
   });
 }

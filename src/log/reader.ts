@@ -1,22 +1,12 @@
 /** A log that is only read: entries, proofs, and the audit that recomputes everything. */
-import { base64, equalBytes } from "../bytes.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import { type NoteVerifier, noteVerifier } from "../format/note.ts";
-import { type Checkpoint, openCheckpoint, parseCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, noteText, openCheckpoint, parseCheckpoint } from "./checkpoint.ts";
 import { LogFolder, damaged, readIfThere } from "./folder.ts";
-import { verifyConsistency } from "./proof.ts";
-import {
-  TILE_WIDTH,
-  type TileRows,
-  consistencyProof,
-  growRows,
-  inclusionProof,
-  leafHash,
-  sameRoot,
-  tileBytes,
-  tilePath,
-  treeRoot,
-} from "./tile.ts";
+import { checkLog } from "./fsck.ts";
+import type { TileSource } from "./source.ts";
+import { TILE_WIDTH, consistencyProof, inclusionProof, sameRoot, treeRoot } from "./tile.ts";
+import { type TileCache, VerifiedTree } from "./verified.ts";
 
 /** What others need to trust a log. */
 export interface LogIdentity {
@@ -48,8 +38,19 @@ export interface Audit {
   problems: string[];
 }
 
+/** A checkpoint whose signature was verified, and the tree that it is of. */
+export interface SignedTree {
+  checkpoint: Checkpoint;
+  note: string;
+  tree: VerifiedTree;
+}
+
 export interface LogReader {
   identity: LogIdentity;
+  verifier: NoteVerifier;
+  source: TileSource;
+  /** The newest checkpoint with its tree, to read more than one thing from the same tree. */
+  newest(): Promise<SignedTree>;
   /** The newest checkpoint, its signature verified. */
   checkpoint(): Promise<Checkpoint & { note: string }>;
   /** The bytes of one leaf. Throws `input` when the log has no such index. */
@@ -68,152 +69,129 @@ export interface LogReader {
  * Throws `input` when there is no log, `refused` for a checkpoint of another key.
  */
 export async function openLogReader(folder: string, publicKeyPem: string, origin?: string): Promise<LogReader> {
-  const files = new LogFolder(folder);
-  const note = await files.checkpointNote();
+  return await readLog(new LogFolder(folder), publicKeyPem, origin);
+}
+
+/** As `openLogReader`, wherever the log is. Everything that is read is checked against the checkpoint. */
+export async function readLog(source: TileSource, publicKeyPem: string, origin?: string): Promise<LogReader> {
+  const note = await source.checkpointNote();
   if (note === undefined) {
-    if ((await readIfThere(`${folder}.last`)) !== undefined) throw damaged(`${folder}/checkpoint`, "is missing");
-    throw new BitforbitError("input", `there is no log in ${folder}`, { hint: "'bitforbit build' starts one" });
+    if (source instanceof LogFolder && (await readIfThere(`${source.path}.last`)) !== undefined) {
+      throw damaged(`${source.path}/checkpoint`, "is missing");
+    }
+    throw new BitforbitError("input", `there is no log in ${source.name}`, { hint: "'bitforbit build' starts one" });
   }
-  return logReader(files, noteVerifier(origin ?? originOf(note, folder), publicKeyPem), publicKeyPem);
+  return logReader(source, noteVerifier(origin ?? originOf(note, source.name), publicKeyPem), publicKeyPem);
 }
 
 /** The origin that a checkpoint claims. Throws `input`, naming the file, for one that was cut off. */
-export function originOf(note: string, folder: string): string {
+export function originOf(note: string, place: string): string {
   try {
     return parseCheckpoint(noteText(note)).origin;
   } catch (error) {
-    throw damaged(`${folder}/checkpoint`, `cannot be read: ${messageOf(error)}`);
+    throw damaged(`${place}/checkpoint`, `cannot be read: ${messageOf(error)}`);
   }
 }
 
-export function logReader(files: LogFolder, verifier: NoteVerifier, publicKeyPem: string): LogReader {
-  let verified: (Checkpoint & { note: string }) | undefined;
-  const newest = async (): Promise<Checkpoint & { note: string }> => {
-    const note = await files.checkpointNote();
-    if (verified !== undefined && note === verified.note) return verified;
-    if (note === undefined) throw new BitforbitError("input", `the checkpoint of the log in ${files.path} is missing`);
-    verified = { ...openCheckpoint(note, verifier), note };
-    return verified;
+export function logReader(source: TileSource, verifier: NoteVerifier, publicKeyPem: string): LogReader {
+  const cache: TileCache = new Map();
+  let newest: SignedTree | undefined;
+  const tree = async (): Promise<SignedTree> => {
+    const note = await source.checkpointNote();
+    if (newest !== undefined && note === newest.note) return newest;
+    if (note === undefined) throw new BitforbitError("input", `the checkpoint of the log in ${source.name} is missing`);
+    const checkpoint = openCheckpoint(note, verifier);
+    newest = { checkpoint, note, tree: new VerifiedTree([source], checkpoint, cache) };
+    return newest;
   };
   return {
     identity: { origin: verifier.name, publicKeyPem, keyHash: verifier.keyHash },
-    checkpoint: newest,
+    verifier,
+    source,
+    newest: tree,
+    checkpoint: async () => {
+      const { checkpoint, note } = await tree();
+      return { ...checkpoint, note };
+    },
     entry: async (index) => {
-      const { size } = await newest();
-      checkIndex(index, size);
-      const tile = Math.floor(index / TILE_WIDTH);
-      const column = index % TILE_WIDTH;
-      const entry = (await files.entries(tile, Math.min(TILE_WIDTH, size - tile * TILE_WIDTH)))[column];
-      return entry ?? new Uint8Array();
+      const { tree: verified } = await tree();
+      checkIndex(index, verified.size);
+      const { content } = await verified.entries(Math.floor(index / TILE_WIDTH));
+      return content[index % TILE_WIDTH] ?? new Uint8Array();
     },
     prove: async (index) => {
-      const { size, root, note } = await newest();
+      const { tree: verified, note } = await tree();
+      const { size, root } = verified;
       checkIndex(index, size);
-      const hashes = await files.compute(size, (node) => inclusionProof(index, size, node));
+      const hashes = await verified.compute((node) => inclusionProof(index, size, node));
       return { index, treeSize: size, rootHash: root, hashes, checkpoint: note };
     },
     consistency: async (first, second) => {
-      const { size } = await newest();
-      const to = second ?? size;
-      if (!Number.isSafeInteger(to) || to < 0 || to > size) {
-        throw new BitforbitError("input", `the log has ${size} entries, not ${to}`);
+      const { tree: verified } = await tree();
+      const to = second ?? verified.size;
+      if (!Number.isSafeInteger(to) || to < 0 || to > verified.size) {
+        throw new BitforbitError("input", `the log has ${verified.size} entries, not ${to}`);
       }
-      return { first, second: to, hashes: await files.compute(to, (node) => consistencyProof(first, to, node)) };
+      return { first, second: to, hashes: await verified.compute((node) => consistencyProof(first, to, node)) };
     },
     audit: async () => {
-      const problems: string[] = [];
-      let size = 0;
+      const checked = await checkLog(source, verifier);
+      const problems = checked.problems.map(({ path, what }) => `${path} ${what}`);
       try {
-        const checkpoint = await newest();
-        size = checkpoint.size;
-        await auditTree(files, checkpoint, problems);
-        await checkAgainstLast(files, verifier, size, checkpoint.root);
+        const { checkpoint } = await tree();
+        if (problems.length === 0 && source instanceof LogFolder) {
+          await checkAgainstLast(source, verifier, checkpoint);
+        }
       } catch (error) {
         problems.push(messageOf(error));
       }
-      return { ok: problems.length === 0, origin: verifier.name, size, problems };
+      return { ok: problems.length === 0, origin: verifier.name, size: checked.size, problems };
     },
   };
 }
 
 /**
  * Holds the log against the last checkpoint that was signed, which lies beside
- * it. Throws `refused` for a log that shrank or was rewritten since.
+ * it. Gives that one when it is ahead of what is published and the folder has
+ * its tree: the log was ended between the two. Throws `refused` for a log that
+ * shrank or was rewritten since.
  */
 export async function checkAgainstLast(
   files: LogFolder,
   verifier: NoteVerifier,
-  size: number,
-  root: Uint8Array,
-): Promise<void> {
+  published: Checkpoint,
+): Promise<SignedTree | undefined> {
   const note = await readIfThere(`${files.path}.last`);
-  if (note === undefined) return;
+  if (note === undefined) return undefined;
   const last = openCheckpoint(note, verifier);
-  if (last.size > size) {
-    throw new BitforbitError("refused", `the log in ${files.path} has ${size} entries, but ${last.size} were signed`, {
-      hint: "an older copy was restored: restore a newer one. Signing a smaller tree would contradict the proofs given out",
-    });
+  const [smaller, larger] = last.size > published.size ? [published, last] : [last, published];
+  const tree = new VerifiedTree([files], larger);
+  let starts: boolean;
+  try {
+    starts = sameRoot(await tree.compute((node) => treeRoot(smaller.size, node)), smaller.root);
+    if (larger === last) await requireEntries(tree, published.size);
+  } catch (error) {
+    if (larger !== last || !(error instanceof BitforbitError) || error.code !== "input") throw error;
+    throw new BitforbitError(
+      "refused",
+      `the log in ${files.path} has ${published.size} entries, but ${last.size} were signed`,
+      {
+        cause: error,
+        hint: "an older copy was restored: restore a newer one. Signing a smaller tree would contradict the proofs given out",
+      },
+    );
   }
-  if (last.size === 0) return;
-  const proof = await files.compute(size, (node) => consistencyProof(last.size, size, node));
-  if (!verifyConsistency(last.size, size, last.root, root, proof)) {
+  if (!starts) {
     throw new BitforbitError("refused", `the log in ${files.path} contradicts the checkpoint in ${files.path}.last`, {
       hint: "the log was rewritten: restore it from a copy",
     });
   }
+  return larger === last && last.size > published.size ? { checkpoint: last, note, tree } : undefined;
 }
 
-/** Everything before the signatures of a note, unverified. */
-export function noteText(note: string): string {
-  return note.slice(0, note.lastIndexOf("\n\n") + 1);
-}
-
-const MAX_PROBLEMS = 20;
-
-async function auditTree(files: LogFolder, checkpoint: Checkpoint, problems: string[]): Promise<void> {
-  const { size, root } = checkpoint;
-  const open: { index: number; rows: TileRows }[] = [];
-  const settle = async (level: number, width: number): Promise<void> => {
-    const tile = open[level];
-    if (tile === undefined || problems.length >= MAX_PROBLEMS) return;
-    try {
-      if (!equalBytes(await files.hashes(level, tile.index, width), tileBytes(tile.rows))) {
-        problems.push(`${tilePath(level, tile.index, width)} does not follow from the entries`);
-      }
-    } catch (error) {
-      problems.push(messageOf(error));
-    }
-  };
-  const push = async (level: number, hash: Uint8Array): Promise<void> => {
-    const tile = (open[level] ??= { index: 0, rows: [[]] });
-    growRows(tile.rows, hash);
-    if (tile.rows[0]?.length !== TILE_WIDTH) return;
-    await settle(level, TILE_WIDTH);
-    await push(level + 1, tile.rows[8]?.[0] ?? new Uint8Array());
-    open[level] = { index: tile.index + 1, rows: [[]] };
-  };
-  for (let index = 0; index * TILE_WIDTH < size; index++) {
-    const width = Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
-    for (const entry of await files.entries(index, width)) await push(0, leafHash(entry));
-  }
-  for (const [level, tile] of open.entries()) {
-    const width = tile.rows[0]?.length ?? 0;
-    if (width > 0) await settle(level, width);
-  }
-  const recomputed = rootOf(open, size);
-  if (!sameRoot(recomputed, root)) {
-    problems.push(`the entries give the root ${base64(recomputed)}, the checkpoint says ${base64(root)}`);
-  }
-}
-
-/** The root of the tree from its open right-edge tiles alone. */
-function rootOf(open: { index: number; rows: TileRows }[], size: number): Uint8Array {
-  return treeRoot(size, (level, index) => {
-    const tile = open[Math.floor(level / 8)];
-    const row = tile?.rows[level % 8];
-    const column = index - (tile?.index ?? 0) * (TILE_WIDTH / 2 ** (level % 8));
-    return row?.[column] ?? new Uint8Array(32);
-  });
+/** That all entries from `from` on are there, and hash to the tree. */
+async function requireEntries(tree: VerifiedTree, from: number): Promise<void> {
+  for (let tile = Math.floor(from / TILE_WIDTH); tile * TILE_WIDTH < tree.size; tile++) await tree.entries(tile);
 }
 
 function checkIndex(index: number, size: number): void {

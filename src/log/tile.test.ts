@@ -16,11 +16,9 @@ import {
   newTiles,
   nodeHash,
   parseEntries,
-  placeInTile,
   rangeRoot,
   splitPoint,
   tileBytes,
-  tileOf,
   tilePath,
   tileRows,
   tileWidth,
@@ -80,6 +78,19 @@ const MAX = 700;
 const ALL = leavesOf(MAX);
 const NODE = nodesOf(ALL);
 const sizes = fc.integer({ min: 1, max: MAX });
+
+/** The tile that holds a node (or, for a node inside the tile, the nodes it is computed from). */
+function tileOf(node: { level: number; index: number }): { level: number; index: number } {
+  const level = Math.floor(node.level / 8);
+  const height = node.level - level * 8;
+  return { level, index: Math.floor((node.index * 2 ** height) / TILE_WIDTH) };
+}
+
+/** Where a node stands inside its tile's rows. */
+function placeInTile(node: { level: number; index: number }): { row: number; column: number } {
+  const row = node.level % 8;
+  return { row, column: node.index % (TILE_WIDTH / 2 ** row) };
+}
 
 test("the roots of certificate-transparency's reference trees", () => {
   const inputs = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];

@@ -15,7 +15,7 @@ import { BitforbitError } from "../errors.ts";
 
 export const HASH_BYTES = 32;
 export const TILE_WIDTH = 256;
-const TILE_HEIGHT = 8;
+export const TILE_HEIGHT = 8;
 
 export interface Tile {
   /** Tile level L: its nodes have level 8·L. */
@@ -23,11 +23,6 @@ export interface Tile {
   index: number;
   /** 1 to 256; 256 is a full tile. */
   width: number;
-}
-
-export interface Node {
-  level: number;
-  index: number;
 }
 
 /** The nodes of one tile, a row a level, from its own hashes up. */
@@ -38,16 +33,19 @@ export type NodeHash = (level: number, index: number) => Uint8Array;
 
 /** SHA-256(0x00 ‖ entry): RFC 6962, section 2.1. */
 export function leafHash(entry: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash("sha256").update(Uint8Array.of(0)).update(entry).digest());
+  const input = new Uint8Array(1 + entry.length);
+  input.set(entry, 1);
+  return new Uint8Array(hash("sha256", input, "buffer"));
 }
+
+/** Of the node that is being hashed: one buffer for millions of them. */
+const NODE_INPUT = Uint8Array.of(1, ...new Uint8Array(2 * HASH_BYTES));
 
 /** SHA-256(0x01 ‖ left ‖ right). */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = 1;
-  input.set(left, 1);
-  input.set(right, 1 + HASH_BYTES);
-  return new Uint8Array(hash("sha256", input, "buffer")); // not a Buffer, whose slices share memory
+  NODE_INPUT.set(left, 1);
+  NODE_INPUT.set(right, 1 + HASH_BYTES);
+  return new Uint8Array(hash("sha256", NODE_INPUT, "buffer")); // not a Buffer, whose slices share memory
 }
 
 /** The root of a tree without leaves: SHA-256 of nothing. */
@@ -133,13 +131,6 @@ export function consistencyProof(first: number, second: number, node: NodeHash):
   }
 }
 
-/** The tile that holds a node (or, for a node inside the tile, the nodes it is computed from). */
-export function tileOf(node: Node): { level: number; index: number } {
-  const level = Math.floor(node.level / TILE_HEIGHT);
-  const height = node.level - level * TILE_HEIGHT;
-  return { level, index: Math.floor((node.index * 2 ** height) / TILE_WIDTH) };
-}
-
 /** The width of tile (level, index) in a tree of `size` leaves: 0 when the tree does not reach it. */
 export function tileWidth(level: number, index: number, size: number): number {
   const nodes = Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH;
@@ -206,12 +197,6 @@ export function growRows(rows: TileRows, hash: Uint8Array): void {
 /** The content of a tile: the inverse of `tileRows`. */
 export function tileBytes(rows: TileRows): Uint8Array {
   return concat(rows[0] ?? []);
-}
-
-/** Where a node stands inside its tile's rows. */
-export function placeInTile(node: Node): { row: number; column: number } {
-  const row = node.level % TILE_HEIGHT;
-  return { row, column: node.index % (TILE_WIDTH / 2 ** row) };
 }
 
 /** The leaves of an entry tile (C2SP tlog-tiles, "Log Entries"): each a big-endian uint16 length and the bytes. */

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import test from "node:test";
 import { base64, hex, utf8 } from "../bytes.ts";
 import { noteVerifier } from "../format/note.ts";
-import { parseCheckpoint } from "./checkpoint.ts";
+import { noteText, parseCheckpoint } from "./checkpoint.ts";
 import { LogFolder } from "./folder.ts";
 import { verifyConsistency, verifyInclusion } from "./proof.ts";
-import { type LeafProof, noteText, openLogReader } from "./reader.ts";
+import { type LeafProof, openLogReader } from "./reader.ts";
 import { edgeTiles, emptyRoot, leafHash, newTiles, tilePath, writeEntries } from "./tile.ts";
 import { type CheckpointSigner, openLog } from "./writer.ts";
 
@@ -88,16 +88,18 @@ test("what is appended is proven, found again and consistent, across tile border
   await assert.rejects(log.consistency(0, all.length + 1), { code: "input" });
 });
 
-test("the folder holds exactly the tiles of C2SP tlog-tiles, and no narrower ones", async () => {
+test("the folder holds exactly the tiles of C2SP tlog-tiles, and partial ones until they are full", async () => {
   const path = newFolder();
   const log = await openLog(path, signer);
   for (const count of [3, 5, 300, 1]) await log.appendAll(leavesOf(count));
   await settled(path);
   assert.deepEqual(tilesIn(path), [
     "tile/0/000",
+    "tile/0/001.p/52",
     "tile/0/001.p/53",
     "tile/1/000.p/1",
     "tile/entries/000",
+    "tile/entries/001.p/52",
     "tile/entries/001.p/53",
   ]);
   const entries = leavesOf(1);
@@ -177,7 +179,12 @@ test("tiles that a crash left beyond the checkpoint are not believed", async () 
   assert.equal(proof?.index, 200);
   assert.deepEqual(await log.audit(), { ok: true, origin: log.identity.origin, size: 201, problems: [] });
   await settled(path);
-  assert.deepEqual(tilesIn(path), ["tile/0/000.p/201", "tile/entries/000.p/201"]);
+  assert.deepEqual(tilesIn(path), [
+    "tile/0/000.p/200",
+    "tile/0/000.p/201",
+    "tile/entries/000.p/200",
+    "tile/entries/000.p/201",
+  ]);
   assert.ok(!existsSync(join(path, ".writing")));
   // The same on opening anew.
   cpSync(join(copy, "tile"), join(path, "tile"), { recursive: true });

@@ -4,19 +4,23 @@
  *
  *   1. the entry tiles
  *   2. the hash tiles
- *   3. the checkpoint, signed over them: the moment at which leaves are in the log
+ *   3. the checkpoint, signed over them, beside the folder: `<folder>.last`.
+ *      From here on the log stands by this tree, whatever happens.
+ *   4. the checkpoint, with the cosignatures of witnesses where there are any,
+ *      in the folder: the moment at which leaves are in the log for others
  *
- * and only then are the leaves acknowledged. After it the same checkpoint is
- * written beside the folder, `<folder>.last`: when the folder is restored from
- * an old copy, the log is seen to have shrunk. A crash before step 3 leaves
- * tiles that the checkpoint does not cover; they are removed before the next append.
- * Partial tiles are removed once a wider one is in place, since it starts with
- * the same content: who serves the folder answers for a narrower one from it.
+ * and only then are the leaves acknowledged. A crash before step 3 leaves tiles
+ * that no checkpoint covers; they are removed before the next append. One
+ * between 3 and 4 is made good by publishing what was signed: a witness may
+ * have seen it. A folder without the tree of `<folder>.last` was restored from
+ * an old copy, and nothing more is signed.
+ * Partial tiles are removed once the full one is in place: until then a checkpoint
+ * that somebody read may need them, and a web server has nothing but files.
  *
  * Several processes may append: a lock of the kernel's (`exclusively`) lets one
  * write at a time. Appends that wait are written together.
  */
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { equalBytes, hex } from "../bytes.ts";
 import { createDurable, syncFolder, writeDurable } from "../durable.ts";
@@ -24,13 +28,15 @@ import { type Entropy, systemEntropy } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { type NoteVerifier, noteVerifier, signNote } from "../format/note.ts";
-import { checkpointText, openCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, checkpointText, openCheckpoint } from "./checkpoint.ts";
 import { LogFolder, damaged, namesIfThere, readIfThere } from "./folder.ts";
+import { type Step, kindsOf, removeOutgrown, removePartials, writeTiles } from "./tile-file.ts";
 import { type LeafProof, type LogReader, checkAgainstLast, logReader, originOf } from "./reader.ts";
 import {
   TILE_WIDTH,
   type Ragged,
   type TileRows,
+  consistencyProof,
   edgeTiles,
   emptyRoot,
   growRows,
@@ -44,14 +50,32 @@ import {
   writeEntries,
 } from "./tile.ts";
 
-/** Leaves written together at most: 16 full entry tiles, and the bound on what a crash can leave behind. */
-const MAX_BATCH = 16 * TILE_WIDTH;
+/** Leaves written together at most: 32 full entry tiles, and the bound on what a crash can leave behind. */
+const MAX_BATCH = 32 * TILE_WIDTH;
 const MAX_ENTRY = 0xffff;
 
 /** Signs checkpoints: `keys.checkpoint`, an Ed25519 key. */
 export interface CheckpointSigner {
   publicKeyPem: string;
   sign(bytes: Uint8Array): Promise<Uint8Array>;
+}
+
+/**
+ * Adds the cosignatures of witnesses to a checkpoint before it is published, or
+ * throws. `consistency` proves that the tree starts with that of so many leaves.
+ */
+export type Cosign = (
+  checkpoint: Checkpoint & { note: string },
+  consistency: (from: number) => Promise<Uint8Array[]>,
+) => Promise<string>;
+
+export interface LogOptions {
+  /** The name of a log that is started here; `conflict` when the one that is there has another. */
+  origin?: string;
+  entropy?: Entropy;
+  cosign?: Cosign;
+  /** See `Step`. */
+  step?: Step;
 }
 
 export interface Log extends LogReader {
@@ -62,6 +86,8 @@ export interface Log extends LogReader {
    * other error the leaves may or may not be in the log.
    */
   appendAll(leaves: readonly Uint8Array[]): Promise<LeafProof[]>;
+  /** Resolves when nothing is being written any more, the tidying after an acknowledgement included. */
+  settled(): Promise<void>;
 }
 
 /** The tree as it is on the disk: its right edge is all that growing it needs. */
@@ -84,34 +110,36 @@ interface Request {
  * Opens the log in `folder` for writing; starts it, with an origin of its own
  * name, when there is none. Verifies the checkpoint against the stored tiles.
  */
-export async function openLog(
-  folder: string,
-  signer: CheckpointSigner,
-  options: { entropy?: Entropy } = {},
-): Promise<Log> {
-  const entropy = options.entropy ?? systemEntropy;
+export async function openLog(folder: string, signer: CheckpointSigner, options: LogOptions = {}): Promise<Log> {
   const files = new LogFolder(folder);
-  const tree = await exclusively(join(folder, ".lock"), async () => {
-    await startLog(folder, signer, entropy);
-    const verifier = noteVerifier(originOf((await files.checkpointNote()) ?? "", folder), signer.publicKeyPem);
-    return { verifier, state: await loadTree(files, verifier) };
+  const writer = await exclusively(join(folder, ".lock"), async () => {
+    await startLog(folder, signer, options);
+    const origin = originOf((await files.checkpointNote()) ?? "", folder);
+    if (options.origin !== undefined && origin !== options.origin) {
+      throw new BitforbitError("conflict", `the log in ${folder} is ${origin}, not ${options.origin}`, {
+        hint: "a log keeps its name for ever; start another in another folder",
+      });
+    }
+    const opened = new LogWriter(files, signer, noteVerifier(origin, signer.publicKeyPem), options);
+    await opened.load();
+    return opened;
   });
-  const writer = new LogWriter(files, signer, tree.verifier, tree.state);
   return {
-    ...logReader(files, tree.verifier, signer.publicKeyPem),
+    ...logReader(files, writer.verifier, signer.publicKeyPem),
     appendAll: (leaves) => writer.appendAll(leaves),
+    settled: () => writer.settled(),
   };
 }
 
 /** Signs the empty tree, unless there is a log. Throws `refused` when there was one. */
-async function startLog(folder: string, signer: CheckpointSigner, entropy: Entropy): Promise<void> {
+async function startLog(folder: string, signer: CheckpointSigner, options: LogOptions): Promise<void> {
   if ((await readIfThere(join(folder, "checkpoint"))) !== undefined) return;
   if ((await namesIfThere(join(folder, "tile"))).length > 0 || (await readIfThere(`${folder}.last`)) !== undefined) {
     throw new BitforbitError("refused", `the checkpoint of the log in ${folder} is gone`, {
       hint: `restore the folder from a copy; ${folder}.last has the last checkpoint that was signed`,
     });
   }
-  const origin = `log-${hex(entropy.bytes(8))}.bitforbit.local`;
+  const origin = options.origin ?? `log-${hex((options.entropy ?? systemEntropy).bytes(8))}.bitforbit.local`;
   const { keyHash } = noteVerifier(origin, signer.publicKeyPem);
   const text = checkpointText({ origin, size: 0, root: emptyRoot() });
   const note = await signNote(text, { name: origin, keyHash, sign: (bytes) => signer.sign(bytes) });
@@ -120,14 +148,8 @@ async function startLog(folder: string, signer: CheckpointSigner, entropy: Entro
   await syncFolder(dirname(dirname(folder)));
 }
 
-/**
- * Reads the right edge of the tree and holds the checkpoint against it, and
- * against the last one that was signed; then removes what a crash left behind.
- */
-async function loadTree(files: LogFolder, verifier: NoteVerifier): Promise<Tree> {
-  files.forget();
-  const note = (await files.checkpointNote()) ?? "";
-  const { size, root } = openCheckpoint(note, verifier);
+/** Reads the right edge of a tree that was signed, and holds the stored tiles and entries against it. */
+async function edgeOf(files: LogFolder, { size, root }: Checkpoint, note: string): Promise<Tree> {
   const edge: TileRows[] = [];
   for (const { level, index, width } of edgeTiles(size)) {
     edge[level] = tileRows(await files.hashes(level, index, width));
@@ -140,20 +162,18 @@ async function loadTree(files: LogFolder, verifier: NoteVerifier): Promise<Tree>
   if (width > 0 && !entries.every((entry, at) => equalBytes(leafHash(entry), hashes[at] ?? new Uint8Array()))) {
     throw damaged(tilePath("entries", (size - width) / TILE_WIDTH, width), "does not match its hash tile");
   }
-  await checkAgainstLast(files, verifier, size, root);
-  await sweep(files.path, size);
   for (let level = 0; level < 8; level++) edge[level] ??= [[]];
   return { size, note, edge, entries };
 }
 
-/** Removes tiles beyond the checkpoint, and partial tiles that a wider one replaced. */
+/** Removes tiles beyond the checkpoint, and partial tiles of which the full one is there. */
 async function sweep(folder: string, size: number): Promise<void> {
   for (let level = 0; level <= 7; level++) {
     const nodes = Math.floor(size / TILE_WIDTH ** level);
     const first = Math.floor(nodes / TILE_WIDTH);
     const beyond = level === 0 ? MAX_BATCH / TILE_WIDTH + 1 : 2;
-    for (const kind of level === 0 ? (["entries", 0] as const) : [level]) {
-      await removePartials(folder, kind, first - 1, 0);
+    for (const kind of kindsOf(level)) {
+      if (first > 0) await removePartials(folder, kind, first - 1, 0);
       for (let index = first; index <= first + beyond; index++) {
         await removePartials(folder, kind, index, index === first ? nodes % TILE_WIDTH : 0);
         await rm(join(folder, tilePath(kind, index, TILE_WIDTH)), { force: true });
@@ -163,27 +183,42 @@ async function sweep(folder: string, size: number): Promise<void> {
   await rm(join(folder, ".writing"), { force: true });
 }
 
-async function removePartials(folder: string, level: number | "entries", index: number, keep: number): Promise<void> {
-  if (index < 0) return;
-  const partials = join(folder, tilePath(level, index, 1).slice(0, -2));
-  const names = await namesIfThere(partials);
-  for (const name of names) if (name !== String(keep)) await rm(join(partials, name), { force: true });
-  if (keep === 0 && names.length > 0) await rm(partials, { recursive: true, force: true });
-}
-
 class LogWriter {
   readonly #files: LogFolder;
   readonly #signer: CheckpointSigner;
-  readonly #verifier: NoteVerifier;
+  readonly verifier: NoteVerifier;
+  readonly #options: LogOptions;
+  readonly #step: Step;
   #tree: Tree | undefined;
   #waiting: Request[] = [];
-  #draining = false;
+  #draining: Promise<void> | undefined;
 
-  constructor(files: LogFolder, signer: CheckpointSigner, verifier: NoteVerifier, tree: Tree) {
+  constructor(files: LogFolder, signer: CheckpointSigner, verifier: NoteVerifier, options: LogOptions) {
     this.#files = files;
     this.#signer = signer;
-    this.#verifier = verifier;
+    this.verifier = verifier;
+    this.#options = options;
+    this.#step = options.step ?? (() => undefined);
+  }
+
+  /**
+   * Reads the tree from the disk and checks it; publishes what was signed and
+   * not published; removes what a crash left behind. Under the lock.
+   */
+  async load(): Promise<Tree> {
+    this.#files.forget();
+    const note = (await this.#files.checkpointNote()) ?? "";
+    const published = openCheckpoint(note, this.verifier);
+    // First: a tree that is not sound must not be told from one that shrank by what is removed.
+    let tree = await edgeOf(this.#files, published, note);
+    const pending = await checkAgainstLast(this.#files, this.verifier, published);
+    if (pending !== undefined) {
+      tree = await edgeOf(this.#files, pending.checkpoint, pending.note);
+      tree.note = await this.#publish(pending.checkpoint, pending.note);
+    }
+    await sweep(this.#files.path, tree.size);
     this.#tree = tree;
+    return tree;
   }
 
   async appendAll(leaves: readonly Uint8Array[]): Promise<LeafProof[]> {
@@ -196,13 +231,15 @@ class LogWriter {
       const part = leaves.slice(at, at + MAX_BATCH);
       parts.push(new Promise((resolve, reject) => this.#waiting.push({ leaves: part, resolve, reject })));
     }
-    void this.#drain();
+    this.#draining ??= this.#drain().finally(() => (this.#draining = undefined));
     return (await Promise.all(parts)).flat();
   }
 
+  async settled(): Promise<void> {
+    while (this.#draining !== undefined) await this.#draining;
+  }
+
   async #drain(): Promise<void> {
-    if (this.#draining) return;
-    this.#draining = true;
     while (this.#waiting.length > 0) {
       let batch: Request[] = [];
       try {
@@ -217,7 +254,6 @@ class LogWriter {
         for (const request of failed) request.reject(error);
       }
     }
-    this.#draining = false;
   }
 
   #takeBatch(): Request[] {
@@ -239,35 +275,40 @@ class LogWriter {
     );
     const { path } = this.#files;
     await writeFile(join(path, ".writing"), "");
-    await Promise.all(
-      growth.entryTiles.map(({ index, entries }) =>
-        writeTile(path, tilePath("entries", index, entries.length), writeEntries(entries)),
-      ),
-    );
-    await Promise.all(
-      growth.hashTiles.map(({ level, index, rows }) =>
-        writeTile(path, tilePath(level, index, rows[0]?.length ?? 0), tileBytes(rows)),
-      ),
-    );
+    await writeTiles(path, growth.entryTiles.map(entryFile), this.#step);
+    await writeTiles(path, growth.hashTiles.map(hashFile), this.#step);
     const fresh = new Map(growth.hashTiles.map((tile) => [`${tile.level}/${tile.index}`, tile.rows]));
     const { root, paths } = await this.#files.compute(
       growth.size,
       (node) => ({ root: treeRoot(growth.size, node), paths: batchProofs(tree.size, growth.size, node) }),
       fresh,
     );
-    const note = await this.#signed(growth.size, root);
-    await writeDurable(join(path, "checkpoint"), note);
+    const signed = await this.#signed(growth.size, root);
+    await writeDurable(`${path}.last`, signed);
+    this.#step("last");
+    const note = await this.#publish({ origin: this.verifier.name, size: growth.size, root }, signed);
 
     this.#files.remember(fresh);
     this.#tree = { size: growth.size, note, edge: growth.edge, entries: growth.entries };
     acknowledge(batch, tree.size, paths, { treeSize: growth.size, rootHash: root, checkpoint: note });
-    await writeDurable(`${path}.last`, note);
-    await removeNarrower(path, tree.size, growth.size);
+    await removeOutgrown(path, tree.size, growth.size);
+    this.#step("tidied");
     await rm(join(path, ".writing"), { force: true });
   }
 
+  /** Has a checkpoint that was signed, and is on the disk, cosigned and writes it where others read it. */
+  async #publish(checkpoint: Checkpoint, signed: string): Promise<string> {
+    const consistency = async (from: number): Promise<Uint8Array[]> =>
+      await this.#files.compute(checkpoint.size, (node) => consistencyProof(from, checkpoint.size, node));
+    const note = (await this.#options.cosign?.({ ...checkpoint, note: signed }, consistency)) ?? signed;
+    this.#step("cosigned");
+    await writeDurable(join(this.#files.path, "checkpoint"), note);
+    this.#step("checkpoint");
+    return note;
+  }
+
   async #signed(size: number, root: Uint8Array): Promise<string> {
-    const { name, keyHash } = this.#verifier;
+    const { name, keyHash } = this.verifier;
     const text = checkpointText({ origin: name, size, root });
     return await signNote(text, { name, keyHash, sign: (bytes) => this.#signer.sign(bytes) });
   }
@@ -278,7 +319,7 @@ class LogWriter {
     if (this.#tree !== undefined && this.#tree.note === note && !(await isThere(join(this.#files.path, ".writing")))) {
       return this.#tree;
     }
-    return await loadTree(this.#files, this.#verifier);
+    return await this.load();
   }
 }
 
@@ -298,13 +339,17 @@ function acknowledge(
   }
 }
 
-/** Writes a tile, and makes the folders that it needed first survive a power cut. */
-async function writeTile(log: string, path: string, bytes: Uint8Array): Promise<void> {
-  const folder = dirname(join(log, path));
-  const created = await mkdir(folder, { recursive: true });
-  await writeDurable(join(log, path), bytes);
-  if (created === undefined) return;
-  for (let at = folder; at.length >= created.length; at = dirname(at)) await syncFolder(dirname(at));
+interface TileContent {
+  path: string;
+  bytes: Uint8Array;
+}
+
+function entryFile({ index, entries }: Growth["entryTiles"][number]): TileContent {
+  return { path: tilePath("entries", index, entries.length), bytes: writeEntries(entries) };
+}
+
+function hashFile({ level, index, rows }: Growth["hashTiles"][number]): TileContent {
+  return { path: tilePath(level, index, rows[0]?.length ?? 0), bytes: tileBytes(rows) };
 }
 
 interface Growth {
@@ -355,20 +400,6 @@ function batchProofs(from: number, to: number, node: (level: number, index: numb
   const ragged: Ragged = new Map();
   for (let index = from; index < to; index++) proofs.push(inclusionProof(index, to, node, ragged));
   return proofs;
-}
-
-/** Removes the partial tiles of the tree of `before` leaves that the tree of `after` leaves has wider. */
-async function removeNarrower(folder: string, before: number, after: number): Promise<void> {
-  for (const { level, index, width } of edgeTiles(before)) {
-    const nodes = Math.floor(after / TILE_WIDTH ** level);
-    if (width === TILE_WIDTH || nodes === index * TILE_WIDTH + width) continue;
-    const full = nodes >= (index + 1) * TILE_WIDTH;
-    for (const kind of level === 0 ? (["entries", 0] as const) : [level]) {
-      const path = join(folder, tilePath(kind, index, width));
-      await rm(path, { force: true });
-      if (full) await rm(join(path, ".."), { recursive: true, force: true });
-    }
-  }
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -142,7 +142,7 @@ function answerBrokenRequest(error: Error, socket: Socket): void {
   );
 }
 
-async function listen(server: Server, host: string, port: number): Promise<number> {
+export async function listen(server: Server, host: string, port: number): Promise<number> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new BitforbitError("usage", `not a port: ${port}`, { hint: "a port is a whole number from 0 to 65535" });
   }
@@ -177,12 +177,12 @@ function notListening(cause: Error, host: string, port: number): BitforbitError 
   }
 }
 
-function urlOf(host: string, port: number): string {
+export function urlOf(host: string, port: number): string {
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }
 
-function closing(server: Server): () => Promise<void> {
+export function closing(server: Server): () => Promise<void> {
   let closed: Promise<void> | undefined;
   return () => {
     closed ??= new Promise<void>((resolve) => {

@@ -1,0 +1,60 @@
+/** `bitforbit log serve`: this home's log, for others to write to. */
+import { BitforbitError, type ExitCode } from "../errors.ts";
+import { keysOf } from "../flow/keys.ts";
+import { logOptions } from "../flow/witnesses.ts";
+import { openLog } from "../log/writer.ts";
+import { createLogServer } from "../server/log-server.ts";
+import type { Options } from "./program.ts";
+import { nearestHome, passphrase, text } from "./project.ts";
+import type { Terminal } from "./terminal.ts";
+
+const DEFAULT_PORT = 8480;
+const DEFAULT_RATE = 200;
+const MAX_UNDER_WAY = 8192;
+
+export async function serveLog(options: Options, terminal: Terminal): Promise<ExitCode> {
+  const port = wholeNumber(options, "port", DEFAULT_PORT, 65_535);
+  const ratePerSecond = wholeNumber(options, "rate", DEFAULT_RATE, 1_000_000);
+  const origin = text(options, "origin");
+  if (origin !== undefined && !/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(origin)) {
+    throw new BitforbitError("usage", `not a name for a log: ${JSON.stringify(origin)}`, {
+      hint: "the host name by which it will be reached, in lower case, without port or path",
+    });
+  }
+  const home = await nearestHome(".", options);
+  const keys = await keysOf(home, passphrase());
+  const log = await openLog(home.log, keys.checkpoint, {
+    ...(await logOptions(home)),
+    ...(origin === undefined ? {} : { origin }),
+  });
+  const asked = untilAsked();
+  const server = await createLogServer(log, {
+    host: text(options, "host") ?? "127.0.0.1",
+    port,
+    ratePerSecond,
+    maxUnderWay: MAX_UNDER_WAY,
+    report: (error) => terminal.warn(error instanceof Error ? error.message : String(error)),
+  });
+  terminal.document({ url: server.url, origin: log.identity.origin, home: home.root });
+  terminal.line(`the log ${log.identity.origin} takes entries`);
+  terminal.line(`  ${server.url}/api/v2/log/entries   (Ctrl-C ends it)`);
+  await asked;
+  await server.close();
+  return 0;
+}
+
+/** Resolves when the process is asked to end. To be called before it is said where we answer. */
+export async function untilAsked(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => resolve());
+  });
+}
+
+export function wholeNumber(options: Options, name: string, otherwise: number, most: number): number {
+  const words = text(options, name) ?? String(otherwise);
+  const value = /^\d{1,9}$/.test(words) ? Number(words) : -1;
+  if (value < 0 || value > most) {
+    throw new BitforbitError("usage", `--${name} is ${JSON.stringify(words)}, not a whole number up to ${most}`);
+  }
+  return value;
+}
