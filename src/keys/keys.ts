@@ -1,22 +1,13 @@
 /** Signing keys in files: `<home>/keys/`, folder 0700, private keys 0600, made at first use. */
-import { type KeyObject, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { lstat, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createDurable, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
-import type { KeyAlgorithm } from "../format/spki.ts";
 import { privateKeyPem, readPrivateKey } from "./encrypted.ts";
+import { type Signer, signerOf } from "./signer.ts";
 import { type PublicKey, parsePublicKey } from "./verifier.ts";
-
-export interface Signer {
-  algorithm: KeyAlgorithm;
-  /** As `PublicKey.keyId`. */
-  keyId: string;
-  publicKeyPem: string;
-  /** P-256: ECDSA in DER over SHA-256 of `bytes`. Ed25519: 64 bytes. */
-  sign(bytes: Uint8Array): Promise<Uint8Array>;
-}
 
 export interface Keys {
   /** Signs statements: P-256, which every Sigstore verifier takes. */
@@ -75,18 +66,7 @@ async function openKey(home: string, role: Role, options: { passphrase?: string;
     throw new BitforbitError("input", `the key file ${path} is ${publicKey.algorithm}, not ${ROLES[role]}`);
   }
   await settlePublic(home, role, publicKey);
-  return signerOf(key, publicKey);
-}
-
-function signerOf(key: KeyObject, publicKey: PublicKey): Signer {
-  const ecdsa = publicKey.algorithm === "ecdsa-p256";
-  return {
-    algorithm: publicKey.algorithm,
-    keyId: publicKey.keyId,
-    publicKeyPem: publicKey.pem,
-    sign: async (bytes) =>
-      new Uint8Array(ecdsa ? sign("sha256", bytes, { key, dsaEncoding: "der" }) : sign(null, bytes, key)),
-  };
+  return signerOf(key, path);
 }
 
 async function makeKey(

@@ -23,7 +23,7 @@ import { leafHash, sameRoot } from "../log/tile.ts";
 import type { Check, Decision, Facts, Reason, SetAside } from "./decision.ts";
 import type { Policy } from "./policy.ts";
 import { sourceAllowed } from "./sources.ts";
-import type { Trust, TrustedKey } from "./trust.ts";
+import { requireValid, type Trust, type TrustedKey } from "./trust.ts";
 
 const MAX_BUNDLES = 256;
 
@@ -101,7 +101,7 @@ class Verification {
     this.#allow("bundle", `${count(parsed.length, "bundle")} read`);
 
     if (trust.expires !== undefined && trust.expires <= now) {
-      return this.#deny("signature", "the list of trusted keys and logs has expired", "fetch the current list");
+      return this.#deny("signature", "the list of trusted keys and logs has expired", STALE_HINT);
     }
     const signed = this.#keep("signature", parsed, (bundle) => ({ bundle, ...checkSignature(bundle, trust, now) }));
     if (signed === undefined) return undefined;
@@ -231,6 +231,8 @@ class Verification {
   }
 }
 
+const STALE_HINT =
+  "fetch the current list; a key-ring: get the newest from its owner ('bitforbit keys trust FILE'), who renews it with 'bitforbit keys refresh'";
 const DIGEST_HINT = "a digest is 'sha256:' and 64 lower-case hexadecimal digits";
 const HINTS: Readonly<Record<Check, string>> = {
   digest: DIGEST_HINT,
@@ -252,10 +254,24 @@ function checkSignature(bundle: Bundle, trust: Trust, now: number): { key: Trust
     throw refused(`signed with the key ${JSON.stringify(bundle.hint.slice(0, 64))}, which is not trusted`);
   const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, bundle.payload);
   if (!key.key.verify(encoding, bundle.signature)) throw refused(`the signature is not one by ${key.name}`);
-  // Without trusted time, nothing says that the signature is older than the revocation.
-  if (key.revoked) throw refused(`the key ${key.name} is revoked`);
-  if (key.validUntil !== undefined && key.validUntil <= now) throw refused(`the key ${key.name} is no longer valid`);
+  requireValid(key, { now, ...provenPlace(bundle, key, encoding, trust) });
   return { key, encoding };
+}
+
+/** Where a trusted log has this signature; asked only for a key of which it matters. */
+function provenPlace(
+  bundle: Bundle,
+  key: TrustedKey,
+  encoding: Uint8Array,
+  trust: Trust,
+): { entry?: { origin: string; index: number } } {
+  if (key.retired?.log === undefined && key.revoked?.log === undefined) return {};
+  try {
+    return { entry: checkInclusion(bundle, key, encoding, trust) };
+  } catch (error) {
+    if (!(error instanceof BitforbitError)) throw error;
+    return {};
+  }
 }
 
 function checkSubject(bundle: Bundle, digest: string): ReadStatement {
