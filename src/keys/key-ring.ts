@@ -187,17 +187,20 @@ function requireNotBefore(lines: readonly string[], newest: OpenedRing, what: st
   );
 }
 
-/** Fails closed: throws `refused` for a key-ring that has expired, or that was issued in the verifier's future. */
-export function requireFresh({ ring }: OpenedRing, now: number, what = "the key-ring"): void {
-  if (instantOf(ring.expires) <= now) {
+/**
+ * Fails closed: throws `refused` for a key-ring, named by `what`, that has
+ * expired, or that was issued in the verifier's future. Milliseconds since 1970.
+ */
+export function requireFresh(ring: { what: string; issued: number; expires: number }, now: number): void {
+  if (ring.expires <= now) {
     throw refused(
-      `${what} (version ${ring.version}) expired at ${ring.expires}`,
-      "get the newest from its owner and take it with 'bitforbit keys trust FILE'; the owner renews it with 'bitforbit keys refresh'",
+      `${ring.what} expired at ${rfc3339(ring.expires)}`,
+      "its owner renews it with 'bitforbit keys refresh'; who verifies takes the new one with 'bitforbit keys trust FILE'",
     );
   }
-  if (instantOf(ring.issued) > now + MAX_SKEW) {
+  if (ring.issued > now + MAX_SKEW) {
     throw refused(
-      `${what} (version ${ring.version}) was issued at ${ring.issued}, which is in this machine's future`,
+      `${ring.what} was issued at ${rfc3339(ring.issued)}, which is in this machine's future`,
       "set this machine's clock",
     );
   }

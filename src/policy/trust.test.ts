@@ -119,6 +119,9 @@ test("verify by a key-ring: its keys and its log, and no key that it does not ha
 
   const stale = decide(await trustWith({}, NOW - 365 * DAY));
   assert.equal(stale.ok, false);
+  assert.match(stale.reasons.at(-1)?.message ?? "", /the key-ring of builder \(version 1\) expired at/);
+  const early = decide(await trustWith({}, NOW + 365 * DAY));
+  assert.match(early.reasons.at(-1)?.message ?? "", /in this machine's future/);
   assert.match(stale.reasons.at(-1)?.hint ?? "", /keys trust FILE/);
 });
 

@@ -3,7 +3,7 @@ import { canonicalJson } from "../json.ts";
 import { digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { type NoteVerifier, noteVerifier } from "../format/note.ts";
-import { instantOf, type LogPosition, type OpenedRing, type RingKey } from "../keys/key-ring.ts";
+import { instantOf, type LogPosition, type OpenedRing, requireFresh, type RingKey } from "../keys/key-ring.ts";
 import { type PublicKey, parsePublicKey } from "../keys/verifier.ts";
 import { sortedBy } from "../order.ts";
 
@@ -16,6 +16,8 @@ export interface TrustedKey {
   validUntil?: number;
   /** The key signs no more since `at`; what was provably signed before stays good. */
   retired?: { at: number; log?: LogPosition };
+  /** The key-ring that the key is from, and when that is stale (milliseconds since 1970): then the key counts for nothing. */
+  ring?: { what: string; issued: number; expires: number };
   /** Signatures since then, and all without trusted time, are no good. 0: whenever they were made. */
   revoked?: { since: number; reason?: string; log?: LogPosition };
 }
@@ -38,7 +40,7 @@ export interface TrustInput {
   keys: readonly { name: string; publicKeyPem: string; validUntil?: number; revoked?: boolean }[];
   logs: readonly { origin: string; publicKeyPem: string }[];
   expires?: number;
-  /** Verified key-rings, fresh by `requireFresh`; `name` stands for their keys in messages. Trust ends when the first of them expires. */
+  /** Key-rings whose signatures were verified; `name` stands for their keys in messages. Keys of a stale one count for nothing. */
   keyRings?: readonly { name: string; opened: OpenedRing }[];
 }
 
@@ -60,6 +62,7 @@ export interface SigningMoment {
 export function requireValid(key: TrustedKey, moment: SigningMoment): void {
   const { name, validFrom, validUntil, retired, revoked } = key;
   const { now, trustedTime } = moment;
+  if (key.ring !== undefined) requireFresh(key.ring, now);
   if (revoked !== undefined && !isBefore(revoked.since, revoked.log, moment))
     throw refused(revokedMessage(key, moment));
   if (retired !== undefined && !isBefore(retired.at, retired.log, moment)) {
@@ -113,9 +116,8 @@ export function makeTrust(input: TrustInput): Trust {
     logs.map(({ origin }) => origin),
     "log",
   );
-  const ends = (input.keyRings ?? []).map(({ opened }) => instantOf(opened.ring.expires));
-  const expires = Math.min(input.expires ?? Number.POSITIVE_INFINITY, ...ends);
-  return { keys, logs, digest: trustDigest(keys, input), ...(expires === Number.POSITIVE_INFINITY ? {} : { expires }) };
+  const { expires } = input;
+  return { keys, logs, digest: trustDigest(keys, input), ...(expires === undefined ? {} : { expires }) };
 }
 
 function listedKey({ name, publicKeyPem, validUntil, revoked }: TrustInput["keys"][number]): TrustedKey {
@@ -136,9 +138,12 @@ function listedKey({ name, publicKeyPem, validUntil, revoked }: TrustInput["keys
 
 /** The keys that sign bundles: what else a ring has (a post-quantum second key) signs nothing that a bundle can carry. */
 function ringKeys({ name, opened }: { name: string; opened: OpenedRing }): TrustedKey[] {
-  return opened.ring.keys
+  const { version, issued, expires, keys } = opened.ring;
+  const what = `the key-ring of ${name} (version ${version})`;
+  const ring = { what, issued: instantOf(issued), expires: instantOf(expires) };
+  return keys
     .filter(({ role, algorithm }) => role === "artifact" && algorithm === "ecdsa-p256")
-    .map((key) => trustedKey(name, key));
+    .map((key) => ({ ...trustedKey(name, key), ring }));
 }
 
 function trustedKey(name: string, { publicKey, validFrom, validUntil, retired, revoked, status }: RingKey): TrustedKey {

@@ -101,7 +101,7 @@ class Verification {
     this.#allow("bundle", `${count(parsed.length, "bundle")} read`);
 
     if (trust.expires !== undefined && trust.expires <= now) {
-      return this.#deny("signature", "the list of trusted keys and logs has expired", STALE_HINT);
+      return this.#deny("signature", "the list of trusted keys and logs has expired", "fetch the current list");
     }
     const signed = this.#keep("signature", parsed, (bundle) => ({ bundle, ...checkSignature(bundle, trust, now) }));
     if (signed === undefined) return undefined;
@@ -206,6 +206,7 @@ class Verification {
   #keep<T, U>(check: Check, items: Evidence<T>[], test: (value: T) => U, needed = true): Evidence<U>[] | undefined {
     const kept: Evidence<U>[] = [];
     const messages: string[] = [];
+    let hint: string | undefined;
     for (const { bundle, value } of items) {
       try {
         kept.push({ bundle, value: test(value) });
@@ -213,12 +214,13 @@ class Verification {
         // A mistake of ours must not pass for bad evidence.
         if (!(error instanceof BitforbitError)) throw error;
         messages.push(messageOf(error));
+        hint ??= error.hint;
         this.#setAside.push({ bundle, check, message: messageOf(error) });
       }
     }
     if (kept.length > 0) return kept;
     const distinct = [...new Set(messages)];
-    if (needed) this.#deny(check, distinct.slice(0, 4).join("; "), HINTS[check]);
+    if (needed) this.#deny(check, distinct.slice(0, 4).join("; "), hint ?? HINTS[check]);
     return undefined;
   }
 
@@ -231,8 +233,6 @@ class Verification {
   }
 }
 
-const STALE_HINT =
-  "fetch the current list; a key-ring: get the newest from its owner ('bitforbit keys trust FILE'), who renews it with 'bitforbit keys refresh'";
 const DIGEST_HINT = "a digest is 'sha256:' and 64 lower-case hexadecimal digits";
 const HINTS: Readonly<Record<Check, string>> = {
   digest: DIGEST_HINT,
