@@ -1,22 +1,27 @@
 import { strict as assert } from "node:assert";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { BUILDER, DIGEST, makeHome as makeEvidence, statementsAbout } from "../../test/evidence.ts";
 import { attestAll } from "../attest/sign.ts";
+import { base64, utf8 } from "../bytes.ts";
+import { sha256 } from "../digest.ts";
 import { fixedClock, systemClock } from "../clock.ts";
-import { BitforbitError } from "../errors.ts";
+import { BitforbitError, exitCodeOf } from "../errors.ts";
+import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
 import { homeRingFile, readHomeRing, trustRing } from "../keys/home-ring.ts";
 import { instantOf } from "../keys/key-ring.ts";
 import { openKeys } from "../keys/keys.ts";
+import { recordedService } from "../keys/recorded-for-tests.ts";
 import type { RecordedEvent } from "../ledger/event.ts";
 import { openLog } from "../log/writer.ts";
 import { metrics } from "../observe/metrics.ts";
 import { verify } from "../policy/verify.ts";
 import { type Home, homeAt } from "./home.ts";
 import { addKey, findKey, refreshRing, retireKey, revokeKey } from "./key-lifecycle.ts";
-import { keysOf } from "./keys.ts";
+import { keysOf, logPosition } from "./keys.ts";
 import { withLedger } from "./record.ts";
 import { ownPolicyFile, rulesFor } from "./trust.ts";
 
@@ -277,4 +282,43 @@ test("a second key of another algorithm stands beside the first, which goes on s
   assert.equal(made.algorithm, "ml-dsa-44");
   assert.equal((await keysOf(home, undefined)).artifact.keyId, artifact.keyId);
   assert.equal((await decide(home, await signAnew(home))).ok, true);
+});
+
+test("a key in a service signs for the home; while it is down nothing is half-signed", async (t) => {
+  const { home, bundles } = await oldHome(t);
+  await keysOf(home, undefined);
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const pem = publicKey.export({ format: "pem", type: "spki" }).toString();
+  let down = false;
+  const messages = new Map<string, Uint8Array>();
+  const { host } = await recordedService(t, ({ method, body }) => {
+    if (method === "GET")
+      return { body: { data: { type: "ecdsa-p256", latest_version: 1, keys: { "1": { public_key: pem } } } } };
+    if (down) return { status: 403, body: { errors: ["permission denied"] } };
+    const { input } = JSON.parse(body) as { input: string };
+    const message = messages.get(input) ?? assert.fail("an unknown digest");
+    const signature = sign("sha256", message, privateKey).toString("base64");
+    return { body: { data: { signature: `vault:v1:${signature}` } } };
+  });
+  const before = { ...process.env };
+  t.after(() => Object.assign(process.env, before));
+  Object.assign(process.env, { VAULT_ADDR: `http://${host}`, VAULT_TOKEN: "t" });
+  for (const statement of statementsAbout(DIGEST)) {
+    const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, utf8(JSON.stringify(statement)));
+    messages.set(base64(sha256(encoding)), encoding);
+  }
+
+  const { made } = await addKey({ home }, { role: "artifact", place: "hashivault://release" }, true);
+  assert.equal(made.publicKey, pem);
+  assert.equal((await decide(home, await signAnew(home))).ok, true);
+  assert.equal((await decide(home, bundles)).ok, true);
+  const again = addKey({ home }, { role: "artifact", place: "hashivault://release" }, true);
+  assert.match((await refusal(again)).message, /has the key .* already/);
+
+  const size = (await logPosition(home, await readHomeRing(home.root)))?.size;
+  down = true;
+  const error = await refusal(signAnew(home));
+  assert.match(error.message, /hashivault:\/\/release: answered 403: permission denied/);
+  assert.equal(exitCodeOf(error), 4);
+  assert.equal((await logPosition(home, await readHomeRing(home.root)))?.size, size, "nothing was logged");
 });

@@ -8,7 +8,7 @@ import { type KeyRing, type OpenedRing, type RingKey, type Role } from "../keys/
 import { addPlace, FILE_SCHEME } from "../keys/places.ts";
 import type { Signer } from "../keys/signer.ts";
 import type { Home } from "./home.ts";
-import { keyEvent, keysOf, logPosition, nextRing, recordKeys, rootSigners } from "./keys.ts";
+import { keyEvent, keyOptions, keysOf, logPosition, nextRing, recordKeys, rootSigners } from "./keys.ts";
 
 export interface KeyHolder {
   home: Home;
@@ -199,7 +199,7 @@ async function newSigner(
     return { signer, uri: `${FILE_SCHEME}${name}` };
   }
   const { serviceSigner } = await import("../keys/services.ts");
-  const signer = await serviceSigner(place);
+  const signer = await serviceSigner(place, options.services);
   const wanted = algorithm ?? USUAL[role];
   if (signer.algorithm === wanted) return { signer, uri: place };
   throw new BitforbitError("input", `the key at ${place} is ${signer.algorithm}; the ${role} key is to be ${wanted}`);
@@ -233,7 +233,7 @@ async function changeRing(
 /** The home with keys and a ring, made when they are not there. */
 async function settled(holder: KeyHolder): Promise<{ home: Home; clock: Clock; options: KeyOptions; ring: KeyRing }> {
   const { home, passphrase, clock = systemClock } = holder;
-  const options: KeyOptions = passphrase === undefined ? {} : { passphrase };
+  const options = keyOptions(home, passphrase);
   if ((await readHomeRing(home.root)) === undefined) await keysOf(home, passphrase, clock);
   await settleKeysFolder(home.root, options);
   const opened = await readHomeRing(home.root);

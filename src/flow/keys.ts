@@ -31,7 +31,7 @@ const ROTATION: KeyRing["rotation"] = { artifact: 365, checkpoint: 1825, root: 1
 /** The home's signing keys, made at first use with a key-ring that names them; the ledger knows when. */
 export async function keysOf(home: Home, passphrase: string | undefined, clock: Clock = systemClock): Promise<Keys> {
   await makeHome(home);
-  const options: KeyOptions = passphrase === undefined ? {} : { passphrase };
+  const options = keyOptions(home, passphrase);
   const fresh = !(await haveKeys(home));
   const keys = await openKeys(home.root, options);
   const opened = await settleKeyRing(home, options, clock);
@@ -42,6 +42,10 @@ export async function keysOf(home: Home, passphrase: string | undefined, clock: 
     );
   }
   return keys;
+}
+
+export function keyOptions(home: Home, passphrase: string | undefined): KeyOptions {
+  return { services: { cache: home.shared }, ...(passphrase === undefined ? {} : { passphrase }) };
 }
 
 export async function haveKeys(home: Home): Promise<boolean> {

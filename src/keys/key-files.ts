@@ -8,6 +8,7 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import type { KeyAlgorithm } from "../format/spki.ts";
 import { privateKeyPem, readPrivateKey } from "./encrypted.ts";
 import type { Role } from "./key-ring.ts";
+import type { ServiceOptions } from "./bounded-request.ts";
 import { type Signer, signerOf } from "./signer.ts";
 import { type PublicKey, parsePublicKey } from "./verifier.ts";
 
@@ -15,6 +16,8 @@ export interface KeyOptions {
   passphrase?: string;
   /** For salts and file names; keys are drawn by OpenSSL. */
   entropy?: Entropy;
+  /** How services are asked. */
+  services?: ServiceOptions;
 }
 
 /** What a role signs with unless somebody chose otherwise. */

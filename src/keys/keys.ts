@@ -1,4 +1,5 @@
 /** The keys that a home signs with: two files, made at first use, or what its key-ring names. */
+import { join } from "node:path";
 import { openKeyFile, openOrMakeKey, type KeyOptions, readPublic, settleKeysFolder, USUAL } from "./key-files.ts";
 import { readHomeRing } from "./home-ring.ts";
 import type { KeyRing, RingKey, Role } from "./key-ring.ts";
@@ -43,7 +44,7 @@ export async function openRingKey(home: string, key: RingKey, options: KeyOption
     return await openKeyFile(home, place.slice(FILE_SCHEME.length), publicKey, options);
   }
   const { openService } = await import("./services.ts");
-  const service = await openService(place);
+  const service = await openService(place, { cache: join(home, "cache"), ...options.services });
   return checkedSigner(publicKey, place, async (bytes) => await service.sign(bytes, publicKey));
 }
 
