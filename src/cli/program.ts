@@ -179,7 +179,7 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "keys <action> [what]",
     summary:
-      "the signing keys and their key-ring: list | create | rotate | retire KEY | revoke KEY | refresh | trust FILE | export | trusted-root",
+      "the signing keys and their key-ring: list | create | rotate | retire KEY | revoke KEY | resign | refresh | trust FILE | export | trusted-root",
     options: [
       ["-o, --output <file>", "write what is exported here instead of stdout"],
       ["--role <role>", "the key's role: artifact (default), checkpoint, which is the log's, or root"],
@@ -196,6 +196,7 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit keys list",
       "bitforbit keys rotate",
       "bitforbit keys revoke 2pVk8R --since 2026-11-23 --reason 'laptop stolen'",
+      "bitforbit keys resign",
       "bitforbit keys export --ring -o builder.keyring",
       "bitforbit keys trust builder.keyring",
       "bitforbit keys export -o release.pub",

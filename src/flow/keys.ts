@@ -175,7 +175,7 @@ export async function logPosition(home: Home, opened: OpenedRing | undefined): P
 export function keyEvent(
   ring: KeyRing,
   { keyId, algorithm, role }: RingKey,
-  action: "create" | "rotate" | "retire" | "revoke",
+  action: "create" | "rotate" | "retire" | "revoke" | "resign",
   clock: Clock,
   more: JsonObject = {},
 ): LedgerEvent {

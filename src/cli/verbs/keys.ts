@@ -6,6 +6,7 @@ import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { addKey, type KeyHolder, refreshRing, retireKey, revokeKey } from "../../flow/key-lifecycle.ts";
 import { keysOf } from "../../flow/keys.ts";
 import type { Home } from "../../flow/home.ts";
+import { resign } from "../../flow/resign.ts";
 import { readText } from "../../flow/trust.ts";
 import { homeRingFile, readHomeRing, trustRing } from "../../keys/home-ring.ts";
 import { type KeyRing, rotationCompliance, type RingKey, type Role } from "../../keys/key-ring.ts";
@@ -40,6 +41,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     await refreshRing(holder(context), days(context.options));
     return await list(context.home, context.terminal);
   },
+  resign: signAnew,
   trust,
   export: exportKeys,
   "trusted-root": async ({ home, options, terminal }) => {
@@ -107,6 +109,27 @@ async function revoke(context: Context): Promise<ExitCode> {
   const at = instant(since);
   await revokeKey(holder(context), named, { since: at, reason, ...(logSize === undefined ? {} : { logSize }) });
   return await list(home, terminal);
+}
+
+/** `resign`: what keys that were ended provably signed is signed by the present one; exit 1 when something cannot be saved. */
+async function signAnew(context: Context): Promise<ExitCode> {
+  const { named, terminal } = context;
+  const result = await resign(holder(context), {
+    ...(named === undefined ? {} : { key: named }),
+    onStep: (step, at, all) => {
+      if (step === "done") terminal.progress(`${at} of ${all} artifacts`);
+    },
+  });
+  terminal.progress(undefined);
+  terminal.document({ resigned: result });
+  for (const { artifact, name, predicateType, reason } of result.lost) {
+    terminal.line(`${terminal.bad("✗")} ${name} ${artifact}`);
+    terminal.line(`    ${predicateType}: ${reason}`);
+  }
+  terminal.line(`${result.resigned} statements about ${result.artifacts} artifacts signed anew by ${result.keyId}`);
+  if (result.lost.length === 0) return 0;
+  terminal.line(`${result.lost.length} cannot be saved: build what is still in use again`);
+  return 1;
 }
 
 /** `trust FILE`: another's key-ring, of which later versions are taken only as the trusted one vouches for them. */
