@@ -37,37 +37,62 @@ export async function attestAll(
   signer: StatementSigner,
   log: AppendingLog,
 ): Promise<Uint8Array[]> {
+  const signed = await signPayloads(
+    statements.map((statement) => utf8(JSON.stringify(statement))),
+    signer,
+  );
+  const proofs = await log.appendAll(signed.map(({ entry }) => entry));
+  return signed.map((one, at) => signedBundle(one, signer.keyId, proofs[at], log.identity));
+}
+
+/** A payload with its signature, and the leaf by which the log will know it. */
+export interface SignedPayload {
+  payload: Uint8Array;
+  signature: Uint8Array;
+  entry: Uint8Array;
+}
+
+/** Signs statements as the bytes that they are; nothing is logged yet. */
+export async function signPayloads(payloads: readonly Uint8Array[], signer: StatementSigner): Promise<SignedPayload[]> {
   if (signer.algorithm !== "ecdsa-p256") {
     throw new BitforbitError("input", `statements are signed with P-256, not with ${signer.algorithm}`);
   }
-  const { der: spki } = parseSpki(signer.publicKeyPem, "the signer's public key");
-  const signed = await Promise.all(
-    statements.map(async (statement) => {
-      const payload = utf8(JSON.stringify(statement));
-      const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, payload);
-      const signature = await signer.sign(encoding);
-      return { payload, signature, entry: hashedRekord(sha256(encoding), signature, spki) };
-    }),
+  return await Promise.all(
+    payloads.map(async (payload) =>
+      withEntry(payload, await signer.sign(preAuthEncoding(IN_TOTO_PAYLOAD, payload)), signer.publicKeyPem),
+    ),
   );
-  const proofs = await log.appendAll(signed.map(({ entry }) => entry));
-  return signed.map(({ payload, signature, entry }, at) => {
-    const proof = proofs[at];
-    if (proof === undefined) throw new BitforbitError("outside", "the log gave too few proofs");
-    const bundle = {
-      mediaType: BUNDLE_V03,
-      verificationMaterial: {
-        publicKey: { hint: signer.keyId },
-        tlogEntries: [tlogEntry(entry, proof, log.identity)],
-      },
-      // No keyid: cosign rejects any that is not empty.
-      dsseEnvelope: {
-        payload: base64(payload),
-        payloadType: IN_TOTO_PAYLOAD,
-        signatures: [{ sig: base64(signature) }],
-      },
-    };
-    return utf8(`${JSON.stringify(bundle)}\n`);
-  });
+}
+
+/** A payload that was signed before, by the key `publicKeyPem`. */
+export function withEntry(payload: Uint8Array, signature: Uint8Array, publicKeyPem: string): SignedPayload {
+  const { der: spki } = parseSpki(publicKeyPem, "the signer's public key");
+  const digest = sha256(preAuthEncoding(IN_TOTO_PAYLOAD, payload));
+  return { payload, signature, entry: hashedRekord(digest, signature, spki) };
+}
+
+/** The bundle of a signature that the log has. */
+export function signedBundle(
+  { payload, signature, entry }: SignedPayload,
+  keyId: string,
+  proof: LeafProof | undefined,
+  identity: LogIdentity,
+): Uint8Array {
+  if (proof === undefined) throw new BitforbitError("outside", "the log gave too few proofs");
+  const bundle = {
+    mediaType: BUNDLE_V03,
+    verificationMaterial: {
+      publicKey: { hint: keyId },
+      tlogEntries: [tlogEntry(entry, proof, identity)],
+    },
+    // No keyid: cosign rejects any that is not empty.
+    dsseEnvelope: {
+      payload: base64(payload),
+      payloadType: IN_TOTO_PAYLOAD,
+      signatures: [{ sig: base64(signature) }],
+    },
+  };
+  return utf8(`${JSON.stringify(bundle)}\n`);
 }
 
 /** Sigstore TransparencyLogEntry as protobuf JSON: 64-bit numbers are strings, bytes are base64. */

@@ -16,7 +16,7 @@ import { digestOf, type Digest } from "../digest.ts";
 import { copyDurable, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import type { JsonObject } from "../json.ts";
-import { keysOf } from "./keys.ts";
+import { keyOptions, keysOf, settleKeyRing } from "./keys.ts";
 import { openLog } from "../log/writer.ts";
 import { completeness, cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
 import { openStore } from "../store/store.ts";
@@ -73,6 +73,7 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
   await requirePlainPlaces(prepared.folder, options.output, files);
   const keys = await keysOf(home, options.passphrase, clock);
   const log = await openLog(join(home.root, "log"), keys.checkpoint, await logOptions(home));
+  await settleKeyRing(home, keyOptions(home, options.passphrase), clock); // which names the log, now that there is one
   const bom = sbomOf(prepared, verdict.outputs, verdict.read);
   const statements = statementsOf(prepared, verdict, { build, canonical: options.canonical, bom });
   const before = clock.now();

@@ -1,11 +1,13 @@
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BitforbitError, systemCode } from "../errors.ts";
+import { readHomeRing, trustedRings } from "../keys/home-ring.ts";
+import type { OpenedRing } from "../keys/key-ring.ts";
 import { publicKeys } from "../keys/keys.ts";
-import { parsePublicKey } from "../keys/verifier.ts";
+import { parsePublicKey, type PublicKey } from "../keys/verifier.ts";
 import { openLogReader } from "../log/reader.ts";
-import { defaultPolicy, parsePolicy, type Policy, policyToml } from "../policy/policy.ts";
-import type { Trust } from "../policy/trust.ts";
+import { defaultPolicy, parsePolicy, type Policy, policyToml, wholePolicy } from "../policy/policy.ts";
+import { makeTrust, type Trust, type TrustInput } from "../policy/trust.ts";
 import { BUILDER_ID } from "./builder.ts";
 import type { Home } from "./home.ts";
 
@@ -19,14 +21,40 @@ export interface Rules {
 /** The rules by which to decide: a policy file, or the home's own trust in itself. */
 export async function rulesFor(home: Home, policyFile: string | undefined): Promise<Rules> {
   if (policyFile !== undefined) return { ...parsePolicy(await readText(policyFile), policyFile), from: policyFile };
+  const trusted = await ringsOf(home);
   const own = await ownTrust(home).catch((error: unknown) => {
     if (!(error instanceof BitforbitError) || error.code !== "input") throw error;
+    // Whoever only verifies has no keys of his own, and trusts whom he was told to.
+    if (trusted.length > 0) return undefined;
     throw new BitforbitError("input", `nobody to trust: ${error.message}`, {
       cause: error,
       hint: "run it in the project that built, or give --home, or the builder's --policy file ('bitforbit policy show')",
     });
   });
-  return { ...defaultPolicy({ ...own, builder: BUILDER_ID }), from: "this home's own key and log" };
+  return { policy: wholePolicy(BUILDER_ID), trust: makeTrust(trustInput(own, trusted)), from: fromWords(own, trusted) };
+}
+
+const fromWords = (own: OwnTrust | undefined, trusted: readonly OpenedRing[]): string =>
+  [
+    ...(own === undefined ? [] : ["this home's own key and log"]),
+    ...(trusted.length === 0 ? [] : [`${trusted.length} trusted key-ring${trusted.length === 1 ? "" : "s"}`]),
+  ].join(" and ");
+
+/** Keys and logs of the home and of the key-rings that it was told to trust. */
+function trustInput(own: OwnTrust | undefined, trusted: readonly OpenedRing[]): TrustInput {
+  const rings = trusted.map((opened) => ({ name: `key-ring ${opened.ring.ring.slice(0, 8)}`, opened }));
+  if (own === undefined) return { keys: [], logs: [], keyRings: rings };
+  const { ring, logs } = own;
+  const keys = ring === undefined ? own.keys.map(({ pem }) => ({ name: OWN_NAME, publicKeyPem: pem })) : [];
+  return { keys, logs, keyRings: [...(ring === undefined ? [] : [{ name: OWN_NAME, opened: ring }]), ...rings] };
+}
+
+const OWN_NAME = "this home's key";
+
+/** Key-rings of others, taken with 'keys trust'; not those that came with a repository. */
+async function ringsOf(home: Home): Promise<OpenedRing[]> {
+  await requireOwnHome(home);
+  return await trustedRings(home.root);
 }
 
 /**
@@ -34,19 +62,43 @@ export async function rulesFor(home: Home, policyFile: string | undefined): Prom
  * wrote them, and trusting them would let a repository vouch for itself. Git's
  * index names tracked paths in plain text, so asking costs one read.
  */
+const KEPT = ["keys", "trusted"];
+
 async function requireOwnHome(home: Home): Promise<void> {
   const index = await readFile(join(dirname(home.root), ".git", "index")).catch(() => undefined);
-  if (index === undefined || !index.includes(`${basename(home.root)}/keys/`)) return;
+  if (index === undefined || !KEPT.some((folder) => index.includes(`${basename(home.root)}/${folder}/`))) return;
   throw new BitforbitError("input", `${home.root} is tracked by git, so its keys came with the repository`, {
     hint: `git rm -r --cached ${basename(home.root)}; trust a builder by its --policy file instead`,
   });
 }
 
-async function ownTrust(home: Home) {
+interface OwnTrust {
+  /** Active keys that sign artifacts. */
+  keys: PublicKey[];
+  /** The home's log, unless the ring names it. */
+  logs: { origin: string; publicKeyPem: string }[];
+  /** Undefined in a home of before there were key-rings. */
+  ring: OpenedRing | undefined;
+}
+
+async function ownTrust(home: Home): Promise<OwnTrust> {
   await requireOwnHome(home);
-  const keys = await publicKeys(home.root);
-  const reader = await openLogReader(join(home.root, "log"), keys.checkpoint.pem);
-  return { artifactKey: keys.artifact, log: { origin: reader.identity.origin, publicKeyPem: keys.checkpoint.pem } };
+  const ring = await readHomeRing(home.root);
+  if (ring === undefined) {
+    const { artifact, checkpoint } = await publicKeys(home.root);
+    return { keys: [artifact], logs: [await ownLog(home, checkpoint.pem)], ring };
+  }
+  const active = ring.ring.keys.filter(({ status }) => status === "active");
+  const keys = active.filter(({ role, algorithm }) => role === "artifact" && algorithm === "ecdsa-p256");
+  const checkpoint = active.find(({ role }) => role === "checkpoint");
+  // The log of a home whose ring was signed before the log had begun.
+  const logs = checkpoint === undefined || ring.ring.logs.length > 0 ? [] : [await ownLog(home, checkpoint.publicKey)];
+  return { keys: keys.map(({ publicKey }) => parsePublicKey(publicKey)), logs, ring };
+}
+
+async function ownLog(home: Home, publicKeyPem: string): Promise<{ origin: string; publicKeyPem: string }> {
+  const { identity } = await openLogReader(join(home.root, "log"), publicKeyPem);
+  return { origin: identity.origin, publicKeyPem };
 }
 
 /** Rules that trust one key and one log that were handed over as PEM files. */
@@ -59,10 +111,14 @@ export async function rulesForKeys(keyFile: string, logKeyFile: string, origin: 
 
 /** The home's own rules as a policy file, to hand to whoever verifies. */
 export async function ownPolicyFile(home: Home): Promise<string> {
-  const { artifactKey, log } = await ownTrust(home);
-  const { policy } = defaultPolicy({ artifactKey, log, builder: BUILDER_ID });
-  const keys = [{ name: "builder", publicKeyPem: artifactKey.pem }];
-  return policyToml(policy, { keys, logs: [log] });
+  const { keys, logs, ring } = await ownTrust(home);
+  const listed = keys.map(({ pem }, at) => ({ name: at === 0 ? "builder" : `builder ${at + 1}`, publicKeyPem: pem }));
+  const ringLogs = (ring?.ring.logs ?? []).flatMap(({ origin, key }) =>
+    (ring?.ring.keys ?? [])
+      .filter(({ keyId, status }) => keyId === key && status !== "revoked")
+      .map(({ publicKey }) => ({ origin, publicKeyPem: publicKey })),
+  );
+  return policyToml(wholePolicy(BUILDER_ID), { keys: listed, logs: [...logs, ...ringLogs] });
 }
 
 /** A policy or a key; both are small. */

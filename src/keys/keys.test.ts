@@ -21,6 +21,7 @@ import { BitforbitError } from "../errors.ts";
 import { spkiPem } from "../format/spki.ts";
 import { privateKeyPem } from "./encrypted.ts";
 import { exportPublic, openKeys, publicKeys } from "./keys.ts";
+import { signerOf } from "./signer.ts";
 import { parsePublicKey } from "./verifier.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keys-test-"));
@@ -179,3 +180,14 @@ function pem(key: { export(options: { format: "pem"; type: "spki" }): string | B
 function signIeee(key: ReturnType<typeof createPrivateKey>, bytes: Uint8Array): Uint8Array {
   return sign("sha256", bytes, { key, dsaEncoding: "ieee-p1363" });
 }
+
+test("ML-DSA-44: signs and verifies, and nothing of another length passes", async () => {
+  const signer = signerOf(generateKeyPairSync("ml-dsa-44").privateKey, "a test's key");
+  const key = parsePublicKey(signer.publicKeyPem);
+  assert.equal(key.algorithm, "ml-dsa-44");
+  const signature = await signer.sign(utf8("x"));
+  assert.equal(signature.length, 2420);
+  assert.ok(key.verify(utf8("x"), signature));
+  assert.ok(!key.verify(utf8("y"), signature));
+  assert.ok(!key.verify(utf8("x"), signature.subarray(1)));
+});

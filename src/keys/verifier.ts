@@ -12,18 +12,25 @@ export interface PublicKey {
   /** DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7). */
   spki: Uint8Array;
   pem: string;
-  /** P-256: `signature` is ECDSA in DER over SHA-256 of `bytes`; Ed25519: 64 bytes (RFC 8032). Never throws. */
+  /** P-256: `signature` is ECDSA in DER over SHA-256 of `bytes`; Ed25519: 64 bytes (RFC 8032); ML-DSA-44: 2420 (FIPS 204, no context). Never throws. */
   verify(bytes: Uint8Array, signature: Uint8Array): boolean;
 }
 
-/** Reads one `PUBLIC KEY` PEM block, P-256 or Ed25519. Throws `input`, naming `what`. */
+const SIGNATURE_BYTES = { ed25519: 64, "ml-dsa-44": 2420 } as const;
+
+/** Reads one `PUBLIC KEY` PEM block, P-256, Ed25519 or ML-DSA-44. Throws `input`, naming `what`. */
 export function parsePublicKey(pem: string, what = "the public key"): PublicKey {
   const { algorithm, der } = parseSpki(pem, what);
   let key: KeyObject;
   try {
     key = createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
   } catch (error) {
-    throw new BitforbitError("input", `${what} is not a point of its curve`, { cause: error });
+    if (algorithm !== "ml-dsa-44")
+      throw new BitforbitError("input", `${what} is not a point of its curve`, { cause: error });
+    throw new BitforbitError("lacking", `${what} is an ML-DSA-44 key, which this Node does not know`, {
+      cause: error,
+      hint: "use Node 24.6 or newer with OpenSSL 3.5",
+    });
   }
   return {
     algorithm,
@@ -31,8 +38,8 @@ export function parsePublicKey(pem: string, what = "the public key"): PublicKey 
     spki: der,
     pem: spkiPem(der),
     verify: (bytes, signature) =>
-      algorithm === "ed25519"
-        ? signature.length === 64 && verify(null, bytes, key, signature)
-        : verify("sha256", bytes, { key, dsaEncoding: "der" }, signature),
+      algorithm === "ecdsa-p256"
+        ? verify("sha256", bytes, { key, dsaEncoding: "der" }, signature)
+        : signature.length === SIGNATURE_BYTES[algorithm] && verify(null, bytes, key, signature),
   };
 }

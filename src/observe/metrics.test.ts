@@ -223,12 +223,16 @@ test("M9: keys in use that are younger than the policy says", async () => {
     key("renewed", "rotate", 100),
     key("successor", "rotate", 50, { replaces: "replaced" }),
     key("gone", "revoke", 5),
+    key("retired", "create", 900),
+    key("retired", "retire", 5),
     { ...key("old", "rotate", 1), ok: false },
   ];
   const m9 = await one("M9", events);
   assert.deepEqual(brief(m9), [75, 3, 4, false, 4]);
   assert.match(m9.note, /1 keys older than 365 days/);
   assert.equal((await one("M9", events, { ...MONTH, rotationDays: 366 })).meets, true, "366 days old is not older");
+  const root = await one("M9", [key("root", "create", 400, { role: "root", maxAgeDays: 1825 })]);
+  assert.deepEqual(brief(root), [100, 1, 1, true, 1], "each role has the age that the key-ring gives it");
 });
 
 test("M10: what is in prod and has provenance", async () => {

@@ -253,24 +253,29 @@ async function flakinessRate(ledger: Reader, { from, to }: MetricOptions): Promi
 
 /**
  * M9 "Percent of keys within rotation policy. Keys rotated / keys due." Keys in
- * use at `now` that were created or rotated within the policy's days; of all
- * keys in use. `rotate` renews its key, or puts it in the place of the key that
- * `data.replaces` names; `revoke` ends a key. All key events until `now` count.
+ * use at `now` that were created or rotated within the policy's days (those that
+ * the key-ring gives the key's role, as the event tells, or else the option's);
+ * of all keys in use. `rotate` renews its key, or puts it in the place of the
+ * key that `data.replaces` names; `retire` and `revoke` end a key. All key
+ * events until `now` count.
  */
 async function keyRotationCompliance(ledger: Reader, options: MetricOptions): Promise<Metric> {
   const days = options.rotationDays ?? 365;
-  const since = new Map<string, number>();
+  const since = new Map<string, { at: number; days: number }>();
   for await (const { at, data } of ledger.each({ kinds: ["key"], ok: true, to: options.now + 1 })) {
-    const { keyId, action, replaces } = data;
+    const { keyId, action, replaces, maxAgeDays } = data;
     if (typeof keyId !== "string") continue;
-    if (action === "revoke") since.delete(keyId);
-    else if (action === "create" || action === "rotate") since.set(keyId, at);
+    if (action === "revoke" || action === "retire") since.delete(keyId);
+    else if (action === "create" || action === "rotate") {
+      since.set(keyId, { at, days: typeof maxAgeDays === "number" ? maxAgeDays : days });
+    }
     if (action === "rotate" && typeof replaces === "string" && replaces !== keyId) since.delete(replaces);
   }
-  const within = [...since.values()].filter((at) => options.now - at <= days * DAY).length;
+  const within = [...since.values()].filter((key) => options.now - key.at <= key.days * DAY).length;
+  const policies = [...new Set([...since.values()].map((key) => key.days))].sort((a, b) => a - b).join(" or ");
   return rate("M9", "key rotation compliance", within, since.size, { is: ">=", value: 100 }, [
     since.size === 0 && "no key recorded yet",
-    within < since.size && `${since.size - within} keys older than ${days} days`,
+    within < since.size && `${since.size - within} keys older than ${policies} days`,
   ]);
 }
 

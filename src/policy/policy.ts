@@ -103,18 +103,17 @@ export function defaultPolicy(home: {
   sources?: readonly string[];
 }): { policy: Policy; trust: Trust } {
   return {
-    policy: {
-      builders: [home.builder],
-      sources: home.sources ?? ["*"],
-      requireCanonical: true,
-      requireSbom: true,
-      requireReproduced: true,
-    },
+    policy: wholePolicy(home.builder, home.sources),
     trust: makeTrust({
       keys: [{ name: "this home's key", publicKeyPem: home.artifactKey.pem }],
       logs: [home.log],
     }),
   };
+}
+
+/** Everything is demanded of one builder. */
+export function wholePolicy(builder: string, sources: readonly string[] = ["*"]): Policy {
+  return { builders: [builder], sources, requireCanonical: true, requireSbom: true, requireReproduced: true };
 }
 
 /** The TOML text of a policy, to hand to others: `parsePolicy` reads it back. */

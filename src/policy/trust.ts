@@ -3,15 +3,23 @@ import { canonicalJson } from "../json.ts";
 import { digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { type NoteVerifier, noteVerifier } from "../format/note.ts";
+import { instantOf, type LogPosition, type OpenedRing, requireFresh, type RingKey } from "../keys/key-ring.ts";
 import { type PublicKey, parsePublicKey } from "../keys/verifier.ts";
 import { sortedBy } from "../order.ts";
 
 export interface TrustedKey {
   name: string;
   key: PublicKey;
-  /** Milliseconds since 1970; after it the key's signatures count no more, since they carry no trusted time. */
+  /** Milliseconds since 1970, inclusive: signatures of before are no good. */
+  validFrom?: number;
+  /** Milliseconds since 1970, exclusive: of the time when a signature was made, or of now where nobody can say when. */
   validUntil?: number;
-  revoked: boolean;
+  /** The key signs no more since `at`; what was provably signed before stays good. */
+  retired?: { at: number; log?: LogPosition };
+  /** The key-ring that the key is from, and when that is stale (milliseconds since 1970): then the key counts for nothing. */
+  ring?: { what: string; issued: number; expires: number };
+  /** Signatures since then, and all without trusted time, are no good. 0: whenever they were made. */
+  revoked?: { since: number; reason?: string; log?: LogPosition };
 }
 
 export interface TrustedLog {
@@ -32,34 +40,134 @@ export interface TrustInput {
   keys: readonly { name: string; publicKeyPem: string; validUntil?: number; revoked?: boolean }[];
   logs: readonly { origin: string; publicKeyPem: string }[];
   expires?: number;
+  /** Key-rings whose signatures were verified; `name` stands for their keys in messages. Keys of a stale one count for nothing. */
+  keyRings?: readonly { name: string; opened: OpenedRing }[];
+}
+
+/** When a signature was made, as far as it is known. Times are milliseconds since 1970. */
+export interface SigningMoment {
+  now: number;
+  /** Signed by somebody who is trusted for it: a log, a witness, a timestamp authority. */
+  trustedTime?: number;
+  /** Where a trusted log has the signature, by a verified inclusion proof. */
+  entry?: { origin: string; index: number };
+}
+
+/**
+ * Throws `refused` unless a signature by `key` counts: the key was valid when
+ * it was made. Of a key that is retired or revoked since T, a signature needs
+ * proof that it is older: trusted time before T, or a place in the log that was
+ * taken by then, as the key-ring says.
+ */
+export function requireValid(key: TrustedKey, moment: SigningMoment): void {
+  const { name, validFrom, validUntil, retired, revoked } = key;
+  const { now, trustedTime } = moment;
+  if (key.ring !== undefined) requireFresh(key.ring, now);
+  if (revoked !== undefined && !isBefore(revoked.since, revoked.log, moment))
+    throw refused(revokedMessage(key, moment));
+  if (retired !== undefined && !isBefore(retired.at, retired.log, moment)) {
+    throw refused(
+      trustedTime === undefined
+        ? `the key ${name} was retired, and nothing proves that this was signed before`
+        : `the key ${name} was retired when this was signed`,
+    );
+  }
+  if (validFrom !== undefined && trustedTime !== undefined && trustedTime < validFrom) {
+    throw refused(`the key ${name} was not valid yet when this was signed`);
+  }
+  if (validFrom !== undefined && now < validFrom) throw refused(`the key ${name} is not valid yet`);
+  // At the latest: what is older than the key's last day in use was not made after it.
+  const last = Math.min(retired?.at ?? now, revoked?.since ?? now, now);
+  if (validUntil !== undefined && (trustedTime ?? last) >= validUntil) {
+    throw refused(`the key ${name} is no longer valid`);
+  }
+}
+
+function revokedMessage({ name, revoked }: TrustedKey, { trustedTime }: SigningMoment): string {
+  const why = revoked?.reason === undefined ? "" : ` (${revoked.reason})`;
+  if (revoked === undefined || revoked.since === 0) return `the key ${name} is revoked${why}`;
+  const when =
+    trustedTime === undefined ? "nothing proves that this signature is older" : "this signature is not older";
+  return `the key ${name} is revoked since ${new Date(revoked.since).toISOString()}${why}, and ${when}`;
+}
+
+function refused(message: string): BitforbitError {
+  return new BitforbitError("refused", message);
+}
+
+/** Whether the signature was there before `time`: by trusted time, else by its place in the log. */
+function isBefore(time: number, log: LogPosition | undefined, { trustedTime, entry }: SigningMoment): boolean {
+  if (trustedTime !== undefined) return trustedTime < time;
+  return log !== undefined && entry !== undefined && entry.origin === log.origin && entry.index < log.size;
 }
 
 /** Parses keys once, for many verifications. Throws `input` for a key or log that cannot be used, or is named twice. */
 export function makeTrust(input: TrustInput): Trust {
-  const keys = input.keys.map(({ name, publicKeyPem, validUntil, revoked }): TrustedKey => {
-    const key = parsePublicKey(publicKeyPem, `the key ${JSON.stringify(name)}`);
-    if (key.algorithm !== "ecdsa-p256") {
-      throw new BitforbitError(
-        "input",
-        `the key ${JSON.stringify(name)} is ${key.algorithm}: artifacts are signed with P-256`,
-      );
-    }
-    return { name, key, revoked: revoked ?? false, ...(validUntil === undefined ? {} : { validUntil }) };
-  });
+  const keys = [...input.keys.map(listedKey), ...(input.keyRings ?? []).flatMap(ringKeys)];
+  const logs = [...input.logs, ...(input.keyRings ?? []).flatMap(ringLogs)].map(({ origin, publicKeyPem }) => ({
+    origin,
+    verifier: noteVerifier(origin, publicKeyPem),
+  }));
   unique(
     keys.map(({ key }) => key.keyId),
     "key",
   );
   unique(
-    input.logs.map(({ origin }) => origin),
+    logs.map(({ origin }) => origin),
     "log",
   );
-  const logs = input.logs.map(({ origin, publicKeyPem }) => ({
-    origin,
-    verifier: noteVerifier(origin, publicKeyPem),
-  }));
   const { expires } = input;
   return { keys, logs, digest: trustDigest(keys, input), ...(expires === undefined ? {} : { expires }) };
+}
+
+function listedKey({ name, publicKeyPem, validUntil, revoked }: TrustInput["keys"][number]): TrustedKey {
+  const key = parsePublicKey(publicKeyPem, `the key ${JSON.stringify(name)}`);
+  if (key.algorithm !== "ecdsa-p256") {
+    throw new BitforbitError(
+      "input",
+      `the key ${JSON.stringify(name)} is ${key.algorithm}: artifacts are signed with P-256`,
+    );
+  }
+  return {
+    name,
+    key,
+    ...(revoked === true ? { revoked: { since: 0 } } : {}),
+    ...(validUntil === undefined ? {} : { validUntil }),
+  };
+}
+
+/** The keys that sign bundles: what else a ring has (a post-quantum second key) signs nothing that a bundle can carry. */
+function ringKeys({ name, opened }: { name: string; opened: OpenedRing }): TrustedKey[] {
+  const { version, issued, expires, keys } = opened.ring;
+  const what = `the key-ring of ${name} (version ${version})`;
+  const ring = { what, issued: instantOf(issued), expires: instantOf(expires) };
+  return keys
+    .filter(({ role, algorithm }) => role === "artifact" && algorithm === "ecdsa-p256")
+    .map((key) => ({ ...trustedKey(name, key), ring }));
+}
+
+function trustedKey(name: string, { publicKey, validFrom, validUntil, retired, revoked, status }: RingKey): TrustedKey {
+  return {
+    name: status === "active" ? name : `${name} (${status})`,
+    key: parsePublicKey(publicKey),
+    ...(validFrom === undefined ? {} : { validFrom: instantOf(validFrom) }),
+    ...(validUntil === undefined ? {} : { validUntil: instantOf(validUntil) }),
+    ...(retired === undefined ? {} : { retired: { at: instantOf(retired.at), ...position(retired.log) } }),
+    ...(revoked === undefined
+      ? {}
+      : { revoked: { since: instantOf(revoked.since), reason: revoked.reason, ...position(revoked.log) } }),
+  };
+}
+
+const position = (log: LogPosition | undefined): { log?: LogPosition } => (log === undefined ? {} : { log });
+
+function ringLogs({ opened }: { opened: OpenedRing }): { origin: string; publicKeyPem: string }[] {
+  const { keys, logs } = opened.ring;
+  return logs.flatMap(({ origin, key }) => {
+    const found = keys.find(({ keyId }) => keyId === key);
+    // A revoked checkpoint key signs trees that nobody can tell from the log's own.
+    return found === undefined || found.status === "revoked" ? [] : [{ origin, publicKeyPem: found.publicKey }];
+  });
 }
 
 function trustDigest(keys: readonly TrustedKey[], input: TrustInput): string {
@@ -68,13 +176,14 @@ function trustDigest(keys: readonly TrustedKey[], input: TrustInput): string {
       keys: sortedBy(keys, ({ key }) => key.keyId).map(({ key, validUntil, revoked }) => [
         key.keyId,
         validUntil ?? null,
-        revoked,
+        revoked?.since ?? null,
       ]),
       logs: sortedBy(input.logs, ({ origin }) => origin).map(({ origin, publicKeyPem }) => [
         origin,
         publicKeyPem.trim(),
       ]),
       expires: input.expires ?? null,
+      keyRings: (input.keyRings ?? []).map(({ opened }) => opened.digest).sort(),
     }),
   );
 }

@@ -23,7 +23,7 @@ import { leafHash, sameRoot } from "../log/tile.ts";
 import type { Check, Decision, Facts, Reason, SetAside } from "./decision.ts";
 import type { Policy } from "./policy.ts";
 import { sourceAllowed } from "./sources.ts";
-import type { Trust, TrustedKey } from "./trust.ts";
+import { requireValid, type Trust, type TrustedKey } from "./trust.ts";
 
 const MAX_BUNDLES = 256;
 
@@ -206,6 +206,7 @@ class Verification {
   #keep<T, U>(check: Check, items: Evidence<T>[], test: (value: T) => U, needed = true): Evidence<U>[] | undefined {
     const kept: Evidence<U>[] = [];
     const messages: string[] = [];
+    let hint: string | undefined;
     for (const { bundle, value } of items) {
       try {
         kept.push({ bundle, value: test(value) });
@@ -213,12 +214,13 @@ class Verification {
         // A mistake of ours must not pass for bad evidence.
         if (!(error instanceof BitforbitError)) throw error;
         messages.push(messageOf(error));
+        hint ??= error.hint;
         this.#setAside.push({ bundle, check, message: messageOf(error) });
       }
     }
     if (kept.length > 0) return kept;
     const distinct = [...new Set(messages)];
-    if (needed) this.#deny(check, distinct.slice(0, 4).join("; "), HINTS[check]);
+    if (needed) this.#deny(check, distinct.slice(0, 4).join("; "), hint ?? HINTS[check]);
     return undefined;
   }
 
@@ -252,10 +254,24 @@ function checkSignature(bundle: Bundle, trust: Trust, now: number): { key: Trust
     throw refused(`signed with the key ${JSON.stringify(bundle.hint.slice(0, 64))}, which is not trusted`);
   const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, bundle.payload);
   if (!key.key.verify(encoding, bundle.signature)) throw refused(`the signature is not one by ${key.name}`);
-  // Without trusted time, nothing says that the signature is older than the revocation.
-  if (key.revoked) throw refused(`the key ${key.name} is revoked`);
-  if (key.validUntil !== undefined && key.validUntil <= now) throw refused(`the key ${key.name} is no longer valid`);
+  requireValid(key, { now, ...provenPlace(bundle, key, encoding, trust) });
   return { key, encoding };
+}
+
+/** Where a trusted log has this signature; asked only for a key of which it matters. */
+function provenPlace(
+  bundle: Bundle,
+  key: TrustedKey,
+  encoding: Uint8Array,
+  trust: Trust,
+): { entry?: { origin: string; index: number } } {
+  if (key.retired?.log === undefined && key.revoked?.log === undefined) return {};
+  try {
+    return { entry: checkInclusion(bundle, key, encoding, trust) };
+  } catch (error) {
+    if (!(error instanceof BitforbitError)) throw error;
+    return {};
+  }
 }
 
 function checkSubject(bundle: Bundle, digest: string): ReadStatement {

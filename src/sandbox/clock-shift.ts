@@ -1,5 +1,5 @@
 import { run } from "../child.ts";
-import { compiledOnce } from "./compiled.ts";
+import { compiledOnce } from "../compiled.ts";
 import { CLOCK_WAITS } from "./clock-waits.ts";
 import { FILE_TIMES } from "./file-times.ts";
 import { STEADY_ADDRESSES } from "./steady-addresses.ts";

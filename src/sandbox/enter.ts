@@ -1,5 +1,5 @@
 import { run } from "../child.ts";
-import { compiledOnce } from "./compiled.ts";
+import { compiledOnce } from "../compiled.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
 
 /**

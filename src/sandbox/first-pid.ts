@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { compiledOnce } from "./compiled.ts";
+import { compiledOnce } from "../compiled.ts";
 import { run } from "../child.ts";
 
 /**

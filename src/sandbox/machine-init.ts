@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { compiledOnce } from "./compiled.ts";
+import { compiledOnce } from "../compiled.ts";
 import { MACHINE_TREES } from "./machine-trees.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../child.ts";
-import { sha256Hex } from "../digest.ts";
+import { run } from "./child.ts";
+import { sha256Hex } from "./digest.ts";
 
 /** A small piece of C that this machine compiles for itself, once. */
 export interface Piece {
