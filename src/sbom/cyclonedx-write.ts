@@ -15,10 +15,7 @@ export interface WrittenBom {
 export function writeCycloneDx(bom: Bom): WrittenBom {
   const lost = new Lost();
   const names = namedAlone(bom);
-  const parts = new Map<string | undefined, Component[]>();
-  for (const component of bom.components) {
-    parts.set(component.partOf, [...(parts.get(component.partOf) ?? []), component]);
-  }
+  const parts = Map.groupBy(bom.components, ({ partOf }) => partOf);
   const write = (component: Component): JsonObject => {
     const inside = parts.get(component.ref) ?? [];
     const written = writeComponent(component, names, lost);
@@ -70,15 +67,19 @@ function metadataOf(bom: Bom, component: JsonObject | undefined, names: Names, l
   return {
     ...(bom.created === undefined ? {} : { timestamp: bom.created }),
     ...(bom.lifecycles.length === 0 ? {} : { lifecycles: bom.lifecycles.map((phase) => ({ phase })) }),
-    ...(tools.length === 0
-      ? {}
-      : { tools: { components: tools.map(({ kind: _, ...tool }) => ({ type: "application", ...tool })) } }),
+    ...(tools.length === 0 ? {} : { tools: { components: tools.map(toolComponent) } }),
     ...(authors.length === 0 ? {} : { authors: authors.map(contact) }),
     ...(manufacturer === undefined ? {} : { manufacturer: entity(manufacturer, lost) }),
     ...(component === undefined ? {} : { component }),
     ...(properties.length === 0 ? {} : { properties: properties.map(plain) }),
   };
 }
+
+const toolComponent = ({ name, version }: { name: string; version?: string }): JsonObject => ({
+  type: "application",
+  name,
+  ...(version === undefined ? {} : { version }),
+});
 
 const plain = ({ name, value }: Property): JsonObject => ({ name, value });
 

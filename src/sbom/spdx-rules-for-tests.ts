@@ -22,6 +22,9 @@ const DIGITS: Readonly<Record<string, number>> = {
 };
 const RELATIONSHIPS = /^(?:DESCRIBES|DEPENDS_ON|CONTAINS)$/;
 
+const list = (value: Json | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+const text = (value: Json | undefined): string => (typeof value === "string" ? value : "");
+
 /** Each rule that the document breaks, in words; none for a good one. */
 export function spdxFaults(document: JsonObject): string[] {
   const faults: string[] = [];
@@ -31,9 +34,6 @@ export function spdxFaults(document: JsonObject): string[] {
     for (const name of required.split(" ")) check(Object.hasOwn(object, name), `${where} has no ${name}`);
     for (const name of Object.keys(object)) check(allowed.includes(name), `${where} has ${name}`);
   };
-  const list = (value: Json | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
-  const text = (value: Json | undefined): string => (typeof value === "string" ? value : "");
-
   only(
     document,
     "the document",

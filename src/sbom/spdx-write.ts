@@ -32,6 +32,7 @@ export function writeSpdx(bom: Bom, defaults: SpdxDefaults): WrittenBom {
       : {
           annotations: [{ annotationDate: created, annotationType: "OTHER", annotator: "Tool: bitforbit", comment }],
         };
+  const stated = Map.groupBy(bom.completeness, ({ of }) => of);
   const creators =
     bom.creators.length > 0
       ? bom.creators
@@ -56,7 +57,7 @@ export function writeSpdx(bom: Bom, defaults: SpdxDefaults): WrittenBom {
         }),
     packages: bom.components.map((component) => ({
       ...packageOf(component),
-      ...annotation(componentExtras(component, bom)),
+      ...annotation(componentExtras(component, stated.get(component.ref) ?? [])),
     })),
     relationships: relationshipsOf(bom),
   };
@@ -79,12 +80,12 @@ function documentExtras({ creators, lifecycles, properties }: Bom): string | und
   });
 }
 
-function componentExtras(component: Component, bom: Bom): string | undefined {
-  const { type, group, scope, supplier, originator, properties, ref } = component;
-  const completeness = bom.completeness
-    .filter((one) => one.of === ref && !saidByNoAssertion(one))
-    .map(({ what, is }) => ({ what, is }));
-  const inexact = (party: Party | undefined): boolean => party !== undefined && !same(partyOf(partyText(party)), party);
+/** Whether SPDX's text would come back as something else. */
+const inexact = (party: Party): boolean => !same(partyOf(partyText(party)), party);
+
+function componentExtras(component: Component, stated: readonly Completeness[]): string | undefined {
+  const { type, group, scope, supplier, originator, properties } = component;
+  const completeness = stated.filter((one) => !saidByNoAssertion(one)).map(({ what, is }) => ({ what, is }));
   return extrasText({
     ...(OTHER_TYPES.has(type) ? { type } : {}),
     ...(group === undefined ? {} : { group }),
