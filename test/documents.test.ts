@@ -132,6 +132,11 @@ describe("documents", { concurrency: 3 }, () => {
       json(folder, "sbom").then((ran) => document("sbom", ran, 0)),
       json(folder, "sbom", "-o", "sbom.json").then((ran) => document("sbom", ran, 0)),
     ]);
+    document("sbom", await json(folder, "sbom", "--score"), 0);
+    document("sbom", await json(folder, "sbom", "--format", "spdx", "-o", "sbom.spdx.json"), 0);
+    const at = ["--artifact", artifact.digest];
+    document("sbom", await json(folder, "sbom", "import", "sbom.spdx.json", "-o", "again.cdx.json", ...at), 0);
+    assert.equal(document("sbom", await json(folder, "sbom", "diff", "sbom.spdx.json", "sbom.json"), 0)["equal"], true);
     assert.deepEqual(document("keys", await json(folder, "keys", "export"), 0), listed, "export prints what list does");
     assert.equal(shown?.["root"], proven?.["root"]);
     assert.equal(audited?.["ok"], true);

@@ -152,10 +152,23 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/diff.ts")).diff,
   },
   {
-    usage: "sbom [dir]",
-    summary: "the CycloneDX bill of materials of a project's lock",
-    options: [["-o, --output <file>", "write it here instead of stdout"], HOME_OPTION],
-    examples: ["bitforbit sbom -o sbom.cdx.json"],
+    usage: "sbom [what] [a] [b]",
+    summary: "a project's bill of materials (CycloneDX or SPDX): written, scored, imported, compared",
+    options: [
+      ["--score", "say how much of what NTIA, BSI TR-03183-2 and the build's own reads ask for is in it"],
+      ["--format <format>", "cyclonedx (1.6, default) or spdx (2.3)"],
+      ["--artifact <digest>", "set the bill against what the build of this artifact was seen to read"],
+      ["-o, --output <file>", "write it here instead of stdout"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit sbom -o sbom.cdx.json",
+      "bitforbit sbom --format spdx -o sbom.spdx.json",
+      "bitforbit sbom --score",
+      "bitforbit sbom --score vendor.cdx.json",
+      "bitforbit sbom import vendor.spdx.json --artifact sha256:9f86d0…",
+      "bitforbit sbom diff old.cdx.json new.spdx.json",
+    ],
     load: async () => (await import("./verbs/sbom.ts")).sbom,
   },
   {

@@ -9,9 +9,19 @@ import { rfc3339 } from "../clock.ts";
 import { canonicalJson, type JsonObject } from "../json.ts";
 import type { Checksums, Material } from "../material.ts";
 import { byteOrder, sortedBy } from "../order.ts";
-import { type Bom, type Component, type ExtractedLicence, type Hash, Lost, type Party, settled } from "./bom.ts";
+import {
+  type Bom,
+  type Component,
+  type ExtractedLicence,
+  type Hash,
+  Lost,
+  type Party,
+  type Property,
+  settled,
+} from "./bom.ts";
 import { writeCycloneDx } from "./cyclonedx-write.ts";
 import { isExpression, licenceRef } from "./names.ts";
+import { type FileForm, formOf, type PackageFacts } from "./package-facts.ts";
 
 export interface SbomSubject {
   name: string;
@@ -20,7 +30,11 @@ export interface SbomSubject {
   /** Who makes the bill: the builder. */
   maker?: Party;
   /** What the build made. */
-  outputs: readonly { path: string; digest: Digest }[];
+  outputs: readonly { path: string; digest: Digest; sha512?: string; executable?: boolean }[];
+  /** What the project says of itself. */
+  facts?: PackageFacts;
+  /** What the dependencies say of themselves, by purl. */
+  packages?: ReadonlyMap<string, PackageFacts>;
 }
 
 /** The document for a project and what it was built from. `at`: epoch milliseconds, of the source, not of the build. */
@@ -44,8 +58,8 @@ export function bomOf(subject: SbomSubject, materials: readonly Material[], at: 
     refOf,
   ).filter((material, index, all) => index === 0 || refOf(material) !== refOf(all[index - 1] as Material));
   const known = new Set(dependencies.map(refOf));
-  const root = rootOf(subject, dependencies, known);
   const extracted = new Map<string, ExtractedLicence>();
+  const root = rootOf(subject, dependencies, known, extracted);
   const bom: Bom = {
     created: rfc3339(at),
     creators: [
@@ -56,8 +70,10 @@ export function bomOf(subject: SbomSubject, materials: readonly Material[], at: 
     root: root.ref,
     components: [
       root,
-      ...subject.outputs.map((output) => outputComponent(output, root.ref)),
-      ...dependencies.map((material) => component(material, known, extracted)),
+      ...subject.outputs.map((output) => outputComponent(output, root)),
+      ...dependencies.map((material) =>
+        component(material, known, extracted, subject.packages?.get(material.purl ?? "") ?? {}),
+      ),
     ],
     extracted: [...extracted.values()],
     // The build sees no network: what is not locked, it cannot have read.
@@ -74,8 +90,14 @@ export function bomOf(subject: SbomSubject, materials: readonly Material[], at: 
   return settled(bom, new Lost());
 }
 
-function rootOf(subject: SbomSubject, dependencies: readonly Material[], known: ReadonlySet<string>): Component {
-  const { name, version } = subject;
+function rootOf(
+  subject: SbomSubject,
+  dependencies: readonly Material[],
+  known: ReadonlySet<string>,
+  extracted: Map<string, ExtractedLicence>,
+): Component {
+  const { name, facts = {} } = subject;
+  const version = subject.version ?? facts.version;
   const at = version === undefined ? "" : `@${encodeURIComponent(version)}`;
   const purl = subject.purl ?? `pkg:generic/${encodeURIComponent(name)}${at}`;
   return {
@@ -84,6 +106,7 @@ function rootOf(subject: SbomSubject, dependencies: readonly Material[], known: 
     name,
     purl,
     ...(version === undefined ? {} : { version }),
+    ...toldOf(facts, undefined, extracted),
     hashes: [],
     references: [],
     properties: [],
@@ -128,6 +151,7 @@ function component(
   material: Material,
   known: ReadonlySet<string>,
   extracted: Map<string, ExtractedLicence>,
+  facts: PackageFacts,
 ): Component {
   const { goH1 } = material.checksums;
   const edges = WITH_EDGES.test(material.purl ?? "");
@@ -138,12 +162,14 @@ function component(
     scope: material.runtime === false ? "excluded" : "required",
     ...(material.version === undefined ? {} : { version: material.version }),
     ...(material.purl === undefined ? {} : { purl: material.purl }),
-    hashes: hashesOf(material.checksums),
-    ...(material.licence === undefined ? {} : { declared: licenceOf(material.licence, extracted) }),
+    ...toldOf(facts, material.licence, extracted),
+    ...(facts.fileName === undefined ? {} : { fileName: facts.fileName }),
+    hashes: hashesOf({ ...(facts.sha512 === undefined ? {} : { sha512: facts.sha512 }), ...material.checksums }),
     references: [],
     properties: [
       ...(goH1 === undefined ? [] : [{ name: "bitforbit:go:h1", value: goH1 }]),
       ...(material.read === undefined ? [] : [{ name: "bitforbit:read", value: String(material.read) }]),
+      ...formProperties(facts.form),
     ],
     ...(edges ? { dependsOn: (material.dependsOn ?? []).filter((ref) => known.has(ref)) } : {}),
   };
@@ -167,15 +193,48 @@ function hashesOf(checksums: Checksums): Hash[] {
   });
 }
 
-function outputComponent(output: { path: string; digest: Digest }, root: string): Component {
+/** Who made it, under which licence, and where it lives. */
+function toldOf(
+  facts: PackageFacts,
+  locked: string | undefined,
+  extracted: Map<string, ExtractedLicence>,
+): Pick<Component, "supplier" | "declared" | "homepage"> {
+  const licence = locked ?? facts.licence;
+  return {
+    ...(facts.supplier === undefined ? {} : { supplier: facts.supplier }),
+    ...(facts.homepage === undefined ? {} : { homepage: facts.homepage }),
+    ...(licence === undefined ? {} : { declared: licenceOf(licence, extracted) }),
+  };
+}
+
+function formProperties(form: FileForm | undefined): Property[] {
+  if (form === undefined) return [];
+  return [
+    { name: "bsi:component:executable", value: form.executable ? "executable" : "non-executable" },
+    { name: "bsi:component:archive", value: form.archive ? "archive" : "no archive" },
+    { name: "bsi:component:structured", value: form.structured ? "structured" : "unstructured" },
+  ];
+}
+
+/** A file that the build made: of the project's version, maker and licence. */
+function outputComponent(output: SbomSubject["outputs"][number], root: Component): Component {
+  const { version, supplier, declared, homepage } = root;
   return {
     ref: `output:${output.path}`,
     type: "file",
     name: output.path,
-    partOf: root,
-    hashes: [{ algorithm: "SHA-256", value: hexOf(output.digest) }],
+    partOf: root.ref,
+    fileName: output.path.split("/").at(-1) ?? output.path,
+    ...(version === undefined ? {} : { version }),
+    ...(supplier === undefined ? {} : { supplier }),
+    ...(declared === undefined ? {} : { declared }),
+    ...(homepage === undefined ? {} : { homepage }),
+    hashes: hashesOf({
+      sha256: hexOf(output.digest),
+      ...(output.sha512 === undefined ? {} : { sha512: output.sha512 }),
+    }),
     references: [],
-    properties: [],
+    properties: output.executable === undefined ? [] : formProperties(formOf(output.path, output.executable)),
   };
 }
 
