@@ -34,18 +34,20 @@ export async function observedReads(home: Home, artifact: Digest): Promise<Obser
   return undefined;
 }
 
+const annotationsOf = ({ annotations }: JsonObject): JsonObject => (isObject(annotations) ? annotations : {});
+
+const text = (value: Json | undefined): string | undefined => (typeof value === "string" ? value : undefined);
+
 function dependenciesOf(predicate: JsonObject): ObservedRead[] | undefined {
   const definition = predicate["buildDefinition"];
   const list = isObject(definition) ? definition["resolvedDependencies"] : undefined;
   const all = (Array.isArray(list) ? list : []).filter(isObject);
-  const annotationsOf = (item: JsonObject): JsonObject => (isObject(item["annotations"]) ? item["annotations"] : {});
   // What an observed build says of its environment and dependencies, one that was not observed leaves out.
   if (!all.some((item) => typeof annotationsOf(item)["read"] === "boolean")) return undefined;
   return all
     .filter((item) => annotationsOf(item)["kind"] === "dependency")
     .map((item) => {
       const digest = isObject(item["digest"]) ? item["digest"] : {};
-      const text = (value: Json | undefined): string | undefined => (typeof value === "string" ? value : undefined);
       const [purl, sha256, sha512] = [text(item["uri"]), text(digest["sha256"]), text(digest["sha512"])];
       return {
         name: text(item["name"]) ?? "",

@@ -62,13 +62,16 @@ const keyOf = ({ purl, group, name, partOf }: Component): string =>
 const shownName = ({ purl, name, version }: Component): string =>
   purl ?? (version === undefined ? name : `${name}@${version}`);
 
-function fieldsOf(one: Component, other: Component, a: Bom, b: Bom): { field: string; a: string; b: string }[] {
-  const texts = (component: Component, bom: Bom): [string, string][] => [
+function texts(component: Component, bom: Bom): [string, string][] {
+  return [
     ...FIELDS.map((field): [string, string] => [field, component[field] ?? ""]),
     ["supplier", component.supplier?.name ?? ""],
     ["hashes", component.hashes.map(({ algorithm, value }) => `${algorithm}:${value}`).join(" ")],
     ["dependsOn", dependenciesText(component, bom)],
   ];
+}
+
+function fieldsOf(one: Component, other: Component, a: Bom, b: Bom): { field: string; a: string; b: string }[] {
   const theirs = new Map(texts(other, b));
   return texts(one, a).flatMap(([field, text]) => {
     const now = theirs.get(field) ?? "";
