@@ -132,6 +132,11 @@ describe("documents", { concurrency: 3 }, () => {
       json(folder, "sbom").then((ran) => document("sbom", ran, 0)),
       json(folder, "sbom", "-o", "sbom.json").then((ran) => document("sbom", ran, 0)),
     ]);
+    writeFiles(folder, { "tests.json": '{"result":"PASSED","configuration":[]}', "bad.json": '{"result":"PASSED"}' });
+    const test = ["attest", artifact.digest, "--type", "test-result", "--predicate"];
+    document("attest", await json(folder, ...test, "tests.json", "-o", "test.sigstore.json"), 0);
+    document("attest", await json(folder, "attest", artifact.digest, "--type", "vsa"), 0);
+    document("error", await json(folder, ...test, "bad.json"), 2);
     document("sbom", await json(folder, "sbom", "--score"), 0);
     document("sbom", await json(folder, "sbom", "--format", "spdx", "-o", "sbom.spdx.json"), 0);
     const at = ["--artifact", artifact.digest];

@@ -53,28 +53,37 @@ export async function attestAll(
   return signed.map(({ payload, signature, entry }, at) => {
     const proof = proofs[at];
     if (proof === undefined) throw new BitforbitError("outside", "the log gave too few proofs");
-    const bundle = {
-      mediaType: BUNDLE_V03,
-      verificationMaterial: {
-        publicKey: { hint: signer.keyId },
-        tlogEntries: [tlogEntry(entry, proof, log.identity)],
-      },
-      // No keyid: cosign rejects any that is not empty.
-      dsseEnvelope: {
-        payload: base64(payload),
-        payloadType: IN_TOTO_PAYLOAD,
-        signatures: [{ sig: base64(signature) }],
-      },
-    };
-    return utf8(`${JSON.stringify(bundle)}\n`);
+    return bundleBytes({ payload, signature, entry, keyId: signer.keyId }, proof, log.identity.keyHash);
   });
 }
 
+/** A Sigstore bundle v0.3, JSON. `logKeyHash`: SHA-256(origin ‖ 0x0A ‖ 0x01 ‖ key). */
+export function bundleBytes(
+  signed: { payload: Uint8Array; signature: Uint8Array; entry: Uint8Array; keyId: string },
+  proof: LeafProof,
+  logKeyHash: Uint8Array,
+): Uint8Array {
+  const bundle = {
+    mediaType: BUNDLE_V03,
+    verificationMaterial: {
+      publicKey: { hint: signed.keyId },
+      tlogEntries: [tlogEntry(signed.entry, proof, logKeyHash)],
+    },
+    // No keyid: cosign rejects any that is not empty.
+    dsseEnvelope: {
+      payload: base64(signed.payload),
+      payloadType: IN_TOTO_PAYLOAD,
+      signatures: [{ sig: base64(signed.signature) }],
+    },
+  };
+  return utf8(`${JSON.stringify(bundle)}\n`);
+}
+
 /** Sigstore TransparencyLogEntry as protobuf JSON: 64-bit numbers are strings, bytes are base64. */
-function tlogEntry(entry: Uint8Array, proof: LeafProof, log: LogIdentity): object {
+function tlogEntry(entry: Uint8Array, proof: LeafProof, logKeyHash: Uint8Array): object {
   return {
     logIndex: String(proof.index),
-    logId: { keyId: base64(log.keyHash) },
+    logId: { keyId: base64(logKeyHash) },
     kindVersion: { kind: HASHEDREKORD_KIND, version: HASHEDREKORD_VERSION },
     inclusionProof: {
       logIndex: String(proof.index),

@@ -172,6 +172,24 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/sbom.ts")).sbom,
   },
   {
+    usage: "attest <artifact>",
+    summary: "sign a statement about an artifact, log it, and attach it to what the store has",
+    options: [
+      ["--type <type>", "provenance, cyclonedx, spdx, test-result, release, vsa or reproduction"],
+      ["--predicate <file>", "the predicate, JSON; it is checked against its type before it is signed"],
+      ["--policy <file>", "of a vsa: the rules to verify under, instead of the project's own trust"],
+      ["--bundle <file...>", "of a vsa: evidence in files, besides what the store holds"],
+      ["-o, --output <file>", "write the bundle here, too"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit attest dist/hello --type test-result --predicate tests.json",
+      "bitforbit attest dist/hello --type spdx --predicate hello.spdx.json -o hello.spdx.sigstore.json",
+      "bitforbit attest sha256:9f86d0… --type vsa --policy policy.toml --bundle rebuilder.sigstore.json",
+    ],
+    load: async () => (await import("./verbs/attest.ts")).attest,
+  },
+  {
     usage: "verify <artifact>",
     summary: "decide whether an artifact (a file or a digest) is what was built, with the reasons",
     options: [...POLICY_OPTIONS, HOME_OPTION],
