@@ -18,7 +18,6 @@ import { BitforbitError } from "../errors.ts";
 import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
 import { hashedRekord } from "../format/hashedrekord.ts";
 import { isObject, type Json, type JsonObject, parseJson } from "../json.ts";
-import { parseCheckpoint } from "../log/checkpoint.ts";
 import { bundleBytes } from "./sign.ts";
 
 export const EVIDENCE_V1 = "application/vnd.bitforbit.evidence.v1+json";
@@ -148,10 +147,15 @@ function checkpointOf(item: Json, at: number): Parts["checkpoints"][number] {
   const what = `checkpoints[${at}]`;
   const one = exactly(item, what, ["log", "note"]);
   const note = text(one["note"], `${what}.note`);
-  const end = note.indexOf("\n\n");
-  // The verifier opens the note; here only what the bundle repeats of it is read.
-  const { size, root } = parseCheckpoint(note.slice(0, end + 1));
-  return { log: octets(one["log"], `${what}.log`), note, size, root };
+  // The verifier opens the note; here only what the bundle repeats of it is read (C2SP tlog-checkpoint: origin, size, root).
+  const [, size = "", root = ""] = note.split("\n", 3);
+  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(size)) throw new BitforbitError("input", `${what}.note has no tree size`);
+  return {
+    log: octets(one["log"], `${what}.log`),
+    note,
+    size: whole(Number(size), `${what}.note`),
+    root: fromBase64(root),
+  };
 }
 
 function billOf(item: Json, at: number): Bill {

@@ -190,6 +190,25 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/attest.ts")).attest,
   },
   {
+    usage: "evidence <action> <artifact>",
+    summary: "one file with all evidence for an artifact: export DIGEST -o FILE | verify ARTIFACT --evidence FILE",
+    options: [
+      ["--evidence <file>", "the evidence file to verify by"],
+      ["--policy <file>", "a policy file instead of the project's own trust"],
+      ["--sbom <file>", "the SBOM that the evidence names and does not hold"],
+      ["--bundle <file...>", "export these bundles, too: rebuilds by others"],
+      ["--document <type=file...>", "take a signed document along: a key-ring, a cosigned checkpoint"],
+      ["--sbom-limit <bytes>", "a larger SBOM stays outside, named by its digest (default: 1048576)"],
+      ["-o, --output <file>", "where the evidence goes"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit evidence export sha256:9f86d0… -o hello.evidence",
+      "bitforbit evidence verify hello --evidence hello.evidence --policy policy.toml",
+    ],
+    load: async () => (await import("./verbs/evidence.ts")).evidence,
+  },
+  {
     usage: "verify <artifact>",
     summary: "decide whether an artifact (a file or a digest) is what was built, with the reasons",
     options: [...POLICY_OPTIONS, HOME_OPTION],

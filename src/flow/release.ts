@@ -15,7 +15,7 @@ import type { Output } from "../build/outputs.ts";
 import { digestOf, type Digest } from "../digest.ts";
 import { copyDurable, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
-import type { JsonObject } from "../json.ts";
+import { type JsonObject, parseJson } from "../json.ts";
 import { keysOf } from "./keys.ts";
 import { openLog } from "../log/writer.ts";
 import { completeness, cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
@@ -180,7 +180,8 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
         { name: "sbom.cdx.json", digest: digestOf(sbomBytes(about.bom)), mediaType: "application/vnd.cyclonedx+json" },
       ],
     }),
-    sbomStatement(subjects, about.bom),
+    // In the order of the file beside it, so that either can stand for the other.
+    sbomStatement(subjects, parseJson(sbomBytes(about.bom), "the SBOM") as JsonObject),
   ];
   const { outcome } = verdict;
   // No account of two worlds: one build, or a comparison with somebody's artifact, which is never released.
