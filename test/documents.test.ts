@@ -137,6 +137,13 @@ describe("documents", { concurrency: 3 }, () => {
     document("attest", await json(folder, ...test, "tests.json", "-o", "test.sigstore.json"), 0);
     document("attest", await json(folder, "attest", artifact.digest, "--type", "vsa"), 0);
     document("error", await json(folder, ...test, "bad.json"), 2);
+    document("evidence", await json(folder, "evidence", "export", artifact.digest, "-o", "all.evidence"), 0);
+    const by = ["--evidence", "all.evidence", "--policy", "policy.json"];
+    assert.equal(
+      document("evidence", await json(folder, "evidence", "verify", artifact.file, ...by), 0)["allowed"],
+      true,
+    );
+    document("evidence", await json(folder, "evidence", "verify", "bad.json", ...by), 1);
     document("sbom", await json(folder, "sbom", "--score"), 0);
     document("sbom", await json(folder, "sbom", "--format", "spdx", "-o", "sbom.spdx.json"), 0);
     const at = ["--artifact", artifact.digest];
