@@ -1,6 +1,6 @@
 /** Facts for the bill of materials, out of the files that were fetched and the source. What cannot be read adds none. */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { constants, createReadStream } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bodyPath } from "../body-path.ts";
@@ -149,10 +149,10 @@ export async function sourceFacts(folder: string): Promise<PackageFacts> {
   return {};
 }
 
-/** Of a hostile tree: no pipe, no device, nothing large. */
+/** Of a hostile tree: no link, no pipe, no device, nothing large. */
 async function regularFile(path: string): Promise<Uint8Array | undefined> {
   try {
-    const file = await open(path, 0x800);
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     try {
       const stats = await file.stat();
       return stats.isFile() && stats.size < 1 << 20 ? new Uint8Array(await file.readFile()) : undefined;

@@ -103,9 +103,11 @@ export function pythonFacts(source: Uint8Array): PackageFacts {
       .exec(head)?.[1]
       ?.trim()
       .replace(/^UNKNOWN$/, "");
-  const mail = /([^<>\s,]+@[^<>\s,]+)/.exec(field("Author-email") ?? field("Maintainer-email") ?? "")?.[1];
-  const mailName = /^"?([^"<,]+?)"? *</.exec(field("Author-email") ?? field("Maintainer-email") ?? "")?.[1];
-  const name = field("Author") ?? field("Maintainer") ?? mailName;
+  const mails = field("Author-email") ?? field("Maintainer-email") ?? field("Author") ?? field("Maintainer") ?? "";
+  const mail = /([^<>\s,]+@[^<>\s,]+)/.exec(mails)?.[1];
+  const mailName = /^"?([^"<,]+?)"? *</.exec(mails)?.[1];
+  // Debian's control file, and some authors, write both into one field.
+  const name = (field("Author") ?? field("Maintainer"))?.replace(/\s*<[^>]*>.*$/, "") ?? mailName;
   const home = field("Home-page") ?? /^Project-URL: ?[^,\n]*, ?(\S+)/im.exec(head)?.[1];
   const classifier = /^Classifier: License :: OSI Approved :: (.+)$/im.exec(head)?.[1]?.trim();
   const licence =

@@ -176,6 +176,12 @@ test("what packages say of themselves", () => {
     supplier: { kind: "person", name: "Some One", email: "s@o.example" },
     licence: "ISC",
   });
+  assert.deepEqual(
+    pythonFacts(utf8("Source: hello\nMaintainer: S V <s@debian.example>\nHomepage: x\n\nPackage: hello\n")),
+    {
+      supplier: { kind: "person", name: "S V", email: "s@debian.example" },
+    },
+  );
   assert.deepEqual(goFacts("github.com/o/r").supplier, {
     kind: "organization",
     name: "github.com/o",
