@@ -156,6 +156,23 @@ describe("documents", { concurrency: 3 }, () => {
       json(folder, "sbom", "-o", "sbom.json").then((ran) => document("sbom", ran, 0)),
     ]);
     await logDocuments(folder);
+    writeFiles(folder, { "tests.json": '{"result":"PASSED","configuration":[]}', "bad.json": '{"result":"PASSED"}' });
+    const test = ["attest", artifact.digest, "--type", "test-result", "--predicate"];
+    document("attest", await json(folder, ...test, "tests.json", "-o", "test.sigstore.json"), 0);
+    document("attest", await json(folder, "attest", artifact.digest, "--type", "vsa"), 0);
+    document("error", await json(folder, ...test, "bad.json"), 2);
+    document("evidence", await json(folder, "evidence", "export", artifact.digest, "-o", "all.evidence"), 0);
+    const by = ["--evidence", "all.evidence", "--policy", "policy.json"];
+    assert.equal(
+      document("evidence", await json(folder, "evidence", "verify", artifact.file, ...by), 0)["allowed"],
+      true,
+    );
+    document("evidence", await json(folder, "evidence", "verify", "bad.json", ...by), 1);
+    document("sbom", await json(folder, "sbom", "--score"), 0);
+    document("sbom", await json(folder, "sbom", "--format", "spdx", "-o", "sbom.spdx.json"), 0);
+    const at = ["--artifact", artifact.digest];
+    document("sbom", await json(folder, "sbom", "import", "sbom.spdx.json", "-o", "again.cdx.json", ...at), 0);
+    assert.equal(document("sbom", await json(folder, "sbom", "diff", "sbom.spdx.json", "sbom.json"), 0)["equal"], true);
     assert.deepEqual(document("keys", await json(folder, "keys", "export"), 0), listed, "export prints what list does");
     assert.equal(shown?.["root"], proven?.["root"]);
     assert.equal(audited?.["ok"], true);

@@ -100,7 +100,12 @@ test("nothing that decides can run anything", () => {
 });
 
 test("verifying loads no server, sandbox or database code, as a library and as a verb", () => {
-  for (const entry of ["src/policy/verify.ts", "src/cli/verbs/verify.ts"]) {
+  for (const entry of [
+    "src/policy/verify.ts",
+    "src/policy/evidence.ts",
+    "src/cli/verbs/verify.ts",
+    "src/cli/verbs/evidence.ts",
+  ]) {
     for (const loaded of closure(entry, "static")) {
       assert.ok(
         !/sqlite|kysely|hono|child_process|src\/(server|sandbox|build)\//.test(loaded),
@@ -109,6 +114,22 @@ test("verifying loads no server, sandbox or database code, as a library and as a
       assert.ok(loaded !== "src/ledger/ledger.ts", `${entry} loads ${loaded}`);
     }
   }
+});
+
+test("what verifies an evidence file can be read in a day: its whole import closure", () => {
+  const loaded = [...closure("src/policy/evidence.ts")];
+  const lines = loaded
+    .filter((name) => name.startsWith("src/"))
+    .map((name) => (text.get(name) ?? "").split("\n").length);
+  const sum = lines.reduce((total, count) => total + count, 0);
+  assert.ok(sum <= 6000, `${sum} lines in ${lines.length} files`);
+  const packages = loaded.filter((name) => !name.startsWith("src/")).sort();
+  const known = /^node:(?:crypto|fs|zlib)$/;
+  assert.deepEqual(
+    packages.filter((name) => !known.test(name)),
+    [],
+    `${sum} lines in ${lines.length} files`,
+  );
 });
 
 test("no barrel files: only index.ts re-exports", () => {

@@ -79,27 +79,36 @@ export function signedBundle(
   identity: LogIdentity,
 ): Uint8Array {
   if (proof === undefined) throw new BitforbitError("outside", "the log gave too few proofs");
+  return bundleBytes({ payload, signature, entry, keyId }, proof, identity.keyHash);
+}
+
+/** A Sigstore bundle v0.3, JSON. `logKeyHash`: SHA-256(origin ‖ 0x0A ‖ 0x01 ‖ key). */
+export function bundleBytes(
+  signed: { payload: Uint8Array; signature: Uint8Array; entry: Uint8Array; keyId: string },
+  proof: LeafProof,
+  logKeyHash: Uint8Array,
+): Uint8Array {
   const bundle = {
     mediaType: BUNDLE_V03,
     verificationMaterial: {
-      publicKey: { hint: keyId },
-      tlogEntries: [tlogEntry(entry, proof, identity)],
+      publicKey: { hint: signed.keyId },
+      tlogEntries: [tlogEntry(signed.entry, proof, logKeyHash)],
     },
     // No keyid: cosign rejects any that is not empty.
     dsseEnvelope: {
-      payload: base64(payload),
+      payload: base64(signed.payload),
       payloadType: IN_TOTO_PAYLOAD,
-      signatures: [{ sig: base64(signature) }],
+      signatures: [{ sig: base64(signed.signature) }],
     },
   };
   return utf8(`${JSON.stringify(bundle)}\n`);
 }
 
 /** Sigstore TransparencyLogEntry as protobuf JSON: 64-bit numbers are strings, bytes are base64. */
-function tlogEntry(entry: Uint8Array, proof: LeafProof, log: LogIdentity): object {
+function tlogEntry(entry: Uint8Array, proof: LeafProof, logKeyHash: Uint8Array): object {
   return {
     logIndex: String(proof.index),
-    logId: { keyId: base64(log.keyHash) },
+    logId: { keyId: base64(logKeyHash) },
     kindVersion: { kind: HASHEDREKORD_KIND, version: HASHEDREKORD_VERSION },
     inclusionProof: {
       logIndex: String(proof.index),

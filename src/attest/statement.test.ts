@@ -6,7 +6,7 @@ import { DIGEST, statementsAbout, world } from "../../test/evidence.ts";
 import { utf8 } from "../bytes.ts";
 import { digestOf } from "../digest.ts";
 import { readProvenance, readReproduction, readStatement } from "./read.ts";
-import { provenance, reproductionStatement, sbomStatement } from "./statement.ts";
+import { provenance, reproductionStatement, sbomStatement, spdxStatement } from "./statement.ts";
 
 const subjects = [{ name: "hello", digest: DIGEST }];
 const [made, bom, reproduction] = statementsAbout(DIGEST);
@@ -91,6 +91,12 @@ test("statements about nothing, and SBOMs of another kind, are refused", () => {
   });
   assert.equal(bom.predicateType, "https://cyclonedx.org/bom");
   assert.equal(provenance.length, 1);
+});
+
+test("an SPDX document is a statement of its own type, and nothing else is", () => {
+  const document = { spdxVersion: "SPDX-2.3", packages: [] };
+  assert.deepEqual(spdxStatement(subjects, document).predicateType, "https://spdx.dev/Document/v2.3");
+  assert.throws(() => spdxStatement(subjects, { spdxVersion: "SPDX-2.2" }), /not an SPDX 2.3 document/);
 });
 
 test("our own predicate is as its published schema says", () => {

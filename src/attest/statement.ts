@@ -97,6 +97,19 @@ export function sbomStatement(subjects: readonly Subject[], bom: JsonObject): St
   return statement(subjects, CYCLONEDX_BOM, bom);
 }
 
+export const SPDX_DOCUMENT = "https://spdx.dev/Document/v2.3";
+
+/** The SBOM of `subjects` as an SPDX 2.3 document, whole. */
+export function spdxStatement(subjects: readonly Subject[], document: JsonObject): Statement {
+  if (document["spdxVersion"] !== "SPDX-2.3") {
+    throw new BitforbitError(
+      "input",
+      `not an SPDX 2.3 document: spdxVersion is ${JSON.stringify(document["spdxVersion"])}`,
+    );
+  }
+  return statement(subjects, SPDX_DOCUMENT, document);
+}
+
 export type ReproductionVerdict = "reproducible" | "differs" | "failed" | "fails-in-adversarial";
 
 export interface ReproductionFacts {
@@ -136,7 +149,8 @@ function worldParameters(world: World): JsonObject {
   return { ...rest, user: { ...user }, environment: { ...environment }, ...(cpus === undefined ? {} : { cpus }) };
 }
 
-function statement(subjects: readonly Subject[], predicateType: string, predicate: JsonObject): Statement {
+/** An in-toto Statement v1 about `subjects`, in byte order. Throws `input` without one. */
+export function statement(subjects: readonly Subject[], predicateType: string, predicate: JsonObject): Statement {
   if (subjects.length === 0) throw new BitforbitError("input", "a statement needs at least one subject");
   const subject = sortedBy(subjects, ({ name, digest }) => `${name}\0${digest}`).map(({ name, digest }) => ({
     name,

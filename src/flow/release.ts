@@ -15,7 +15,7 @@ import type { Output } from "../build/outputs.ts";
 import { digestOf, type Digest } from "../digest.ts";
 import { copyDurable, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
-import type { JsonObject } from "../json.ts";
+import { type JsonObject, parseJson } from "../json.ts";
 import { keyOptions, keysOf, settleKeyRing } from "./keys.ts";
 import { openLog } from "../log/writer.ts";
 import { completeness, cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
@@ -28,6 +28,7 @@ import { dependenciesRead, environmentParameters, materialsOf, toolchainParamete
 import type { MaterialsRead } from "./reads.ts";
 import { evidenceName, publishedNames, requirePlainPlaces } from "./publish.ts";
 import { releaseEvents } from "./events.ts";
+import { factsOf, sha512Of, sourceFacts } from "./package-facts.ts";
 import { withLedger } from "./record.ts";
 import { logOptions } from "./witnesses.ts";
 
@@ -50,12 +51,38 @@ export interface Released {
   keyId: string;
 }
 
-/** The bill of materials of a project. Its time is the source's, so the same source gives the same document. */
-export function sbomOf(prepared: Prepared, outputs: readonly Output[], read?: MaterialsRead): JsonObject {
+/**
+ * The bill of materials of a project. Its time is the source's, so the same
+ * source gives the same document. `made`: the outputs and the folder they are in.
+ */
+export async function sbomOf(
+  prepared: Prepared,
+  made?: { outputs: readonly Output[]; folder: string },
+  read?: MaterialsRead,
+): Promise<JsonObject> {
+  const { recipe, lock, source, home } = prepared;
+  const outputs = await Promise.all(
+    (made?.outputs ?? []).map(async ({ path, digest, executable }) => ({
+      path,
+      digest,
+      executable,
+      sha512: await sha512Of(join(made?.folder ?? "", path)),
+    })),
+  );
+  const version = source.tag?.name ?? /^pkg:[^?#]+@([^?#]+)/.exec(source.uri)?.[1] ?? source.commit;
+  const facts = await sourceFacts(join(prepared.staged, recipe.directory));
   return cycloneDx(
-    { name: prepared.recipe.name, outputs: outputs.map(({ path, digest }) => ({ path, digest })) },
-    dependenciesRead(prepared.lock.materials, read),
-    prepared.source.epoch * 1000,
+    {
+      name: recipe.name,
+      outputs,
+      facts,
+      packages: await factsOf(lock.materials, home.cache),
+      maker: { kind: "organization", name: "bitforbit, a local builder", url: BUILDER_ID },
+      ...(version === undefined ? {} : { version: decodeURIComponent(version) }),
+      ...(/^pkg:[^?#]+@/.test(source.uri) ? { purl: source.uri } : {}),
+    },
+    dependenciesRead(lock.materials, read),
+    source.epoch * 1000,
     VERSION,
   );
 }
@@ -74,7 +101,8 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
   const keys = await keysOf(home, options.passphrase, clock);
   const log = await openLog(join(home.root, "log"), keys.checkpoint, await logOptions(home));
   await settleKeyRing(home, keyOptions(home, options.passphrase), clock); // which names the log, now that there is one
-  const bom = sbomOf(prepared, verdict.outputs, verdict.read);
+  const made = { outputs: verdict.outputs, folder: verdict.outputsFolder ?? "" };
+  const bom = await sbomOf(prepared, made, verdict.read);
   const statements = statementsOf(prepared, verdict, { build, canonical: options.canonical, bom });
   const before = clock.now();
   const bundles = await attestAll(statements, keys.artifact, log);
@@ -154,7 +182,8 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
         { name: "sbom.cdx.json", digest: digestOf(sbomBytes(about.bom)), mediaType: "application/vnd.cyclonedx+json" },
       ],
     }),
-    sbomStatement(subjects, about.bom),
+    // In the order of the file beside it, so that either can stand for the other.
+    sbomStatement(subjects, parseJson(sbomBytes(about.bom), "the SBOM") as JsonObject),
   ];
   const { outcome } = verdict;
   // No account of two worlds: one build, or a comparison with somebody's artifact, which is never released.

@@ -3,20 +3,38 @@
  * The same lock and outputs give the same bytes: the time is handed in, the
  * serial number follows from the content, everything is in byte order.
  */
-import type { Digest } from "../digest.ts";
-import { sha256 } from "../digest.ts";
+import { type Digest, hexOf, sha256 } from "../digest.ts";
 import { hex, utf8 } from "../bytes.ts";
 import { rfc3339 } from "../clock.ts";
-import { canonicalJson, type Json, type JsonObject } from "../json.ts";
+import { canonicalJson, type JsonObject } from "../json.ts";
 import type { Checksums, Material } from "../material.ts";
 import { byteOrder, sortedBy } from "../order.ts";
+import {
+  type Bom,
+  type Component,
+  type ExtractedLicence,
+  type Hash,
+  Lost,
+  type Party,
+  type Property,
+  settled,
+} from "./bom.ts";
+import { writeCycloneDx } from "./cyclonedx-write.ts";
+import { isExpression, licenceRef } from "./names.ts";
+import { type FileForm, formOf, type PackageFacts } from "./package-facts.ts";
 
 export interface SbomSubject {
   name: string;
   version?: string;
   purl?: string;
+  /** Who makes the bill: the builder. */
+  maker?: Party;
   /** What the build made. */
-  outputs: readonly { path: string; digest: Digest }[];
+  outputs: readonly { path: string; digest: Digest; sha512?: string; executable?: boolean }[];
+  /** What the project says of itself. */
+  facts?: PackageFacts;
+  /** What the dependencies say of themselves, by purl. */
+  packages?: ReadonlyMap<string, PackageFacts>;
 }
 
 /** The document for a project and what it was built from. `at`: epoch milliseconds, of the source, not of the build. */
@@ -26,41 +44,74 @@ export function cycloneDx(
   at: number,
   toolVersion: string,
 ): JsonObject {
+  const { document } = writeCycloneDx(bomOf(subject, materials, at, toolVersion));
+  return { ...document, serialNumber: serialOf(document) };
+}
+
+/** Ecosystems whose lockfiles say what depends on what; of others only the whole set is known. */
+const WITH_EDGES = /^pkg:(?:npm|cargo|maven)\//;
+
+/** The bill of a project and what it was built from, without an id. */
+export function bomOf(subject: SbomSubject, materials: readonly Material[], at: number, toolVersion: string): Bom {
   const dependencies = sortedBy(
     materials.filter((material) => material.kind === "dependency"),
     refOf,
   ).filter((material, index, all) => index === 0 || refOf(material) !== refOf(all[index - 1] as Material));
   const known = new Set(dependencies.map(refOf));
-  const root =
-    subject.purl ??
-    `pkg:generic/${encodeURIComponent(subject.name)}${subject.version === undefined ? "" : `@${encodeURIComponent(subject.version)}`}`;
-  const document: JsonObject = {
-    bomFormat: "CycloneDX",
-    specVersion: "1.6",
-    version: 1,
-    metadata: {
-      timestamp: rfc3339(at),
-      lifecycles: [{ phase: "build" }],
-      tools: { components: [{ type: "application", name: "bitforbit", version: toolVersion }] },
-      component: {
-        type: "application",
-        "bom-ref": root,
-        name: subject.name,
-        purl: root,
-        ...(subject.version === undefined ? {} : { version: subject.version }),
-        ...(subject.outputs.length === 0 ? {} : { components: subject.outputs.map(outputComponent) }),
-      },
-    },
-    components: dependencies.map(component),
-    dependencies: [
-      { ref: root, dependsOn: directOf(dependencies, known) },
+  const extracted = new Map<string, ExtractedLicence>();
+  const root = rootOf(subject, dependencies, known, extracted);
+  const bom: Bom = {
+    created: rfc3339(at),
+    creators: [
+      { kind: "tool", name: "bitforbit", version: toolVersion },
+      ...(subject.maker === undefined ? [] : [subject.maker]),
+    ],
+    lifecycles: ["build"],
+    root: root.ref,
+    components: [
+      root,
+      ...subject.outputs.map((output) => outputComponent(output, root)),
+      ...dependencies.map((material) =>
+        component(material, known, extracted, subject.packages?.get(material.purl ?? "") ?? {}),
+      ),
+    ],
+    extracted: [...extracted.values()],
+    // The build sees no network: what is not locked, it cannot have read.
+    completeness: [
+      { of: root.ref, what: "dependencies", is: "complete" },
       ...dependencies.map((material) => ({
-        ref: refOf(material),
-        dependsOn: (material.dependsOn ?? []).filter((ref) => known.has(ref)).sort(byteOrder),
+        of: refOf(material),
+        what: "dependencies" as const,
+        is: WITH_EDGES.test(material.purl ?? "") ? "complete" : "unknown",
       })),
     ],
+    properties: [],
   };
-  return { ...document, serialNumber: serialOf(document) };
+  return settled(bom, new Lost());
+}
+
+function rootOf(
+  subject: SbomSubject,
+  dependencies: readonly Material[],
+  known: ReadonlySet<string>,
+  extracted: Map<string, ExtractedLicence>,
+): Component {
+  const { name, facts = {} } = subject;
+  const version = subject.version ?? facts.version;
+  const at = version === undefined ? "" : `@${encodeURIComponent(version)}`;
+  const purl = subject.purl ?? `pkg:generic/${encodeURIComponent(name)}${at}`;
+  return {
+    ref: purl,
+    type: "application",
+    name,
+    purl,
+    ...(version === undefined ? {} : { version }),
+    ...toldOf(facts, undefined, extracted),
+    hashes: [],
+    references: [],
+    properties: [],
+    dependsOn: directOf(dependencies, known),
+  };
 }
 
 const refOf = (material: Material): string => material.purl ?? `${material.name}@${material.version ?? ""}`;
@@ -96,52 +147,94 @@ function directOf(dependencies: readonly Material[], known: ReadonlySet<string>)
   return direct.sort(byteOrder);
 }
 
-function component(material: Material): Json {
-  const hashes = hashesOf(material.checksums);
+function component(
+  material: Material,
+  known: ReadonlySet<string>,
+  extracted: Map<string, ExtractedLicence>,
+  facts: PackageFacts,
+): Component {
   const { goH1 } = material.checksums;
-  const properties = [
-    ...(goH1 === undefined ? [] : [{ name: "bitforbit:go:h1", value: goH1 }]),
-    ...(material.read === undefined ? [] : [{ name: "bitforbit:read", value: String(material.read) }]),
-  ];
+  const edges = WITH_EDGES.test(material.purl ?? "");
   return {
+    ref: refOf(material),
     type: "library",
-    "bom-ref": refOf(material),
     name: material.name,
     scope: material.runtime === false ? "excluded" : "required",
     ...(material.version === undefined ? {} : { version: material.version }),
     ...(material.purl === undefined ? {} : { purl: material.purl }),
-    ...(hashes.length === 0 ? {} : { hashes }),
-    ...(material.licence === undefined ? {} : { licenses: [licenceOf(material.licence)] }),
-    ...(properties.length === 0 ? {} : { properties }),
+    ...toldOf(facts, material.licence, extracted),
+    ...(facts.fileName === undefined ? {} : { fileName: facts.fileName }),
+    hashes: hashesOf({ ...(facts.sha512 === undefined ? {} : { sha512: facts.sha512 }), ...material.checksums }),
+    references: [],
+    properties: [
+      ...(goH1 === undefined ? [] : [{ name: "bitforbit:go:h1", value: goH1 }]),
+      ...(material.read === undefined ? [] : [{ name: "bitforbit:read", value: String(material.read) }]),
+      ...formProperties(facts.form),
+    ],
+    ...(edges ? { dependsOn: (material.dependsOn ?? []).filter((ref) => known.has(ref)) } : {}),
   };
 }
 
-const LICENCE = String.raw`\(*[A-Za-z0-9][A-Za-z0-9.+-]*\)*`;
-const EXPRESSION = new RegExp(`^${LICENCE}(?: (?:AND|OR|WITH) ${LICENCE})*$`);
-
-/** An SPDX identifier or expression goes in as one; free text, and npm's "UNLICENSED", as a name. */
-function licenceOf(licence: string): Json {
-  const balanced = licence.split("(").length === licence.split(")").length;
-  const words = licence.split(/[ ()]+/);
-  const expression =
-    balanced && EXPRESSION.test(licence) && !["UNLICENSED", "AND", "OR", "WITH"].includes(words[0] ?? "");
-  return expression ? { expression: licence } : { license: { name: licence } };
+/** An SPDX identifier or expression stays one; free text, and npm's "UNLICENSED", is a name. */
+function licenceOf(licence: string, extracted: Map<string, ExtractedLicence>): string {
+  if (isExpression(licence) && licence !== "UNLICENSED") return licence;
+  const name = licence.toWellFormed();
+  const id = licenceRef(name, undefined);
+  extracted.set(id, { id, name });
+  return id;
 }
 
-function hashesOf(checksums: Checksums): Json[] {
-  const names = { sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512" } as const;
-  return (Object.keys(names) as (keyof typeof names)[]).flatMap((key) => {
-    const content = checksums[key];
-    return content === undefined ? [] : [{ alg: names[key], content }];
+const ALGORITHMS = { sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512" } as const;
+
+function hashesOf(checksums: Checksums): Hash[] {
+  return (Object.keys(ALGORITHMS) as (keyof typeof ALGORITHMS)[]).flatMap((key) => {
+    const value = checksums[key];
+    return value === undefined ? [] : [{ algorithm: ALGORITHMS[key], value }];
   });
 }
 
-function outputComponent(output: { path: string; digest: Digest }): Json {
+/** Who made it, under which licence, and where it lives. */
+function toldOf(
+  facts: PackageFacts,
+  locked: string | undefined,
+  extracted: Map<string, ExtractedLicence>,
+): Pick<Component, "supplier" | "declared" | "homepage"> {
+  const licence = locked ?? facts.licence;
   return {
+    ...(facts.supplier === undefined ? {} : { supplier: facts.supplier }),
+    ...(facts.homepage === undefined ? {} : { homepage: facts.homepage }),
+    ...(licence === undefined ? {} : { declared: licenceOf(licence, extracted) }),
+  };
+}
+
+function formProperties(form: FileForm | undefined): Property[] {
+  if (form === undefined) return [];
+  return [
+    { name: "bsi:component:executable", value: form.executable ? "executable" : "non-executable" },
+    { name: "bsi:component:archive", value: form.archive ? "archive" : "no archive" },
+    { name: "bsi:component:structured", value: form.structured ? "structured" : "unstructured" },
+  ];
+}
+
+/** A file that the build made: of the project's version, maker and licence. */
+function outputComponent(output: SbomSubject["outputs"][number], root: Component): Component {
+  const { version, supplier, declared, homepage } = root;
+  return {
+    ref: `output:${output.path}`,
     type: "file",
-    "bom-ref": `output:${output.path}`,
     name: output.path,
-    hashes: [{ alg: "SHA-256", content: output.digest.slice("sha256:".length) }],
+    partOf: root.ref,
+    fileName: output.path.split("/").at(-1) ?? output.path,
+    ...(version === undefined ? {} : { version }),
+    ...(supplier === undefined ? {} : { supplier }),
+    ...(declared === undefined ? {} : { declared }),
+    ...(homepage === undefined ? {} : { homepage }),
+    hashes: hashesOf({
+      sha256: hexOf(output.digest),
+      ...(output.sha512 === undefined ? {} : { sha512: output.sha512 }),
+    }),
+    references: [],
+    properties: output.executable === undefined ? [] : formProperties(formOf(output.path, output.executable)),
   };
 }
 
