@@ -3,8 +3,9 @@ import { base64, utf8 } from "../bytes.ts";
 import { sha256 } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
-import { HASHEDREKORD_KIND, HASHEDREKORD_VERSION, hashedRekord } from "../format/hashedrekord.ts";
+import { hashedRekord } from "../format/hashedrekord.ts";
 import { parseSpki } from "../format/spki.ts";
+import { transparencyLogEntry } from "../format/tlog-entry.ts";
 import type { LeafProof, LogIdentity } from "../log/reader.ts";
 import { BUNDLE_V03 } from "./bundle.ts";
 import type { Statement } from "./statement.ts";
@@ -92,7 +93,7 @@ export function bundleBytes(
     mediaType: BUNDLE_V03,
     verificationMaterial: {
       publicKey: { hint: signed.keyId },
-      tlogEntries: [tlogEntry(signed.entry, proof, logKeyHash)],
+      tlogEntries: [transparencyLogEntry(signed.entry, proof, logKeyHash)],
     },
     // No keyid: cosign rejects any that is not empty.
     dsseEnvelope: {
@@ -102,21 +103,4 @@ export function bundleBytes(
     },
   };
   return utf8(`${JSON.stringify(bundle)}\n`);
-}
-
-/** Sigstore TransparencyLogEntry as protobuf JSON: 64-bit numbers are strings, bytes are base64. */
-function tlogEntry(entry: Uint8Array, proof: LeafProof, logKeyHash: Uint8Array): object {
-  return {
-    logIndex: String(proof.index),
-    logId: { keyId: base64(logKeyHash) },
-    kindVersion: { kind: HASHEDREKORD_KIND, version: HASHEDREKORD_VERSION },
-    inclusionProof: {
-      logIndex: String(proof.index),
-      rootHash: base64(proof.rootHash),
-      treeSize: String(proof.treeSize),
-      hashes: proof.hashes.map((hash) => base64(hash)),
-      checkpoint: { envelope: proof.checkpoint },
-    },
-    canonicalizedBody: base64(entry),
-  };
 }

@@ -25,6 +25,7 @@ import { findKey, type KeyHolder } from "./key-lifecycle.ts";
 import { keyEvent, keysOf, recordKeys } from "./keys.ts";
 import { type Journal, type Loss, openJournal, type ResignBatch, type ResignItem } from "./resign-journal.ts";
 import { type Rules, rulesFor } from "./trust.ts";
+import { logOptions } from "./witnesses.ts";
 
 /** Statements that are signed, logged and stored together. */
 const BATCH = 1024;
@@ -65,7 +66,7 @@ export async function resign(holder: KeyHolder, options: ResignOptions = {}): Pr
     );
     try {
       const store = await openStore(home.store);
-      const log = await openLog(home.log, keys.checkpoint);
+      const log = await openLog(home.log, keys.checkpoint, await logOptions(home));
       const rules = await rulesFor(home, undefined);
       const from = new Set(ended.map(({ keyId }) => keyId));
       const run = new Resigning({ keys, store, log, rules, clock, journal, from, options });

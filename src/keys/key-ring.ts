@@ -315,7 +315,7 @@ function requireThreshold(
   throw refused(
     `${what} is signed by ${good} of the ${by.root.threshold} root keys that are needed (${whose} root)`,
     whose === "its own"
-      ? "let its owners sign it: 'bitforbit keys sign FILE'"
+      ? "its owners have yet to sign it: ask them for the signed one"
       : "it may be forged: ask its owner by another way",
   );
 }

@@ -1,25 +1,17 @@
 /**
  * The write API of Rekor v2, without input or output: a request becomes the
- * bytes of an entry, or is refused with a reason; a proof becomes the
- * TransparencyLogEntry that clients put into their bundles.
+ * bytes of an entry, or is refused with a reason.
  *
  *     POST /api/v2/log/entries
  *     {"hashedRekordRequestV002": {"digest": …, "signature": {"content": …, "verifier": {"publicKey": {"rawBytes": …}, "keyDetails": "PKIX_ECDSA_P256_SHA_256"}}}}
  */
 import { X509Certificate } from "node:crypto";
-import { base64, fromBase64 } from "../bytes.ts";
+import { fromBase64 } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
 import { verifyDigest } from "../format/ecdsa-digest.ts";
-import {
-  HASHEDREKORD_KIND,
-  HASHEDREKORD_VERSION,
-  KEY_DETAILS,
-  hashedRekord,
-  hashedRekordOfCertificate,
-} from "../format/hashedrekord.ts";
+import { KEY_DETAILS, hashedRekord, hashedRekordOfCertificate } from "../format/hashedrekord.ts";
 import { parseSpki, spkiPem } from "../format/spki.ts";
 import { type Json, type JsonObject, isObject, parseJson } from "../json.ts";
-import type { LeafProof, LogIdentity } from "./reader.ts";
 
 /** An entry has at most 65,535 bytes, and is about as long as the request for it. */
 export const MAX_REQUEST_BYTES: number = 64 << 10;
@@ -91,23 +83,6 @@ function p256(der: Uint8Array, what: string): Uint8Array {
   const { algorithm } = parseSpki(spkiPem(der), what);
   if (algorithm !== "ecdsa-p256") throw new BitforbitError("input", `${what} is ${algorithm}, not on the curve P-256`);
   return der;
-}
-
-/** Sigstore's TransparencyLogEntry as protobuf JSON: 64-bit numbers are strings, bytes are base64. */
-export function transparencyLogEntry(entry: Uint8Array, proof: LeafProof, log: LogIdentity): JsonObject {
-  return {
-    logIndex: String(proof.index),
-    logId: { keyId: base64(log.keyHash) },
-    kindVersion: { kind: HASHEDREKORD_KIND, version: HASHEDREKORD_VERSION },
-    inclusionProof: {
-      logIndex: String(proof.index),
-      rootHash: base64(proof.rootHash),
-      treeSize: String(proof.treeSize),
-      hashes: proof.hashes.map((hash) => base64(hash)),
-      checkpoint: { envelope: proof.checkpoint },
-    },
-    canonicalizedBody: base64(entry),
-  };
 }
 
 function objectOf(value: Json | undefined, what: string): JsonObject {

@@ -3,7 +3,8 @@ import { hex, utf8 } from "../bytes.ts";
 import { sha256 } from "../digest.ts";
 import { messageOf } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
-import { MAX_REQUEST_BYTES, requestedEntry, transparencyLogEntry } from "../log/rekor.ts";
+import { transparencyLogEntry } from "../format/tlog-entry.ts";
+import { MAX_REQUEST_BYTES, requestedEntry } from "../log/rekor.ts";
 import { TILE_WIDTH, tilePath } from "../log/tile.ts";
 import type { Log } from "../log/writer.ts";
 import { type PlainAnswer, type PlainRequest, createPlainServer } from "./plain-http.ts";
@@ -64,7 +65,7 @@ async function added(
   if (answer === undefined) {
     answer = log.appendAll([entry]).then(([proof]) => {
       if (proof === undefined) throw new Error("the log gave no proof");
-      return transparencyLogEntry(entry, proof, log.identity);
+      return transparencyLogEntry(entry, proof, log.identity.keyHash);
     });
     answered.set(name, answer);
     answer.catch(() => answered.delete(name));
