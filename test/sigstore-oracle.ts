@@ -5,8 +5,7 @@ import { TrustedRoot } from "@sigstore/protobuf-specs";
 import { toSignedEntity, toTrustMaterial, Verifier } from "@sigstore/verify";
 import { readTrustedRoot } from "../src/attest/read-trusted-root.ts";
 import { digestOf } from "../src/digest.ts";
-import { parseSpki } from "../src/format/spki.ts";
-import { verifyingKey } from "../src/format/verifying-key.ts";
+import { parseVerifyingKey } from "../src/format/verifying-key.ts";
 import { CertificatePaths } from "../src/policy/certificate-path.ts";
 import type { Decision } from "../src/policy/decision.ts";
 import { type Accepted, verifySigstore } from "../src/policy/sigstore.ts";
@@ -53,7 +52,7 @@ export function ours(one: SigstoreCase, fromDigest = false): (bundle: Uint8Array
   const accept: Accepted =
     key === undefined
       ? { kind: "identities", identities: [{ subject, issuer }] }
-      : { kind: "key", name: "the key", key: verifyingKey(parseSpki(key, "the key").der, "the key") };
+      : { kind: "key", name: "the key", key: parseVerifyingKey(key, "the key") };
   const known = { digest: digestOf(artifact), ...(fromDigest ? {} : { bytes: artifact }) };
   return (bundle) => verifySigstore({ artifact: known, bundles: [bundle], root, paths, accept });
 }

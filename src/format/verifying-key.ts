@@ -1,5 +1,6 @@
 /** Public keys of other parties' certificates and logs: of more kinds than we sign with, weak ones refused. */
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
+import { fromBase64 } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
 import type { SignatureHash } from "./x509.ts";
 
@@ -44,6 +45,17 @@ export function verifyingKey(der: Uint8Array, what: string, type: "spki" | "pkcs
       return verify(hash === "none" ? null : hash, bytes, { key, dsaEncoding: "der" }, signature);
     },
   };
+}
+
+/** The key of one `PUBLIC KEY` PEM block (RFC 7468). Throws `input`, naming `what`. */
+export function parseVerifyingKey(pem: string, what: string): VerifyingKey {
+  const block = /^\s*-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=\r\n]{1,8000})-----END PUBLIC KEY-----\s*$/.exec(pem);
+  if (block === null) {
+    throw new BitforbitError("input", `${what} is not one PEM block of type PUBLIC KEY`, {
+      hint: "'cosign public-key' and 'bitforbit keys export' print public keys in this form",
+    });
+  }
+  return verifyingKey(fromBase64((block[1] ?? "").replace(/[\r\n]/g, "")), what);
 }
 
 function familyOf(key: KeyObject, what: string): { family: KeyFamily; curve: string | undefined } {

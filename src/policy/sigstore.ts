@@ -85,7 +85,8 @@ export function verifySigstore(request: SigstoreRequest): Decision {
   return { ok: false, reasons: first ?? [], setAside, facts };
 }
 
-function rulesDigest(root: TrustedRoot, accept: Accepted): Digest {
+/** Digest of whom and what is believed: with an artifact's digest, the key under which a decision may be cached. */
+export function rulesDigest(root: TrustedRoot, accept: Accepted): Digest {
   const accepted =
     accept.kind === "key"
       ? hex(sha256(accept.key.spki))
