@@ -122,6 +122,8 @@ export interface Twist {
   sctTwice?: boolean;
   noSct?: boolean;
   signer?: Pair;
+  /** The signer's certificate, made before. */
+  certificate?: Uint8Array;
   /** What the timestamp is on, when it was made, by what. */
   stamped?: Uint8Array;
   stampedAt?: number;
@@ -333,7 +335,7 @@ export class Authority {
     );
     const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, payload);
     const signature = ecdsa(signer, encoding);
-    const leaf = this.leaf(signer.spki, twist);
+    const leaf = twist.certificate ?? this.leaf(signer.spki, twist);
     return {
       mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
       verificationMaterial: {

@@ -58,6 +58,8 @@ const MAX_CACHED = 4096;
 export class CertificatePaths {
   readonly #root: TrustedRoot;
   readonly #signers = new Map<string, Signer | BitforbitError>();
+  /** Times by digest of timestamp and signature, for `timestampedAt`. */
+  readonly times: Map<string, { at: number; by: string }> = new Map();
   #paths: readonly (Path | BitforbitError)[] | undefined;
   #timestampSigners: readonly (TimestampSigner | BitforbitError)[] | undefined;
 

@@ -7,12 +7,12 @@ import { covers } from "./certificate-path.ts";
 import type { RootLog, TrustedRoot } from "../attest/read-trusted-root.ts";
 import { base64, equalBytes, hex } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
-import { type NoteVerifier, openNote } from "../format/note.ts";
+import type { NoteVerifier } from "../format/note.ts";
 import { checkEntryBody, type SignedContent } from "../format/rekor-entry.ts";
 import { canonicalJson } from "../json.ts";
-import { parseCheckpoint } from "../log/checkpoint.ts";
 import { verifyInclusion } from "../log/proof.ts";
 import { leafHash, sameRoot } from "../log/tile.ts";
+import { signedCheckpoint } from "./opened-checkpoints.ts";
 
 export interface ProvenEntry {
   origin: string;
@@ -72,9 +72,7 @@ function includedIn(
   log: RootLog,
 ): { origin: string; treeSize: number } {
   const verifier = noteVerifierOf(log);
-  const { text, signedBy } = openNote(proof.checkpoint, [verifier]);
-  if (signedBy.length === 0) throw refused(`the checkpoint is not signed by ${verifier.name}`);
-  const { origin, size, root } = parseCheckpoint(text);
+  const { origin, size, root } = signedCheckpoint(proof.checkpoint, verifier);
   // Rekor v1 adds the number of its tree.
   const named = origin === verifier.name || (!isSecond(log) && origin.startsWith(`${verifier.name} - `));
   if (!named) throw refused(`the checkpoint is of ${JSON.stringify(origin.slice(0, 80))}, not of ${verifier.name}`);
@@ -94,13 +92,19 @@ function isSecond(log: RootLog): boolean {
   return log.key().family === "ed25519";
 }
 
+const verifiers = new WeakMap<RootLog, NoteVerifier>();
+
 function noteVerifierOf(log: RootLog): NoteVerifier {
+  const known = verifiers.get(log);
+  if (known !== undefined) return known;
   const key = log.key();
-  return {
+  const verifier: NoteVerifier = {
     name: isSecond(log) ? log.url.hostname : log.url.host,
     keyHash: log.id,
     verify: (text, signature) => key.verify(text, signature, key.family === "ed25519" ? "none" : "sha256"),
   };
+  verifiers.set(log, verifier);
+  return verifier;
 }
 
 function refused(message: string): BitforbitError {

@@ -1,6 +1,7 @@
 /** When something was signed, as a timestamp authority of the trusted root says (RFC 3161, section 2.4.2). */
 import { createHash } from "node:crypto";
 import { equalBytes } from "../bytes.ts";
+import { sha256Hex } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { parseTimestamp, type Timestamp } from "../format/timestamp.ts";
 import { type CertificatePaths, covers, type TimestampSigner } from "./certificate-path.ts";
@@ -12,8 +13,21 @@ export interface TrustedTime {
   by: string;
 }
 
-/** The time of a TimeStampResp (DER) on `signature`. Throws `input` or `refused`. */
+const MAX_REMEMBERED = 4096;
+
+/** The time of a TimeStampResp (DER) on `signature`; a good one is remembered with `paths`. Throws `input` or `refused`. */
 export function timestampedAt(der: Uint8Array, signature: Uint8Array, paths: CertificatePaths): TrustedTime {
+  const name = `${sha256Hex(der)} ${sha256Hex(signature)}`;
+  const known = paths.times.get(name);
+  if (known !== undefined) return known;
+  const time = verifiedTime(der, signature, paths);
+  const oldest = paths.times.size < MAX_REMEMBERED ? undefined : paths.times.keys().next().value;
+  if (oldest !== undefined) paths.times.delete(oldest);
+  paths.times.set(name, time);
+  return time;
+}
+
+function verifiedTime(der: Uint8Array, signature: Uint8Array, paths: CertificatePaths): TrustedTime {
   const timestamp = parseTimestamp(der, "the timestamp");
   if (!equalBytes(digest(timestamp.imprint.hash, signature), timestamp.imprint.digest)) {
     throw refused("the timestamp is on another signature");

@@ -17,10 +17,10 @@ import { BitforbitError, messageOf } from "../errors.ts";
 import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
 import { hashedRekord } from "../format/hashedrekord.ts";
 import { canonicalJson } from "../json.ts";
-import { openCheckpoint } from "../log/checkpoint.ts";
 import { verifyInclusion } from "../log/proof.ts";
 import { leafHash, sameRoot } from "../log/tile.ts";
 import type { Check, Decision, Facts, Reason, SetAside } from "./decision.ts";
+import { signedCheckpoint } from "./opened-checkpoints.ts";
 import type { Policy } from "./policy.ts";
 import { sourceAllowed } from "./sources.ts";
 import type { Trust, TrustedKey } from "./trust.ts";
@@ -295,7 +295,8 @@ function checkInclusion(
   if (!equalBytes(body, hashedRekord(sha256(encoding), bundle.signature, key.key.spki))) {
     throw refused("the log entry is not about this signature");
   }
-  const { size, root } = openCheckpoint(proof.checkpoint, log.verifier);
+  const { origin, size, root } = signedCheckpoint(proof.checkpoint, log.verifier);
+  if (origin !== log.origin) throw refused(`the checkpoint is of ${origin}, not of ${log.origin}`);
   if (proof.treeSize !== size || !sameRoot(proof.rootHash, root)) {
     throw refused("the inclusion proof is for another tree than its checkpoint");
   }

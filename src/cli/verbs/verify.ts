@@ -10,7 +10,6 @@ import {
   resolveArtifact,
 } from "../../flow/evidence.ts";
 import type { Home } from "../../flow/home.ts";
-import { sigstoreJudge } from "../../flow/sigstore.ts";
 import { readText, rulesFor, rulesForKeys } from "../../flow/trust.ts";
 import { spool } from "../../ledger/spool.ts";
 import { DecisionCache } from "../../policy/decision-cache.ts";
@@ -97,6 +96,8 @@ async function rootJudge(trustedRoot: string, options: Options, several: boolean
     );
   }
   const [key, identity, issuer] = [text(options, "key"), text(options, "identity"), text(options, "issuer")];
+  // Loaded when it is asked for: a policy's own evidence needs none of it.
+  const { sigstoreJudge } = await import("../../flow/sigstore.ts");
   const { from, digest, judge } = await sigstoreJudge({ trustedRoot, key, identity, issuer });
   const given = await readBundles(texts(options, "bundle"));
   const cache = new DecisionCache();
