@@ -84,6 +84,12 @@ function oneThread({ bundles, request, log, keys }: Home): Row {
 
 const KEYLESS = 40;
 
+const accepted = (bundles: readonly Uint8Array[], accepts: (bundle: Uint8Array) => boolean): number => {
+  const start = process.hrtime.bigint();
+  for (const bundle of bundles) if (!accepts(bundle)) throw new Error("a good bundle was refused");
+  return bundles.length / (Number(process.hrtime.bigint() - start) / 1e9);
+};
+
 /**
  * Keyless bundles with a timestamp, of a Sigstore of our own with P-384
  * authorities as the public one has: verified again by whoever has met them,
@@ -102,16 +108,11 @@ function keyless(): Row[] {
   };
   const [ours, theirs] = [ourVerifier(one), sigstoreJs(one)];
   const same = Array.from({ length: KEYLESS }, () => bytesOf(authority.bundle(TOOL_DIGEST)));
-  const rate = (bundles: readonly Uint8Array[], accepts: (bundle: Uint8Array) => boolean): number => {
-    const start = process.hrtime.bigint();
-    for (const bundle of bundles) if (!accepts(bundle)) throw new Error("a good bundle was refused");
-    return bundles.length / (Number(process.hrtime.bigint() - start) / 1e9);
-  };
   const rates = (make: () => readonly Uint8Array[]): { a: number; b: number; ratio: number } =>
     medians(
       Array.from({ length: 5 }, () => {
         const bundles = make();
-        return { a: rate(bundles, (b) => ours(b).ok), b: rate(bundles, (b) => theirs(b) === undefined) };
+        return { a: accepted(bundles, (b) => ours(b).ok), b: accepted(bundles, (b) => theirs(b) === undefined) };
       }),
     );
   const warm = rates(() => same);

@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { JsonObject } from "../src/json.ts";
+import { policyToml } from "../src/policy/policy.ts";
 import { ARTIFACT, Authority, bytesOf, COMMIT, DIGEST, IDENTITY, ISSUER } from "./authority.ts";
 import { bitforbit, scratchFolder } from "./command.ts";
+import { ARTIFACT as EVIDENCED, makeHome, removeHome } from "./evidence.ts";
 
 const authority = new Authority();
 const SIGNER = ["--identity", IDENTITY, "--issuer", ISSUER];
@@ -16,9 +18,9 @@ for (const file of globSync("schemas/*.schema.json")) {
   if (schema.$schema.includes("2020-12")) ajv.addSchema(schema);
 }
 
-function parsed(stdout: string): JsonObject {
+function parsed(stdout: string, verb = "verify"): JsonObject {
   const value = JSON.parse(stdout) as JsonObject;
-  const validate = ajv.getSchema("https://bitforbit.dev/schemas/verify.schema.json") ?? assert.fail();
+  const validate = ajv.getSchema(`https://bitforbit.dev/schemas/${verb}.schema.json`) ?? assert.fail();
   assert.ok(validate(value), JSON.stringify(validate.errors));
   return value;
 }
@@ -91,4 +93,47 @@ test("what cannot be decided ends with 2 and says what to do", async (t) => {
     assert.equal(ran.code, 2, `${args.join(" ")}: ${ran.stdout}${ran.stderr}`);
     assert.match(ran.stderr, message);
   }
+});
+
+test("policy test and policy explain: cases that hold and fail, the least change, --json by its schema", async (t) => {
+  const folder = scratchFolder(t);
+  const home = await makeHome(3);
+  t.after(() => removeHome(home));
+  const put = (name: string, bytes: Uint8Array | string): void => writeFileSync(join(folder, name), bytes);
+  const keys = [{ name: "builder", publicKeyPem: home.keys.artifact.publicKeyPem }];
+  const policy = {
+    ...home.request.policy,
+    minimumLevel: 2,
+    rules: [{ name: "own", expression: "size(signers) >= 1" }],
+  };
+  put("policy.toml", policyToml(policy, { keys, logs: [home.log.identity] }));
+  put("loose.toml", policyToml({ ...policy, minimumLevel: 0 }, { keys, logs: [home.log.identity] }));
+  put("hello", EVIDENCED);
+  for (const [at, bundle] of home.bundles.entries()) put(`${at}.sigstore.json`, bundle);
+  put(
+    "cases.toml",
+    `[[case]]\nname = "a release"\nartifact = "hello"\nallow = true\n\n[[case]]\nname = "nobody's"\nartifact = "policy.toml"\nallow = false\ndecidedBy = "subject"\n`,
+  );
+  const passes = await bitforbit(folder, ["policy", "test", "cases.toml", "--policy", "loose.toml"]);
+  assert.equal(passes.code, 0, passes.stdout + passes.stderr);
+  assert.match(passes.stdout, /2 of 2 cases are decided as they must be/);
+  const fails = await bitforbit(folder, ["policy", "test", "cases.toml", "--policy", "policy.toml", "--json"]);
+  assert.equal(fails.code, 1, fails.stderr);
+  assert.equal(parsed(fails.stdout, "policy")["failed"], 1);
+  const explained = await bitforbit(folder, ["policy", "explain", "hello", "--policy", "policy.toml", "--json"]);
+  assert.equal(explained.code, 1, explained.stderr);
+  const { decidedBy, changes } = parsed(explained.stdout, "policy");
+  assert.deepEqual(
+    [decidedBy, (changes as JsonObject[]).map(({ policy: named }) => named)],
+    ["level", [["minimumLevel"]]],
+  );
+  put("broken.toml", `[[case]]\nname = "x"\nartifact = "hello"\nallow = "yes"\n`);
+  const broken = await bitforbit(folder, ["policy", "test", "broken.toml", "--policy", "loose.toml"]);
+  assert.equal(broken.code, 2);
+  assert.match(broken.stderr, /broken\.toml: case\.0\.allow/);
+  put(
+    "rule.toml",
+    policyToml({ ...policy, rules: [{ name: "own", expression: "1 +" }] }, { keys, logs: [home.log.identity] }),
+  );
+  assert.equal((await bitforbit(folder, ["verify", "hello", "--policy", "rule.toml"])).code, 2);
 });

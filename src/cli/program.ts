@@ -166,6 +166,7 @@ const VERBS: readonly VerbEntry[] = [
       ["--trusted-root <file>", "verify Sigstore bundles of others by this trusted_root.json"],
       ["--identity <name>", "who must have signed: the certificate's name, or its beginning and *"],
       ["--issuer <url>", "who must have vouched for that name"],
+      ["--advisories <file...>", "OSV advisories (JSON), for a policy that denies vulnerable components"],
       ["--list <file>", "verify these as well: files or digests, one a line"],
       HOME_OPTION,
     ],
@@ -215,9 +216,18 @@ const VERBS: readonly VerbEntry[] = [
   },
   {
     usage: "policy <action> [artifact]",
-    summary: "what is demanded of an artifact: show | explain ARTIFACT",
-    options: [["--policy <file>", "this policy file"], HOME_OPTION],
-    examples: ["bitforbit policy show > policy.toml", "bitforbit policy explain dist/hello"],
+    summary: "the rules by which artifacts are decided on: show them, explain a decision, test them",
+    options: [
+      ["--policy <file>", "this policy file"],
+      ["--bundle <file...>", "evidence in files, besides what the store holds"],
+      ["--advisories <file...>", "OSV advisories (JSON), for a policy that denies vulnerable components"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit policy show > policy.toml",
+      "bitforbit policy explain dist/hello",
+      "bitforbit policy test cases.toml --policy policy.toml",
+    ],
     load: async () => (await import("./verbs/policy.ts")).policy,
   },
   {

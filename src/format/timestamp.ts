@@ -5,16 +5,17 @@
  *
  *     status 0 ‖ signedData ‖ version 3, SHA-2 ‖ TSTInfo ‖ [certificates] ‖ one signer with signed attributes
  *
- * Certificates that lie in it are passed over: the authority's are known to
- * whoever trusts it.
+ * Certificates that lie in it must be ones, and count for nothing: the
+ * authority's are known to whoever trusts it.
  */
 import { hex } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
 import { BOOLEAN, contextTag, DerReader, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET } from "./der-read.ts";
-import { type SignatureHash, signatureAlgorithm } from "./x509.ts";
+import { parseCertificate, type SignatureHash, signatureAlgorithm } from "./x509.ts";
 
 const MAX_TIMESTAMP = 64 << 10;
 const MAX_ATTRIBUTES = 16;
+const MAX_CERTIFICATES = 10;
 const SIGNED_DATA = "1.2.840.113549.1.7.2";
 const TST_INFO = "1.2.840.113549.1.9.16.1.4";
 const ATTRIBUTE = {
@@ -79,7 +80,8 @@ function parseSignedData(data: DerReader, what: string): Timestamp {
   content.finish();
   const info = wrapped.read(OCTET_STRING);
   wrapped.finish();
-  data.enterIf(contextTag(0)); // certificates
+  const certificates = data.enterIf(contextTag(0));
+  if (certificates !== undefined) checkCertificates(certificates, what);
   data.enterIf(contextTag(1)); // revocation lists
   const signers = data.enter(SET);
   data.finish();
@@ -89,6 +91,13 @@ function parseSignedData(data: DerReader, what: string): Timestamp {
     throw new BitforbitError("input", `${what} does not list its signer's hash`);
   }
   return { ...parseInfo(info, what), info, ...signer };
+}
+
+function checkCertificates(certificates: DerReader, what: string): void {
+  for (let count = 0; !certificates.done; count++) {
+    if (count === MAX_CERTIFICATES) throw new BitforbitError("limit", `${what} has more than ${count} certificates`);
+    parseCertificate(certificates.raw(SEQUENCE), `a certificate in ${what}`);
+  }
 }
 
 type Signer = Pick<Timestamp, "signer" | "signedAttributes" | "signature" | "infoDigest" | "certificateDigest">;

@@ -9,12 +9,12 @@ import {
   readBundles,
   resolveArtifact,
 } from "../../flow/evidence.ts";
+import { decideBy, readAdvisories } from "../../flow/decide.ts";
 import type { Home } from "../../flow/home.ts";
 import { readText, rulesFor, rulesForKeys } from "../../flow/trust.ts";
 import { spool } from "../../ledger/spool.ts";
 import { DecisionCache } from "../../policy/decision-cache.ts";
 import type { Decision } from "../../policy/decision.ts";
-import { verify as decide } from "../../policy/verify.ts";
 import { type Options, texts } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
 import type { Terminal } from "../terminal.ts";
@@ -131,13 +131,14 @@ async function policyJudge(home: Home, options: Options): Promise<Judge> {
     );
   }
   const given = await readBundles(texts(options, "bundle"));
+  const advisories = await readAdvisories(texts(options, "advisories"));
   const rules = key === undefined || logKey === undefined ? await rulesFor(home, policy) : undefined;
   return {
     from: rules?.from ?? `${key} and ${logKey}`,
     decide: async (artifact) => {
       const bundles = await gatherBundles(home, artifact, given);
       const chosen = rules ?? (await rulesForKeys(key ?? "", logKey ?? "", firstOrigin(bundles)));
-      return decide({ artifact, bundles, policy: chosen.policy, trust: chosen.trust, now: systemClock.now() });
+      return await decideBy(chosen, artifact, bundles, systemClock.now(), advisories);
     },
   };
 }
