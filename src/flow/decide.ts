@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { digestOf } from "../digest.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { concat } from "../bytes.ts";
-import type { Advisory } from "../policy/advisories.ts";
+import { type Advisory, parseAdvisories } from "../policy/advisories.ts";
 import type { Decision } from "../policy/decision.ts";
 import { verify } from "../policy/verify.ts";
 import type { Artifact } from "./evidence.ts";
@@ -41,7 +41,6 @@ export async function decideBy(
 /** OSV advisories, JSON: one or a list in each file. Undefined without files. */
 export async function readAdvisories(files: readonly string[]): Promise<Advisories | undefined> {
   if (files.length === 0) return undefined;
-  const { parseAdvisories } = await import("../policy/advisories.ts");
   const all: Uint8Array[] = [];
   for (const file of files) all.push(await bytesOf(file));
   return {
