@@ -167,6 +167,7 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
         env: { ...recipe.env },
         limits: { ...recipe.limits },
         sourceDateEpoch: source.epoch,
+        ...(source.tag === undefined ? {} : { tagSignature: source.tag.signature }),
         worlds: verdict.worlds.map((run) => run.world.name),
         notCovered: verdict.lacks.map((lack) => lack.what),
         caveats: [...verdict.caveats],
