@@ -12,7 +12,7 @@ import { equalBytes, fromHex, hex } from "../bytes.ts";
 import { digestOf, type Digest, hexOf, isDigest, sha256 } from "../digest.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
-import { verifyDigest } from "../format/ecdsa.ts";
+import { verifyDigest } from "../format/ecdsa-digest.ts";
 import type { SignedContent } from "../format/rekor-entry.ts";
 import type { VerifyingKey } from "../format/verifying-key.ts";
 import { parseCertificate } from "../format/x509.ts";
