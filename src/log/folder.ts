@@ -37,6 +37,10 @@ export class LogFolder implements TileSource {
     return await readIfThere(join(this.path, "checkpoint"), MAX_CHECKPOINT_BYTES);
   }
 
+  async searchNotes(): Promise<string | undefined> {
+    return await readIfThere(join(this.path, "search.json"), 2 * MAX_CHECKPOINT_BYTES);
+  }
+
   /** The first `width` hashes of a tile. Throws `input` when the tile is missing or of a wrong size. */
   async hashes(level: number, index: number, width: number): Promise<Uint8Array> {
     const bytes = await this.#read(level, index, width);
