@@ -9,10 +9,11 @@ import { leafHash, tileRows } from "./tile.ts";
 import { TileCache } from "./verified.ts";
 import { openLog } from "./writer.ts";
 
+const rows = (at: number): Uint8Array[][] =>
+  tileRows(new Uint8Array(Buffer.concat(Array.from({ length: 256 }, () => leafHash(Uint8Array.of(at, at >> 8))))));
+
 test("a tile comes back from the cache as it was, also when its rows were let go, and the oldest go", () => {
   const cache = new TileCache();
-  const rows = (at: number): Uint8Array[][] =>
-    tileRows(new Uint8Array(Buffer.concat(Array.from({ length: 256 }, () => leafHash(Uint8Array.of(at, at >> 8))))));
   const [first, second] = [rows(0), rows(1)];
   cache.set("0/0", first);
   for (let at = 1; at <= 200; at++) cache.set(`0/${at}`, second);
