@@ -8,7 +8,9 @@ export { type Difference, type Leaf, leavesOf, summaryOf } from "./diff/differen
 export { differenceJson } from "./diff/json.ts";
 export { explain } from "./explain/conclude.ts";
 export type { Cause } from "./explain/cause.ts";
-export { completeness, cycloneDx, sbomBytes } from "./sbom/cyclonedx.ts";
+export { cycloneDx, sbomBytes } from "./sbom/cyclonedx.ts";
+export { readBom } from "./sbom/read.ts";
+export { scoreBom } from "./sbom/score.ts";
 export { attest, attestAll } from "./attest/sign.ts";
 export { provenance, reproductionStatement, sbomStatement } from "./attest/statement.ts";
 export { openLogReader } from "./log/reader.ts";

@@ -89,9 +89,8 @@ type Entry = {
 type TrustedRoot = { tlogs: { baseUrl: string; publicKey: { rawBytes: string; keyDetails: string } }[] };
 
 /**
- * The log's part of a bundle. Not covered yet: certificates, timestamps and
- * SETs (keyless), and messageSignature, which is no attestation: the bundles as
- * wholes are those of keyless signers but one.
+ * The log's part of a bundle, with our own log's code; bundles as wholes are in
+ * vectors-sigstore.test.ts.
  */
 function provenInLog(folder: string): boolean {
   const bundle = JSON.parse(read(`${folder}/bundle.sigstore.json`).toString()) as {

@@ -5,11 +5,11 @@
  * that is not canonical, a duplicate key, a number that is not canonical are
  * all errors. What is verified afterwards are exactly the bytes read here.
  */
-import { fromBase64 } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
 import { IN_TOTO_PAYLOAD } from "../format/dsse.ts";
 import { HASHEDREKORD_KIND, HASHEDREKORD_VERSION } from "../format/hashedrekord.ts";
-import { type Json, type JsonObject, isObject, parseJson } from "../json.ts";
+import { type Json, parseJson } from "../json.ts";
+import { fields, number, octets, only, string } from "./protobuf-json.ts";
 
 export const BUNDLE_V03 = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
@@ -100,50 +100,4 @@ function logEntry(value: Json | undefined): Bundle["entry"] {
     },
     body: octets(entry, "canonicalizedBody"),
   };
-}
-
-/** The object `value`, with exactly the fields `names`. */
-function fields(value: Json | undefined, what: string, names: readonly string[]): JsonObject {
-  if (!isObject(value)) throw new BitforbitError("input", `${what} is not an object`);
-  const unknown = Object.keys(value).find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    throw new BitforbitError("input", `${what} has the unknown field ${JSON.stringify(unknown.slice(0, 80))}`);
-  }
-  const missing = names.find((name) => !Object.hasOwn(value, name));
-  if (missing !== undefined) throw new BitforbitError("input", `${what} has no ${missing}`);
-  return value;
-}
-
-function only(value: Json | undefined, what: string): Json {
-  if (!Array.isArray(value)) throw new BitforbitError("input", `${what} is not a list`);
-  const [first] = value;
-  if (value.length !== 1 || first === undefined) {
-    throw new BitforbitError("input", `${what} has ${value.length} items, not one`);
-  }
-  return first;
-}
-
-function string(object: JsonObject, name: string, what = name): string {
-  const value = object[name];
-  if (typeof value !== "string" || !value.isWellFormed()) throw new BitforbitError("input", `${what} is not a string`);
-  return value;
-}
-
-function octets(object: JsonObject, name: string, what = name): Uint8Array {
-  const text = string(object, name, what);
-  try {
-    return fromBase64(text);
-  } catch (error) {
-    throw new BitforbitError("input", `${what} is not canonical base64`, { cause: error });
-  }
-}
-
-/** A 64-bit number as protobuf JSON writes it: a string, decimal, without leading zeros. */
-function number(object: JsonObject, name: string): number {
-  const text = string(object, name);
-  const value = Number(text);
-  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(text) || !Number.isSafeInteger(value)) {
-    throw new BitforbitError("input", `${name} is ${JSON.stringify(text.slice(0, 40))}, not a whole number`);
-  }
-  return value;
 }

@@ -209,13 +209,22 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/evidence.ts")).evidence,
   },
   {
-    usage: "verify <artifact>",
-    summary: "decide whether an artifact (a file or a digest) is what was built, with the reasons",
-    options: [...POLICY_OPTIONS, HOME_OPTION],
+    usage: "verify [artifacts...]",
+    summary: "decide whether artifacts (files or digests) are what was built, with the reasons",
+    options: [
+      ...POLICY_OPTIONS,
+      ["--trusted-root <file>", "verify Sigstore bundles of others by this trusted_root.json"],
+      ["--identity <name>", "who must have signed: the certificate's name, or its beginning and *"],
+      ["--issuer <url>", "who must have vouched for that name"],
+      ["--advisories <file...>", "OSV advisories (JSON), for a policy that denies vulnerable components"],
+      ["--list <file>", "verify these as well: files or digests, one a line"],
+      HOME_OPTION,
+    ],
     examples: [
       "bitforbit verify dist/hello",
       "bitforbit verify hello --policy policy.toml --bundle hello.*.sigstore.json",
       "bitforbit verify sha256:9f86d0…",
+      "bitforbit verify tool.tar.gz --trusted-root trusted_root.json --identity 'https://github.com/o/r/*' --issuer https://token.actions.githubusercontent.com",
     ],
     load: async () => (await import("./verbs/verify.ts")).verify,
   },
@@ -321,9 +330,18 @@ const VERBS: readonly VerbEntry[] = [
   },
   {
     usage: "policy <action> [artifact]",
-    summary: "what is demanded of an artifact: show | explain ARTIFACT",
-    options: [["--policy <file>", "this policy file"], HOME_OPTION],
-    examples: ["bitforbit policy show > policy.toml", "bitforbit policy explain dist/hello"],
+    summary: "the rules by which artifacts are decided on: show them, explain a decision, test them",
+    options: [
+      ["--policy <file>", "this policy file"],
+      ["--bundle <file...>", "evidence in files, besides what the store holds"],
+      ["--advisories <file...>", "OSV advisories (JSON), for a policy that denies vulnerable components"],
+      HOME_OPTION,
+    ],
+    examples: [
+      "bitforbit policy show > policy.toml",
+      "bitforbit policy explain dist/hello",
+      "bitforbit policy test cases.toml --policy policy.toml",
+    ],
     load: async () => (await import("./verbs/policy.ts")).policy,
   },
   {

@@ -80,7 +80,9 @@ function listing(space: Space, path: string[], one: Part, other: Part, note: str
   bytesIn(space, path, one, other, note);
   const found = space.children[from];
   if (found === undefined || found.kind !== "leaf") return;
-  Object.assign(found, { a: one.show?.() ?? "", b: other.show?.() ?? "", listing: true });
+  const [a, b] = [one.show?.() ?? "", other.show?.() ?? ""];
+  // Two listings that read the same say less than the bytes that differ, and are most of what a shifted program has.
+  if (a !== b) Object.assign(found, { a, b, listing: true });
 }
 
 function isZero(source: ByteSource, { offset, length }: Part): boolean {

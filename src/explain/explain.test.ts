@@ -193,3 +193,16 @@ test("no cause is named without a watermark of its own in the bytes", () => {
     { numRuns: 300 },
   );
 });
+
+test("that a packer stores what it cannot make shorter follows from the content; the same content stored otherwise does not", () => {
+  const path = ["out/p.zip", "parts.tar.gz"];
+  const stored = [fieldLeaf("method", "deflated", "stored", path), fieldLeaf("version-needed", "20", "10", path)];
+  const content = contentLeaf(`${worldA.hostname}\n`, `${worldB.hostname}\n`, { path: [...path, "gunzip", "x"] });
+  assert.deepEqual(told(causes([content, ...stored])), [
+    "hostname certain",
+    "consequence certain",
+    "consequence certain",
+  ]);
+  const elsewhere = { ...content, path: ["out/p.zip", "other"] };
+  assert.ok(!told(causes([elsewhere, ...stored])).includes("consequence certain"));
+});

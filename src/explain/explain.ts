@@ -34,10 +34,11 @@ export function explainLeaves(
   sides: readonly [Side, Side],
   variations: readonly Variation[],
 ): Explained[] {
-  return [...leavesOf(difference)].map((leaf) => ({
+  const leaves = [...leavesOf(difference)];
+  return leaves.map((leaf) => ({
     leaf,
     place: placeOf(leaf),
-    follows: leaf.what === "field" && (FOLLOWING.has(leaf.field ?? "") || isDigestName(leaf)),
+    follows: leaf.what === "field" && (FOLLOWING.has(leaf.field ?? "") || isDigestName(leaf) || isChosen(leaf, leaves)),
     causes: causesOf(leaf, sides, variations),
   }));
 }
@@ -45,6 +46,19 @@ export function explainLeaves(
 /** Whether a leaf that only follows has something in its own artifact to follow from. */
 export function mayFollow(one: Explained, all: readonly Explained[]): boolean {
   return one.follows && all.some((other) => !other.follows && other.leaf.path[0] === one.leaf.path[0]);
+}
+
+/** What packers choose by whether a content gets shorter: to compress it at all, and the version that this needs. */
+const CHOSEN: Readonly<Record<string, readonly string[]>> = {
+  method: ["stored", "deflated"],
+  "version-needed": ["10", "20"],
+};
+
+/** Whether it is such a choice, for a content that differs itself. */
+function isChosen({ field, a, b, path }: Leaf, all: readonly Leaf[]): boolean {
+  const values = CHOSEN[field ?? ""];
+  if (values === undefined || !values.includes(a ?? "") || !values.includes(b ?? "")) return false;
+  return all.some((leaf) => leaf.what !== "field" && path.every((part, at) => leaf.path[at] === part));
 }
 
 /**

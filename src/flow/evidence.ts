@@ -35,14 +35,37 @@ export async function resolveArtifact(named: string): Promise<Artifact> {
 }
 
 /** The bundles for an artifact: those handed in, those in the store, and `*.sigstore.json` beside the file. */
-export async function gatherBundles(home: Home, artifact: Artifact, files: readonly string[]): Promise<Uint8Array[]> {
-  const bundles: Uint8Array[] = [];
-  for (const file of files) bundles.push(await readBundle(file));
+export async function gatherBundles(
+  home: Home,
+  artifact: Artifact,
+  given: readonly Uint8Array[],
+): Promise<Uint8Array[]> {
+  const bundles = [...given];
   const store = await readStore(home.store);
   for (const referrer of (await store?.referrers(artifact.digest)) ?? []) bundles.push(await referrer.bundle());
   if (artifact.path !== undefined && bundles.length === 0) bundles.push(...(await besideFile(artifact.path)));
   const distinct = new Map(bundles.map((bytes) => [Buffer.from(bytes).toString("latin1"), bytes]));
   return [...distinct.values()];
+}
+
+/** Bundles in files. */
+export async function readBundles(files: readonly string[]): Promise<Uint8Array[]> {
+  const bundles: Uint8Array[] = [];
+  for (const file of files) bundles.push(await readBundle(file));
+  return bundles;
+}
+
+/**
+ * The bundles beside a file: `FILE.sigstore.json`, as cosign and others call
+ * it, or, when it is the only artifact asked about, every `*.sigstore.json`.
+ */
+export async function bundlesOf({ path }: Artifact, several: boolean): Promise<Uint8Array[]> {
+  if (path === undefined) return [];
+  for (const suffix of [".sigstore.json", ".sigstore"]) {
+    const own = await stat(`${path}${suffix}`).catch(() => undefined);
+    if (own?.isFile() === true) return [await readBundle(`${path}${suffix}`)];
+  }
+  return several ? [] : await besideFile(path);
 }
 
 /** The store, if there is one: verifying makes nothing. */

@@ -7,7 +7,7 @@ import { equalBytes } from "../bytes.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { publicKeys } from "../keys/keys.ts";
 import { openLogReader } from "../log/reader.ts";
-import { type Artifact, gatherBundles } from "./evidence.ts";
+import { type Artifact, gatherBundles, readBundles } from "./evidence.ts";
 import type { Home } from "./home.ts";
 
 export interface ExportOptions {
@@ -20,7 +20,7 @@ export interface ExportOptions {
 
 /** Every proof is made anew for the log's present checkpoint, so that the file needs one. */
 export async function exportEvidence(home: Home, artifact: Artifact, options: ExportOptions): Promise<PackedEvidence> {
-  const bundles = await gatherBundles(home, artifact, options.bundles);
+  const bundles = await gatherBundles(home, artifact, await readBundles(options.bundles));
   if (bundles.length === 0) {
     throw new BitforbitError("input", `there is no evidence for ${artifact.name} in ${home.root}`, {
       hint: "'bitforbit store list' shows what the store has; --bundle adds files",

@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
 import type { Decision } from "../policy/decision.ts";
-import { verify } from "../policy/verify.ts";
 import { openStore } from "../store/store.ts";
+import { decideBy } from "./decide.ts";
 import { type Artifact, gatherBundles } from "./evidence.ts";
 import type { Home } from "./home.ts";
 import { withLedger } from "./record.ts";
@@ -32,7 +32,7 @@ export async function promote(
   }
   const started = clock.elapsed();
   const bundles = await gatherBundles(home, artifact, []);
-  const decision = verify({ artifact, bundles, policy: rules.policy, trust: rules.trust, now: clock.now() });
+  const decision = await decideBy(rules, artifact, bundles, clock.now());
   const milliseconds = clock.elapsed() - started;
   await withLedger(home, async (ledger) => {
     const [made] = await ledger.events({ artifact: artifact.digest, kinds: ["store"], last: 1 });

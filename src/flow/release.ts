@@ -18,7 +18,9 @@ import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import { type JsonObject, parseJson } from "../json.ts";
 import { keyOptions, keysOf, settleKeyRing } from "./keys.ts";
 import { openLog } from "../log/writer.ts";
-import { completeness, cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
+import { readCycloneDx } from "../sbom/cyclonedx-read.ts";
+import { cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
+import { scoreBom } from "../sbom/score.ts";
 import { openStore } from "../store/store.ts";
 import { VERSION } from "../version.ts";
 import { BUILDER_ID } from "./builder.ts";
@@ -28,6 +30,7 @@ import { dependenciesRead, environmentParameters, materialsOf, toolchainParamete
 import type { MaterialsRead } from "./reads.ts";
 import { evidenceName, publishedNames, requirePlainPlaces } from "./publish.ts";
 import { releaseEvents } from "./events.ts";
+import { facts as factsFrom } from "../sbom/package-facts.ts";
 import { factsOf, sha512Of, sourceFacts } from "./package-facts.ts";
 import { withLedger } from "./record.ts";
 import { logOptions } from "./witnesses.ts";
@@ -46,6 +49,7 @@ export interface Released {
   build: string;
   artifacts: { path: string; digest: Digest; size: number; file: string; manifest: Digest }[];
   bundles: { predicateType: string; file: string; digest: Digest }[];
+  /** `completeness`: of the NTIA's minimum elements, from 0 to 1. */
   sbom: { components: number; completeness: number };
   log: { origin: string; first: number; last: number };
   keyId: string;
@@ -70,7 +74,9 @@ export async function sbomOf(
     })),
   );
   const version = source.tag?.name ?? /^pkg:[^?#]+@([^?#]+)/.exec(source.uri)?.[1] ?? source.commit;
-  const facts = await sourceFacts(join(prepared.staged, recipe.directory));
+  const { supplier, license, homepage } = recipe.about ?? {};
+  const told = await sourceFacts(join(prepared.staged, recipe.directory));
+  const facts = { ...told, ...factsFrom(undefined, supplier, license, homepage) };
   return cycloneDx(
     {
       name: recipe.name,
@@ -127,7 +133,7 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
     build,
     artifacts,
     bundles: written,
-    sbom: { components, completeness: completeness(bom) },
+    sbom: { components, completeness: scoreBom(readCycloneDx(bom)).standards.ntia ?? 0 },
     log: { origin: log.identity.origin, first: Math.min(...indexes), last: Math.max(...indexes) },
     keyId: keys.artifact.keyId,
   };
@@ -167,6 +173,7 @@ function statementsOf(prepared: Prepared, verdict: Verdict, about: About): State
         env: { ...recipe.env },
         limits: { ...recipe.limits },
         sourceDateEpoch: source.epoch,
+        ...(source.tag === undefined ? {} : { tagSignature: source.tag.signature }),
         worlds: verdict.worlds.map((run) => run.world.name),
         notCovered: verdict.lacks.map((lack) => lack.what),
         caveats: [...verdict.caveats],

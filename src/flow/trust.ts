@@ -124,12 +124,11 @@ export async function ownPolicyFile(home: Home): Promise<string> {
 /** A policy or a key; both are small. */
 const MAX_TEXT_BYTES = 1 << 20;
 
-export async function readText(path: string): Promise<string> {
+export async function readText(path: string, most: number = MAX_TEXT_BYTES): Promise<string> {
   try {
     const stats = await stat(path);
     if (!stats.isFile()) throw new BitforbitError("input", `${path} is not a regular file`);
-    if (stats.size > MAX_TEXT_BYTES)
-      throw new BitforbitError("limit", `${path} is larger than ${MAX_TEXT_BYTES} bytes`);
+    if (stats.size > most) throw new BitforbitError("limit", `${path} is larger than ${most} bytes`);
     return await readFile(path, "utf8");
   } catch (error) {
     const code = systemCode(error);

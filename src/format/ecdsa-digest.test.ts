@@ -66,3 +66,18 @@ test("numbers out of range, other encodings and points off the curve are refused
   key.generateKeys();
   assert.ok(!verifyDigest(new Uint8Array(32), signature, key.getPublicKey()));
 });
+
+test("the published signature of RFC 6979", () => {
+  // RFC 6979, A.2.5: P-256 with SHA-256, the message "sample".
+  const key = Buffer.from(
+    "0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6" +
+      "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299",
+    "hex",
+  );
+  const r = Buffer.from("00efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716", "hex");
+  const s = Buffer.from("00f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8", "hex");
+  assert.ok(verifyDigest(digestOf(Buffer.from("sample")), pair(r, s), key));
+  assert.ok(!verifyDigest(digestOf(Buffer.from("other")), pair(r, s), key));
+  assert.ok(!verifyDigest(digestOf(Buffer.from("sample")), pair(r, s), Uint8Array.of(4, ...new Uint8Array(64))));
+  assert.ok(!verifyDigest(digestOf(Buffer.from("sample")).subarray(1), pair(r, s), key));
+});

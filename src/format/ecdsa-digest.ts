@@ -19,7 +19,7 @@ interface Point {
 /** Whether `signature` (DER) over the SHA-256 `digest` is by `point`, 65 bytes, uncompressed. Never throws. */
 export function verifyDigest(digest: Uint8Array, signature: Uint8Array, point: Uint8Array): boolean {
   const parsed = parseSignature(signature);
-  if (parsed === undefined || digest.length !== 32 || point.length !== 65) return false;
+  if (parsed === undefined || digest.length !== 32 || point.length !== 65 || point[0] !== 4) return false;
   const { r, s } = parsed;
   const w = inverse(s, N);
   const u1 = (toInteger(digest) * w) % N;

@@ -3,7 +3,7 @@ import type * as v from "valibot";
 import { BitforbitError } from "../errors.ts";
 import { isTable, type TomlTable } from "../format/toml.ts";
 import { byteOrder } from "../order.ts";
-import { nearest } from "../recipe/recipe.ts";
+import { nearest } from "../recipe/nearest.ts";
 import { knownKeys, VERSION, type Written } from "./lock-schema.ts";
 import { type Path, placeIn } from "./place.ts";
 

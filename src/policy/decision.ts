@@ -1,18 +1,30 @@
 /** What a verification answers: a value, never an exception. */
 import type { Digest } from "../digest.ts";
 
-/** The checks, in the order in which they are made. */
-export const CHECKS = [
+/** The checks, in the order in which they are made; a decision has those that its rules demand. */
+const CHECKS = [
   "digest",
   "bundle",
+  "certificate",
   "signature",
   "subject",
   "log",
+  "time",
+  "identity",
+  "quorum",
   "builder",
   "source",
+  "tag",
   "canonical",
+  "level",
+  "environment",
+  "age",
   "sbom",
+  "components",
+  "vulnerable",
   "reproduced",
+  "rebuilders",
+  "rule",
 ] as const;
 
 export type Check = (typeof CHECKS)[number];
@@ -39,7 +51,13 @@ export interface Facts {
   name?: string;
   /** Key ids and names of those who signed the accepted evidence. */
   signedBy: { keyId: string; name: string }[];
-  log?: { origin: string; index: number; treeSize: number };
+  /** `treeSize` is missing where the log (Rekor v1) only promised. */
+  log?: { origin: string; index: number; treeSize?: number };
+  /** Of a certificate's holder, and who vouched for it. */
+  identity?: { subject: string; issuer: string };
+  /** When it was signed, as someone trusted says: RFC 3339. */
+  signedAt?: string;
+  predicateType?: string;
   builder?: string;
   invocationId?: string;
   source?: { uri: string; digest: Record<string, string>; ref?: string };

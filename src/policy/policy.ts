@@ -4,9 +4,10 @@ import * as v from "valibot";
 import { BitforbitError } from "../errors.ts";
 import { type JsonObject, parseJson } from "../json.ts";
 import type { PublicKey } from "../keys/verifier.ts";
+import type { Demands } from "./demands.ts";
 import { type Trust, type TrustInput, makeTrust } from "./trust.ts";
 
-export interface Policy {
+export interface Policy extends Demands {
   /** SLSA builder ids that are allowed, exactly. */
   builders: readonly string[];
   /** Source URIs that are allowed; one may end in `*`, and `*` alone is any source. */
@@ -19,6 +20,35 @@ export interface Policy {
 
 const MAX_TEXT = 1 << 20;
 const text = v.pipe(v.string(), v.nonEmpty());
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const some = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
+const level = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(4));
+const pattern = v.pipe(text, v.regex(/^[^*]*\*?$/, "a * may only stand at the end"));
+
+/** Further demands: what is not said is not demanded. */
+const DEMANDS = {
+  requireSignedTag: v.optional(v.boolean()),
+  minimumLevel: v.optional(level),
+  levels: v.optional(v.record(text, level)),
+  environments: v.optional(v.pipe(v.array(pattern), v.minLength(1))),
+  maximumAge: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,4}[dh]$/, "an age is written as 90d or 12h"))),
+  minimumCompleteness: v.optional(share),
+  forbiddenComponents: v.optional(v.array(v.pipe(pattern, v.startsWith("pkg:")))),
+  denyVulnerable: v.optional(v.boolean()),
+  minimumGrade: v.optional(v.picklist(["partial", "full"])),
+  rebuilders: v.optional(
+    v.strictObject({
+      threshold: some,
+      operators: v.pipe(
+        v.array(v.strictObject({ name: text, keys: v.pipe(v.array(text), v.minLength(1)) })),
+        v.minLength(1),
+      ),
+    }),
+  ),
+  quorum: v.optional(v.strictObject({ logs: v.optional(some), witnesses: v.optional(some) })),
+  rules: v.optional(v.array(v.strictObject({ name: text, expression: text, message: v.optional(text) }))),
+};
+
 const Shape = v.strictObject({
   version: v.literal(1),
   builders: v.pipe(v.array(text), v.minLength(1)),
@@ -27,6 +57,7 @@ const Shape = v.strictObject({
   requireCanonical: v.optional(v.boolean(), true),
   requireSbom: v.optional(v.boolean(), true),
   requireReproduced: v.optional(v.boolean(), true),
+  ...DEMANDS,
   /** RFC 3339. */
   expires: v.optional(v.union([v.string(), v.date()])),
   keys: v.pipe(
@@ -45,10 +76,8 @@ const Shape = v.strictObject({
 
 /** Parses a policy. Throws `input`, naming `path` and the field (for TOML that cannot be read, line and column). */
 export function parsePolicy(source: string, path: string): { policy: Policy; trust: Trust } {
-  const { keys, logs, expires, builders, sources, requireCanonical, requireSbom, requireReproduced } = read(
-    source,
-    path,
-  );
+  const { version: _version, keys, logs, expires, ...demands } = read(source, path);
+  checkRebuilders(demands, keys, path);
   const input: TrustInput = {
     keys: keys.map(({ name, publicKey, validUntil, revoked }) => ({
       name,
@@ -59,7 +88,38 @@ export function parsePolicy(source: string, path: string): { policy: Policy; tru
     logs: logs.map(({ origin, publicKey }) => ({ origin, publicKeyPem: publicKey })),
     ...(expires === undefined ? {} : { expires: instant(expires, path, "expires") }),
   };
-  return { policy: { builders, sources, requireCanonical, requireSbom, requireReproduced }, trust: makeTrust(input) };
+  return { policy: plain(demands), trust: makeTrust(input) };
+}
+
+/** Without what is undefined, so that it can be written and digested as it is. */
+function plain(policy: object): Policy {
+  return JSON.parse(JSON.stringify(policy)) as Policy;
+}
+
+/** A threshold that cannot be reached, or keys that nobody has, are mistakes that would deny everything. */
+function checkRebuilders(
+  { rebuilders }: Pick<Demanded, "rebuilders">,
+  keys: readonly { name: string }[],
+  path: string,
+): void {
+  if (rebuilders === undefined) return;
+  const { threshold, operators } = rebuilders;
+  const names = operators.map(({ name }) => name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined)
+    throw new BitforbitError("input", `${path}: rebuilders: the operator ${twice} is named twice`);
+  if (threshold > operators.length) {
+    throw new BitforbitError(
+      "input",
+      `${path}: rebuilders: ${threshold} of ${operators.length} operators cannot agree`,
+    );
+  }
+  const all = operators.flatMap((operator) => operator.keys);
+  const unknown = all.find((name) => !keys.some((key) => key.name === name));
+  if (unknown !== undefined) throw new BitforbitError("input", `${path}: rebuilders: no key is called ${unknown}`);
+  const shared = all.find((name, at) => all.indexOf(name) !== at);
+  if (shared !== undefined)
+    throw new BitforbitError("input", `${path}: rebuilders: the key ${shared} has two operators`);
 }
 
 /**
@@ -69,7 +129,7 @@ export function parsePolicy(source: string, path: string): { policy: Policy; tru
 export function policyDocument(source: string, path: string): JsonObject {
   parsePolicy(source, path);
   const { expires, keys, ...rest } = read(source, path);
-  return {
+  const document = {
     ...rest,
     ...(expires === undefined ? {} : { expires: time(expires) }),
     keys: keys.map(({ validUntil, ...key }) => ({
@@ -77,11 +137,14 @@ export function policyDocument(source: string, path: string): JsonObject {
       ...(validUntil === undefined ? {} : { validUntil: time(validUntil) }),
     })),
   };
+  return JSON.parse(JSON.stringify(document)) as JsonObject;
 }
 
 const time = (value: string | Date): string => new Date(value).toISOString();
 
-function read(source: string, path: string): v.InferOutput<typeof Shape> {
+type Demanded = v.InferOutput<typeof Shape>;
+
+function read(source: string, path: string): Demanded {
   if (source.length > MAX_TEXT) throw new BitforbitError("limit", `${path} is larger than a policy`);
   const parsed = v.safeParse(
     Shape,

@@ -14,7 +14,7 @@ import {
 import { type Statement, reproductionStatement } from "../attest/statement.ts";
 import { digestOf } from "../digest.ts";
 import type { JsonObject } from "../json.ts";
-import { CHECKS, type Check, type Decision } from "./decision.ts";
+import type { Check, Decision } from "./decision.ts";
 import { makeTrust } from "./trust.ts";
 import { type VerifyRequest, verify } from "./verify.ts";
 
@@ -45,7 +45,7 @@ test("whole evidence is allowed, with a reason for every check in order", () => 
   assert.equal(decision.ok, true);
   assert.deepEqual(
     decision.reasons.map(({ check }) => check),
-    [...CHECKS],
+    ["digest", "bundle", "signature", "subject", "log", "builder", "source", "canonical", "sbom", "reproduced"],
   );
   assert.ok(decision.reasons.every(({ ok, message }) => ok && message.length > 0));
   assert.deepEqual(decision.setAside, []);

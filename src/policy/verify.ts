@@ -7,25 +7,43 @@
  * a stranger or about something else is set aside, as if it were not there; it
  * is named in the decision. There is no weaker evidence to fall back to.
  */
-import { readProvenance, readReproduction, readStatement } from "../attest/read.ts";
-import type { ReadProvenance, ReadReproduction, ReadStatement } from "../attest/read.ts";
+import { readReproduction, readStatement } from "../attest/read.ts";
+import type { ReadReproduction, ReadStatement } from "../attest/read.ts";
 import { type Bundle, parseBundle } from "../attest/bundle.ts";
 import { BUILD_TYPE, CYCLONEDX_BOM, PROVENANCE_V1, REPRODUCTION_V1 } from "../attest/statement.ts";
 import { equalBytes } from "../bytes.ts";
-import { digestOf, hexOf, isDigest, sha256 } from "../digest.ts";
+import { type Digest, digestOf, hexOf, isDigest, sha256 } from "../digest.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
 import { hashedRekord } from "../format/hashedrekord.ts";
-import { canonicalJson } from "../json.ts";
-import { openCheckpoint } from "../log/checkpoint.ts";
+import { canonicalJson, type Json } from "../json.ts";
 import { verifyInclusion } from "../log/proof.ts";
 import { leafHash, sameRoot } from "../log/tile.ts";
+import type { Advisory } from "./advisories.ts";
 import type { Check, Decision, Facts, Reason, SetAside } from "./decision.ts";
+import { signedCheckpoint } from "./opened-checkpoints.ts";
+import {
+  checkAge,
+  checkComponents,
+  checkCompleteness,
+  checkEnvironment,
+  checkGrade,
+  checkLevel,
+  checkTag,
+  judgedProvenance,
+  type JudgedProvenance,
+  operatorsOf,
+  purlsOf,
+  vulnerable,
+} from "./demands.ts";
 import type { Policy } from "./policy.ts";
+import type { CompiledRule, RuleFacts } from "./rules.ts";
 import { sourceAllowed } from "./sources.ts";
 import { requireValid, type Trust, type TrustedKey } from "./trust.ts";
 
 const MAX_BUNDLES = 256;
+/** Provenances, and SBOMs, that rules are tried on. */
+const MAX_JUDGED = 8;
 
 export interface VerifyRequest {
   /** `digest`: of the artifact's bytes, computed by the caller; `name` is for messages only. */
@@ -36,6 +54,19 @@ export interface VerifyRequest {
   trust: Trust;
   /** Milliseconds since 1970. */
   now: number;
+  /** Vulnerabilities, where the policy denies them. */
+  advisories?: { list: readonly Advisory[]; digest: string };
+  /** The policy's own rules, compiled; a policy that has rules denies without them. */
+  rules?: readonly CompiledRule[];
+  /** Which witnesses signed a checkpoint (the whole note), by name; for a quorum of them. */
+  cosigners?: (checkpoint: string) => readonly string[];
+}
+
+/** A statement that was accepted, with who signed it and where it is logged. */
+interface Accepted extends ReadStatement {
+  key: TrustedKey;
+  origin: string;
+  checkpoint: string;
 }
 
 /** Evidence on its way through the checks. */
@@ -62,23 +93,19 @@ class Verification {
       digest: artifact.digest,
       ...(artifact.name === undefined ? {} : { name: artifact.name }),
       signedBy: [],
-      rules: digestOf(
-        canonicalJson({
-          policy: { ...policy, builders: [...policy.builders], sources: [...policy.sources] },
-          trust: trust.digest,
-        }),
-      ),
+      rules: rulesDigest(policy, trust, request.advisories?.digest),
     };
   }
 
   run(): Decision {
     const statements = this.#authenticate();
-    const ok = statements !== undefined && this.#judge(statements);
+    const enough = statements === undefined ? undefined : this.#quorum(statements);
+    const ok = enough !== undefined && this.#judge(enough);
     return { ok, reasons: this.#reasons, setAside: this.#setAside, facts: this.#facts };
   }
 
   /** Digest, bundle, signature, subject, log: what is left is about this artifact and signed by someone trusted. */
-  #authenticate(): Evidence<ReadStatement>[] | undefined {
+  #authenticate(): Evidence<Accepted>[] | undefined {
     const { artifact, bundles, trust, now } = this.#request;
     if (!isDigest(artifact.digest)) {
       return this.#deny("digest", `not a digest: ${JSON.stringify(artifact.digest.slice(0, 100))}`, DIGEST_HINT);
@@ -132,57 +159,159 @@ class Verification {
         this.#facts.signedBy.push({ keyId, name: value.key.name });
       }
     }
-    return logged.map(({ bundle, value }) => ({ bundle, value: value.statement }));
+    return logged.map(({ bundle, value }) => {
+      const { key, origin, statement } = value;
+      return { bundle, value: { ...statement, key, origin, checkpoint: value.bundle.entry.proof.checkpoint } };
+    });
   }
 
-  /** Builder, source, canonical (all three of one provenance), SBOM, reproduced. */
-  #judge(statements: Evidence<ReadStatement>[]): boolean {
-    return this.#judgeProvenance(statements) && this.#judgeSbom(statements) && this.#judgeReproduction(statements);
+  /** Statements that are in enough logs, under checkpoints that enough witnesses signed. */
+  #quorum(statements: Evidence<Accepted>[]): Evidence<Accepted>[] | undefined {
+    const { policy, cosigners } = this.#request;
+    const { logs = 1, witnesses = 0 } = policy.quorum ?? {};
+    if (logs <= 1 && witnesses === 0) return statements;
+    const kept = this.#keep("quorum", statements, (statement) => {
+      const same = statements.filter(({ value }) => value.digest === statement.digest).map(({ value }) => value);
+      const origins = new Set(same.map(({ origin }) => origin));
+      if (origins.size < logs) throw refused(`a statement is in ${count(origins.size, "log")}; ${logs} are needed`);
+      const names = new Set(same.flatMap(({ checkpoint }) => cosigners?.(checkpoint) ?? []));
+      if (names.size >= witnesses) return statement;
+      throw refused(`a checkpoint is signed by ${names.size} of the witnesses; ${witnesses} are needed`);
+    });
+    if (kept !== undefined) this.#allow("quorum", `in ${count(logs, "log")}, by ${count(witnesses, "witness")} each`);
+    return kept;
   }
 
-  #judgeProvenance(statements: Evidence<ReadStatement>[]): boolean {
-    const { policy } = this.#request;
+  /** What the statements say, each against what is demanded of it. */
+  #judge(statements: Evidence<Accepted>[]): boolean {
+    const provenance = this.#judgeProvenance(statements);
+    if (provenance === undefined) return false;
+    const sbom = this.#judgeSbom(statements);
+    if (sbom === false || !this.#judgeVulnerable(statements)) return false;
+    const agreed = this.#judgeReproduction(statements);
+    return agreed !== false && this.#judgeRules(provenance, sbom, agreed);
+  }
+
+  /** Builder, source and all that is demanded of a build: of one provenance. */
+  #judgeProvenance(statements: Evidence<Accepted>[]): JudgedProvenance[] | undefined {
+    const { policy, now } = this.#request;
     const found = statements.filter(({ value }) => value.predicateType === PROVENANCE_V1);
-    if (found.length === 0) {
-      this.#deny("builder", "no SLSA provenance v1 among the accepted statements", HINTS.builder);
-      return false;
+    if (found.length === 0)
+      return this.#deny("builder", "no SLSA provenance v1 among the accepted statements", HINTS.builder);
+    type Test = [
+      demanded: boolean,
+      check: Check,
+      test: (one: JudgedProvenance) => JudgedProvenance,
+      said: (one: JudgedProvenance) => string,
+    ];
+    const { environments = [], maximumAge = "" } = policy;
+    const tests: Test[] = [
+      [true, "builder", (one) => checkBuilder(one, policy), (one) => `built by ${one.builder}`],
+      [true, "source", (one) => checkSource(one, policy), (one) => `built from ${one.source.uri}`],
+      [policy.requireSignedTag === true, "tag", checkTag, (one) => `from the signed tag ${one.source.ref}`],
+      [policy.requireCanonical, "canonical", checkCanonical, () => "a canonical build"],
+      [
+        (policy.minimumLevel ?? 0) > 0,
+        "level",
+        (one) => checkLevel(one, policy),
+        () => `of SLSA level ${policy.minimumLevel} or above`,
+      ],
+      [
+        environments.length > 0,
+        "environment",
+        (one) => checkEnvironment(one, environments),
+        (one) => `in the environment ${one.environment}`,
+      ],
+      [maximumAge !== "", "age", (one) => checkAge(one, maximumAge, now), (one) => `finished at ${one.finishedOn}`],
+    ];
+    let left: Evidence<JudgedProvenance>[] | undefined;
+    for (const [demanded, check, test, said] of tests) {
+      if (!demanded) continue;
+      left =
+        left === undefined
+          ? this.#keep(check, found, ({ predicate }) => test(judgedProvenance(predicate)))
+          : this.#keep(check, left, test);
+      const [first] = left ?? [];
+      if (first === undefined) return undefined;
+      this.#allow(check, said(first.value));
     }
-    const built = this.#keep("builder", found, ({ predicate }) => checkBuilder(readProvenance(predicate), policy));
-    if (built === undefined) return false;
-    this.#allow("builder", `built by ${built[0]?.value.builder}`);
-    const sourced = this.#keep("source", built, (provenance) => checkSource(provenance, policy));
-    if (sourced === undefined) return false;
-    this.#allow("source", `built from ${sourced[0]?.value.source.uri}`);
-    const canonical = policy.requireCanonical ? this.#keep("canonical", sourced, checkCanonical) : sourced;
-    const [accepted] = canonical ?? [];
-    if (accepted === undefined) return false;
-    if (policy.requireCanonical) this.#allow("canonical", "a canonical build");
-    const { builder, invocationId, source, startedOn, finishedOn } = accepted.value;
-    const isCanonical = accepted.value.canonical;
-    Object.assign(this.#facts, { builder, invocationId, source, startedOn, finishedOn, canonical: isCanonical });
-    return true;
+    const [accepted] = left ?? [];
+    if (accepted === undefined) return undefined;
+    const { builder, invocationId, source, startedOn, finishedOn, canonical } = accepted.value;
+    Object.assign(this.#facts, { builder, invocationId, source, startedOn, finishedOn, canonical });
+    return left?.map(({ value }) => value);
   }
 
-  #judgeSbom(statements: Evidence<ReadStatement>[]): boolean {
+  /** The SBOMs that meet all demands, none where none is needed, false where that denies. */
+  #judgeSbom(statements: Evidence<Accepted>[]): ReadStatement[] | false {
+    const { policy } = this.#request;
+    const { minimumCompleteness = 0, forbiddenComponents = [] } = policy;
     const found = statements.filter(({ value }) => value.predicateType === CYCLONEDX_BOM);
-    if (!this.#request.policy.requireSbom && found.length === 0) return true;
+    const needed = policy.requireSbom || minimumCompleteness > 0 || forbiddenComponents.length > 0;
     if (found.length === 0) {
+      if (!needed) return [];
       this.#deny("sbom", "no CycloneDX SBOM among the accepted statements", HINTS.sbom);
       return false;
     }
-    const boms = this.#keep("sbom", found, checkSbom, this.#request.policy.requireSbom);
-    const [bom] = boms ?? [];
-    if (bom === undefined) return !this.#request.policy.requireSbom;
-    this.#facts.sbom = bom.value;
-    this.#allow("sbom", `CycloneDX ${bom.value.specVersion} with ${count(bom.value.components, "component")}`);
+    const boms = this.#keep(
+      "sbom",
+      found,
+      (statement) => {
+        const said = checkSbom(statement);
+        if (minimumCompleteness > 0) checkCompleteness(statement, minimumCompleteness);
+        return { said, statement };
+      },
+      needed,
+    );
+    if (boms === undefined) return needed ? false : [];
+    const [first] = boms;
+    if (first === undefined) return false;
+    this.#allow(
+      "sbom",
+      `CycloneDX ${first.value.said.specVersion} with ${count(first.value.said.components, "component")}`,
+    );
+    const clean =
+      forbiddenComponents.length === 0
+        ? boms
+        : this.#keep("components", boms, (bom) => {
+            checkComponents(bom.statement, forbiddenComponents);
+            return bom;
+          });
+    const [bom] = clean ?? [];
+    if (bom === undefined) return false;
+    if (forbiddenComponents.length > 0) this.#allow("components", "no component is forbidden");
+    this.#facts.sbom = bom.value.said;
+    return (clean ?? []).map(({ value }) => value.statement);
+  }
+
+  /** The one demand that evidence is held against the artifact for: in whichever SBOM it shows. */
+  #judgeVulnerable(statements: Evidence<Accepted>[]): boolean {
+    const { policy, advisories } = this.#request;
+    if (policy.denyVulnerable !== true) return true;
+    const boms = statements.filter(({ value }) => value.predicateType === CYCLONEDX_BOM).map(({ value }) => value);
+    const found =
+      advisories === undefined
+        ? "the policy denies vulnerable components, and no advisories were handed in"
+        : boms.length === 0
+          ? "no CycloneDX SBOM says what the components are"
+          : vulnerable(boms, advisories.list);
+    if (found !== undefined) {
+      const hint = advisories === undefined ? "hand in OSV advisories by --advisories" : HINTS.vulnerable;
+      this.#deny("vulnerable", found, hint);
+      return false;
+    }
+    this.#allow("vulnerable", "no component is affected by the advisories handed in");
     return true;
   }
 
-  #judgeReproduction(statements: Evidence<ReadStatement>[]): boolean {
+  /** The operators that agree; false where it is denied. */
+  #judgeReproduction(statements: Evidence<Accepted>[]): { grade: string; operators: string[] } | false {
     const { artifact, policy } = this.#request;
+    const { minimumGrade = "partial", rebuilders } = policy;
+    const needed = policy.requireReproduced || policy.minimumGrade !== undefined || rebuilders !== undefined;
     const found = statements.filter(({ value }) => value.predicateType === REPRODUCTION_V1);
-    if (!policy.requireReproduced && found.length === 0) return true;
     if (found.length === 0) {
+      if (!needed) return { grade: "", operators: [] };
       this.#deny("reproduced", "no account of a build in two worlds among the accepted statements", HINTS.reproduced);
       return false;
     }
@@ -190,16 +319,87 @@ class Verification {
     const accounts = this.#keep(
       "reproduced",
       found,
-      ({ predicate }) => checkReproduction(readReproduction(predicate), digest),
-      policy.requireReproduced,
+      (statement) => {
+        const account = checkReproduction(readReproduction(statement.predicate), digest);
+        return { account: checkGrade(account, minimumGrade), key: statement.key };
+      },
+      needed,
     );
-    const [account] = accounts ?? [];
-    if (account === undefined) return !policy.requireReproduced;
-    const { verdict, grade, worlds, lacks } = account.value;
+    const [first] = accounts ?? [];
+    if (accounts === undefined || first === undefined) return needed ? false : { grade: "", operators: [] };
+    const { verdict, grade, worlds, lacks } = first.value.account;
     const names = worlds.map(({ name }) => name);
     this.#facts.reproduced = { verdict, grade, worlds: names, lacks };
     this.#allow("reproduced", `the same bytes in the worlds ${names.join(" and ")} (${grade})`);
-    return true;
+    const operators =
+      rebuilders === undefined
+        ? []
+        : operatorsOf(
+            accounts.map(({ value }) => value.key.name),
+            rebuilders,
+          );
+    if (rebuilders !== undefined && operators.length < rebuilders.threshold) {
+      const who = operators.length === 0 ? "no operator" : operators.join(", ");
+      this.#deny(
+        "rebuilders",
+        `${who} gave these bytes; ${rebuilders.threshold} of ${rebuilders.operators.length} are needed`,
+        HINTS.rebuilders,
+      );
+      return false;
+    }
+    if (rebuilders !== undefined) this.#allow("rebuilders", `rebuilt by ${operators.join(", ")}`);
+    return { grade, operators };
+  }
+
+  /** All rules must hold of one provenance and one SBOM; which ones are there besides is no matter. */
+  #judgeRules(
+    provenances: readonly JudgedProvenance[],
+    sboms: readonly ReadStatement[],
+    agreed: { grade: string; operators: string[] },
+  ): boolean {
+    const { policy, rules } = this.#request;
+    const wanted = policy.rules ?? [];
+    if (wanted.length === 0) return true;
+    if (rules?.length !== wanted.length) {
+      this.#deny("rule", "the policy's rules were not loaded", "this is a mistake of bitforbit's caller");
+      return false;
+    }
+    const none: ReadStatement | undefined = undefined;
+    let first: string | undefined;
+    for (const provenance of provenances.slice(0, MAX_JUDGED)) {
+      for (const sbom of sboms.length === 0 ? [none] : sboms.slice(0, MAX_JUDGED)) {
+        const why = failureOf(rules, this.#ruleFacts(provenance, sbom, agreed));
+        if (why === undefined) {
+          this.#allow("rule", `${count(wanted.length, "rule")} of the policy's own`);
+          return true;
+        }
+        first ??= why;
+      }
+    }
+    this.#deny("rule", first ?? "there is nothing to judge", HINTS.rule);
+    return false;
+  }
+
+  #ruleFacts(
+    provenance: JudgedProvenance,
+    sbom: ReadStatement | undefined,
+    agreed: { grade: string; operators: string[] },
+  ): RuleFacts {
+    const { artifact, now } = this.#request;
+    const { uri, ref = "", digest } = provenance.source;
+    return {
+      artifact: { digest: artifact.digest, name: artifact.name ?? "" },
+      builder: provenance.builder,
+      canonical: provenance.canonical,
+      environment: provenance.environment,
+      source: { uri, ref, commit: digest["gitCommit"] ?? "" },
+      signers: this.#facts.signedBy.map(({ name }) => name),
+      log: this.#facts.log?.origin ?? "",
+      ageDays: Math.floor((now - Date.parse(provenance.finishedOn)) / 86_400_000) || 0,
+      components: sbom === undefined ? [] : purlsOf(sbom.predicate),
+      grade: agreed.grade,
+      rebuilders: agreed.operators,
+    };
   }
 
   /** Those that pass `test`; the others are set aside. When none pass and one was needed, the check fails. */
@@ -233,18 +433,45 @@ class Verification {
   }
 }
 
+/** One policy judges many artifacts. */
+const digests = new WeakMap<Policy, Map<string, Digest>>();
+
+/** Digest of all that decides besides evidence and time: the key under which a decision may be cached. */
+function rulesDigest(policy: Policy, trust: Trust, advisories = ""): Digest {
+  const known = digests.get(policy) ?? new Map<string, Digest>();
+  const name = `${trust.digest} ${advisories}`;
+  const found = known.get(name);
+  if (found !== undefined) return found;
+  const all = { policy: JSON.parse(JSON.stringify(policy)) as Json, trust: trust.digest, advisories };
+  const digest = digestOf(canonicalJson(all));
+  digests.set(policy, known.set(name, digest));
+  return digest;
+}
+
 const DIGEST_HINT = "a digest is 'sha256:' and 64 lower-case hexadecimal digits";
 const HINTS: Readonly<Record<Check, string>> = {
   digest: DIGEST_HINT,
   bundle: "fetch the artifact's bundles again from where it was published",
+  certificate: "hand in the trusted root of the authority that vouches for the signer",
   signature: "if you trust that key, add it to the policy's keys",
   subject: "the artifact was changed after it was signed, or the bundle belongs to another one: fetch both again",
   log: "if you trust that log, add it to the policy's logs; otherwise ask the publisher for a bundle with a valid proof",
+  time: "ask the publisher for a bundle whose timestamp is by an authority of the trusted root",
+  identity: "if you trust that signer, add it to the policy's identities",
+  quorum: "ask the publisher for a bundle of a checkpoint that more logs or witnesses have signed",
   builder: "if you trust that builder, add its id to the policy's builders",
   source: "if the artifact may come from there, add the source to the policy's sources",
+  tag: "release from a signed tag: 'git tag -s', then build that tag",
   canonical: "build it with 'bitforbit build' from a clean checkout; a local build is never promoted",
+  level: "build it on a builder of a higher SLSA level",
+  environment: "build it in an environment that the policy allows",
+  age: "build it again: what was known when it was built is too old",
   sbom: "'bitforbit build' makes and signs an SBOM; fetch its bundle too",
+  components: "replace the component, or allow it in the policy",
+  vulnerable: "update the component to a version that is not affected",
   reproduced: "'bitforbit check' says why a build differs; fetch the bundle of the reproduction too",
+  rebuilders: "have more independent operators rebuild it, and fetch their bundles",
+  rule: "the policy's own rule says what it demands",
 };
 
 /** The signature, over exactly the payload's bytes, by a key that is trusted now. */
@@ -299,7 +526,8 @@ function checkInclusion(
   if (!equalBytes(body, hashedRekord(sha256(encoding), bundle.signature, key.key.spki))) {
     throw refused("the log entry is not about this signature");
   }
-  const { size, root } = openCheckpoint(proof.checkpoint, log.verifier);
+  const { origin, size, root } = signedCheckpoint(proof.checkpoint, log.verifier);
+  if (origin !== log.origin) throw refused(`the checkpoint is of ${origin}, not of ${log.origin}`);
   if (proof.treeSize !== size || !sameRoot(proof.rootHash, root)) {
     throw refused("the inclusion proof is for another tree than its checkpoint");
   }
@@ -310,19 +538,27 @@ function checkInclusion(
   return { origin: log.origin, index: logIndex, treeSize: size };
 }
 
-function checkBuilder(provenance: ReadProvenance, policy: Policy): ReadProvenance {
+function failureOf(rules: readonly CompiledRule[], facts: RuleFacts): string | undefined {
+  for (const { name, message, failure } of rules) {
+    const why = failure(facts);
+    if (why !== undefined) return `${message} (${name}: ${why})`;
+  }
+  return undefined;
+}
+
+function checkBuilder(provenance: JudgedProvenance, policy: Policy): JudgedProvenance {
   if (provenance.buildType !== BUILD_TYPE) throw refused(`the build type ${provenance.buildType} is not known`);
   if (!policy.builders.includes(provenance.builder)) throw refused(`the builder ${provenance.builder} is not allowed`);
   return provenance;
 }
 
-function checkSource(provenance: ReadProvenance, policy: Policy): ReadProvenance {
+function checkSource(provenance: JudgedProvenance, policy: Policy): JudgedProvenance {
   const { uri } = provenance.source;
   if (!policy.sources.some((allowed) => sourceAllowed(uri, allowed))) throw refused(`the source ${uri} is not allowed`);
   return provenance;
 }
 
-function checkCanonical(provenance: ReadProvenance): ReadProvenance {
+function checkCanonical(provenance: JudgedProvenance): JudgedProvenance {
   if (!provenance.canonical) throw refused("this was a local build, not a canonical one");
   return provenance;
 }

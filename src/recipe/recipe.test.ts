@@ -7,7 +7,8 @@ import * as fc from "fast-check";
 import { digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "./quantity.ts";
-import { DEFAULT_LIMITS, nearest, parseRecipe, type Recipe, readRecipe } from "./recipe.ts";
+import { nearest } from "./nearest.ts";
+import { DEFAULT_LIMITS, parseRecipe, type Recipe, readRecipe } from "./recipe.ts";
 import { recipeToml } from "./write.ts";
 
 const BASE = 'name = "x"\ncommand = "make"\noutputs = ["out/**"]\n';
@@ -220,4 +221,15 @@ test("variables that every build gets cannot be set, and the source's time is a 
   refused('BITFORBIT_DEPS = "/x"', /env\.BITFORBIT_DEPS is given/);
   refused('SOURCE_DATE_EPOCH = "yesterday"', /SOURCE_DATE_EPOCH is not a number of seconds: "yesterday"/);
   assert.equal(parseRecipe(recipeWith('SOURCE_DATE_EPOCH = "7"'), "bitforbit.toml").env["SOURCE_DATE_EPOCH"], "7");
+});
+
+test("what the SBOM says of a project may stand in its recipe", () => {
+  const about = '[about]\nsupplier = "Ann Li <ann@example.org>"\nlicense = "MIT"\nhomepage = "https://example.org/p"\n';
+  const text = `name = "p"\ncommand = "make"\noutputs = ["out"]\n${about}`;
+  assert.deepEqual(parseRecipe(text, "r").about, {
+    supplier: "Ann Li <ann@example.org>",
+    license: "MIT",
+    homepage: "https://example.org/p",
+  });
+  assert.throws(() => parseRecipe(text.replace("https://example", "ftp://example"), "r"), /r:7:\d+: .*homepage.*a URL/);
 });

@@ -17,6 +17,8 @@ import { BitforbitError } from "../errors.ts";
 import { isTable, locateKey, parseToml } from "../format/toml.ts";
 import type { Ecosystem } from "../material.ts";
 import { readProjectFile } from "../project-file.ts";
+import { nearest } from "./nearest.ts";
+import { requireOwnVariables } from "./own-variables.ts";
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from "./quantity.ts";
 
 export interface RecipeSource {
@@ -63,6 +65,8 @@ export type EnvironmentSpec =
 export interface Recipe {
   name: string;
   ecosystem?: Ecosystem;
+  /** What the SBOM says of the project, where its own metadata does not: `supplier` as `Name <mail> (url)`, an SPDX `license`. */
+  about?: { supplier?: string; license?: string; homepage?: string };
   /** Absent: the recipe's own folder is the source. */
   source?: RecipeSource;
   /** Unified diffs beside the recipe, applied in this order to a source that is fetched. */
@@ -148,6 +152,16 @@ const schema = v.strictObject({
         ),
       }),
       v.description("Where the source comes from; without it, this folder is the source."),
+    ),
+  ),
+  about: v.optional(
+    v.pipe(
+      v.strictObject({
+        supplier: v.optional(text('Who supplies it: "Name <mail> (https://…)", or a part of that.', 400)),
+        license: v.optional(text('An SPDX expression: "Apache-2.0 OR MIT".', 400)),
+        homepage: v.optional(matching(/^https?:\/\/[^\s<>"{}|\\^`]{1,400}$/, "a URL", "Where it lives.")),
+      }),
+      v.description("What the SBOM says of the project where its own metadata (package.json, PKG-INFO, …) does not."),
     ),
   ),
   patches: v.optional(
@@ -253,26 +267,6 @@ export function parseRecipe(source: string, path: string): Recipe {
   return recipeOf(written);
 }
 
-/** Variables that every build gets: what a recipe says of them would be lost. */
-const GIVEN: Record<string, string> = {
-  PATH: "set it in the command: export PATH=…; the environment's tools name what is on it",
-  BITFORBIT_DEPS: "it is where the locked dependencies lie",
-};
-
-function requireOwnVariables(source: string, path: string, env: Record<string, string>): void {
-  for (const [name, value] of Object.entries(env)) {
-    const { line, column } = locateKey(source, ["env", name]);
-    const at = `${path}:${line}:${column}: env.${name}`;
-    const hint = GIVEN[name];
-    if (hint !== undefined) throw new BitforbitError("input", `${at} is given by bitforbit`, { hint });
-    if (name === "SOURCE_DATE_EPOCH" && !/^\d{1,11}$/.test(value)) {
-      throw new BitforbitError("input", `${at} is not a number of seconds: ${JSON.stringify(value.slice(0, 40))}`, {
-        hint: 'seconds since 1970, such as "1451606400"; without it, it is the time of the commit, or of the newest file',
-      });
-    }
-  }
-}
-
 type WrittenEnvironment = NonNullable<Written["environment"]>;
 
 /** The keys that each type of environment takes; those it needs are marked. */
@@ -313,6 +307,18 @@ function sizeOr(value: string | undefined, fallback: number): number {
   return value === undefined ? fallback : parseSize(value);
 }
 
+function aboutOf(about: Written["about"]): Pick<Recipe, "about"> {
+  if (about === undefined) return {};
+  const { supplier, license, homepage } = about;
+  return {
+    about: {
+      ...(supplier === undefined ? {} : { supplier }),
+      ...(license === undefined ? {} : { license }),
+      ...(homepage === undefined ? {} : { homepage }),
+    },
+  };
+}
+
 function recipeOf(written: Written): Recipe {
   const limits = written.limits ?? {};
   const { purl, url, sha256 } = written.source ?? {};
@@ -322,6 +328,7 @@ function recipeOf(written: Written): Recipe {
     ...(sha256 === undefined
       ? {}
       : { source: { ...(purl === undefined ? {} : { purl }), ...(url === undefined ? {} : { url }), sha256 } }),
+    ...aboutOf(written.about),
     patches: written.patches ?? [],
     environment: environmentOf(written.environment ?? {}),
     network: written.network ?? "none",
@@ -382,30 +389,6 @@ function knownKeys(table: readonly string[]): string[] {
   if (table[0] === "source") return ["purl", "url", "sha256"];
   if (table[0] === "environment") return Object.keys(schema.entries.environment.wrapped.entries);
   return ["timeout", "memory", "processes", "disk", "output", "log"];
-}
-
-/** The known key at the least edit distance, if that is at most two, or half the word's length. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  let best: { key: string; distance: number } | undefined;
-  for (const key of known) {
-    const distance = editDistance(word.slice(0, 64).toLowerCase(), key);
-    if (best === undefined || distance < best.distance) best = { key, distance };
-  }
-  return best !== undefined && best.distance <= Math.max(2, Math.floor(best.key.length / 2)) ? best.key : undefined;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 /**

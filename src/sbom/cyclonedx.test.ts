@@ -11,7 +11,7 @@ import { npmLockMaterials } from "../format/npm-lock.ts";
 import { requirementsMaterials } from "../format/requirements.ts";
 import { type JsonObject, parseJson } from "../json.ts";
 import type { Material } from "../material.ts";
-import { completeness, cycloneDx, sbomBytes, type SbomSubject } from "./cyclonedx.ts";
+import { cycloneDx, sbomBytes, type SbomSubject } from "./cyclonedx.ts";
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5);
 const fixture = (name: string): string => readFileSync(`${import.meta.dirname}/fixtures/${name}`, "utf8");
@@ -143,13 +143,6 @@ test("a cycle of dependencies leaves no package unreachable from the root", () =
   }));
   const [root] = cycloneDx(subject, cycle, AT, "0.1.0")["dependencies"] as { dependsOn: string[] }[];
   assert.deepEqual(root?.dependsOn, ["pkg:npm/a@1.0.0"]);
-});
-
-test("completeness counts what is there", () => {
-  assert.equal(completeness(cycloneDx(subject, ECOSYSTEMS["npm"]?.() ?? [], AT, "0.1.0")), 1);
-  assert.equal(completeness(cycloneDx(subject, ECOSYSTEMS["go"]?.() ?? [], AT, "0.1.0")), 1);
-  // Two dependencies of a pom, without checksums: 8 facts of components and 3 of the document, 2 of them missing.
-  assert.equal(completeness(cycloneDx(subject, ECOSYSTEMS["maven's pom"]?.() ?? [], AT, "0.1.0")), 9 / 11);
 });
 
 test("the bytes are JSON that reads back, and end in a newline", () => {

@@ -253,25 +253,3 @@ function serialOf(document: JsonObject): string {
 export function sbomBytes(document: JsonObject): Uint8Array {
   return new Uint8Array(Buffer.concat([canonicalJson(document), utf8("\n")]));
 }
-
-/**
- * How much of what the NTIA's minimum elements ask for is there, from 0 to 1:
- * name, version, a unique identifier and a checksum of each component, the
- * dependency relation, author (the tool) and timestamp.
- */
-export function completeness(document: JsonObject): number {
-  const components = (document["components"] ?? []) as JsonObject[];
-  const wanted = components.flatMap((item) => [
-    item["name"] !== undefined,
-    item["version"] !== undefined,
-    item["purl"] !== undefined,
-    item["hashes"] !== undefined || item["properties"] !== undefined,
-  ]);
-  const metadata = (document["metadata"] ?? {}) as JsonObject;
-  wanted.push(
-    metadata["timestamp"] !== undefined,
-    metadata["tools"] !== undefined,
-    document["dependencies"] !== undefined,
-  );
-  return wanted.filter(Boolean).length / wanted.length;
-}

@@ -35,7 +35,8 @@ const text = (value: unknown): string | undefined =>
     ? value.trim()
     : undefined;
 
-const facts = (version: unknown, who: unknown, licence: unknown, homepage: unknown): PackageFacts => {
+/** Facts from what was said: `who` as `Name <mail> (url)`; what cannot be read as such is no fact. */
+export const facts = (version: unknown, who: unknown, licence: unknown, homepage: unknown): PackageFacts => {
   const [said, home, supplier] = [text(licence), address(homepage), partyOf(who, homepage)];
   const number = text(version);
   return {

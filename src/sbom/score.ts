@@ -78,7 +78,8 @@ const COMPONENT_RULES: readonly Rule<Component>[] = [
   {
     standard: "ntia",
     name: "supplier",
-    remedy: "name who supplies it in supplier.name; the package's own metadata has an author or maintainer",
+    remedy:
+      "name who supplies it in supplier.name, of your own project by about.supplier in bitforbit.toml; a package's own metadata has an author or maintainer",
     holds: ({ supplier }) => supplier !== undefined,
   },
   { standard: "ntia", name: "component name", remedy: "set name", holds: ({ name }) => name !== "" },

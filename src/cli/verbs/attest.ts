@@ -5,7 +5,7 @@ import { systemClock } from "../../clock.ts";
 import { writeDurable } from "../../durable.ts";
 import { BitforbitError, type ExitCode, systemCode } from "../../errors.ts";
 import { PREDICATE_TYPES, signAndAttach, statementOf } from "../../flow/attest.ts";
-import { type Artifact, gatherBundles, resolveArtifact } from "../../flow/evidence.ts";
+import { type Artifact, gatherBundles, readBundles, resolveArtifact } from "../../flow/evidence.ts";
 import type { Home } from "../../flow/home.ts";
 import { summaryOf } from "../../flow/summary.ts";
 import { rulesFor } from "../../flow/trust.ts";
@@ -56,7 +56,7 @@ export async function attest(args: readonly string[], options: Options, terminal
 }
 
 async function summary(home: Home, artifact: Artifact, options: Options, terminal: Terminal): Promise<Statement> {
-  const bundles = await gatherBundles(home, artifact, texts(options, "bundle"));
+  const bundles = await gatherBundles(home, artifact, await readBundles(texts(options, "bundle")));
   const rules = await rulesFor(home, text(options, "policy"));
   const { made, decision } = summaryOf(artifact, bundles, rules, systemClock.now());
   const denied = decision.reasons.find(({ ok }) => !ok);

@@ -82,7 +82,8 @@ function requireCanonical({ source }: Prepared): void {
 
 function showReleased(terminal: Terminal, released: Released, outcome: Outcome, homeOption: string): void {
   const { sbom, log } = released;
-  const complete = `${Math.round(sbom.completeness * 100)} % of the minimum elements`;
+  const rest = sbom.completeness < 1 ? "; 'bitforbit sbom --score' says what is missing" : "";
+  const complete = `${Math.floor(sbom.completeness * 100)} % of the minimum elements${rest}`;
   terminal.step("sbom", `CycloneDX 1.6, ${counted(sbom.components, "component")}, ${complete}`);
   terminal.step("evidence", `${released.bundles.length} statements signed by key ${released.keyId.slice(0, 12)}…`);
   terminal.step("log", `${log.origin}, entries ${log.first} to ${log.last}, inclusion proven`);
