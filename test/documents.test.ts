@@ -74,15 +74,33 @@ async function logDocuments(folder: string): Promise<void> {
   const own = await run(0, "monitor");
   assert.deepEqual([own["alerts"], (own["logs"] as JsonObject[])[0]?.["size"]], [[], 3]);
   writeFileSync(join(folder, "logs.txt"), `${readFileSync(join(folder, "log.key"), "utf8")} copy\n`);
-  const [{ keyId } = { keyId: "" }] = (await json(folder, "keys", "list").then((ran) => document("keys", ran, 0)))[
-    "keys"
-  ] as { keyId: string }[];
+  const listed = document("keys", await json(folder, "keys", "list"), 0)["keys"] as { role: string; keyId: string }[];
+  const keyId = listed.find(({ role }) => role === "artifact")?.keyId ?? "";
   writeFileSync(join(folder, "mine.txt"), `key ${keyId}\n`);
   const told = await run(1, "monitor", "--logs", "logs.txt", "--watch", "mine.txt", "--state", "state");
   assert.equal(lengthOf(told["alerts"]), 3);
   assert.equal((await run(0, "judge", "served/checkpoint", "copy/checkpoint"))["verdict"], "consistent");
+  await searchDocuments(keyId, run);
   writeFileSync(join(folder, "copy/tile/0/000.p/3"), "x");
   assert.equal((await run(1, "fsck", "copy", "--log-key", "log.key"))["damaged"], 1);
+}
+
+const found = (value: JsonObject): unknown[] => (value["answers"] as JsonObject[]).map((answer) => answer["found"]);
+
+/** Searches the log of three entries, with and without proof, here and as a stranger. */
+async function searchDocuments(
+  keyId: string,
+  run: (code: number, ...args: string[]) => Promise<JsonObject>,
+): Promise<void> {
+  const none = `sha256:${"0".repeat(64)}`;
+  const stranger = ["--log-key", "log.key"];
+  assert.deepEqual(found(await run(0, "search", "--key", keyId)), [[0, 1, 2]]);
+  assert.deepEqual(found(await run(0, "search", "--digest", none, "--log", "copy", ...stranger)), [[]]);
+  const proven = await run(0, "search", "--key", keyId, "--proof", "answer.json");
+  assert.deepEqual([found(proven), typeof proven["published"]], [[[0, 1, 2]], "string"]);
+  const verified = await run(0, "search", "--verify", "answer.json", ...stranger);
+  assert.deepEqual([verified["verified"], verified["size"], found(verified)], [true, 3, [[0, 1, 2]]]);
+  assert.equal((await run(0, "search", "--publish"))["published"], undefined, "it is there, and of this tree");
 }
 
 describe("documents", { concurrency: 3 }, () => {

@@ -266,7 +266,7 @@ const VERBS: readonly VerbEntry[] = [
   {
     usage: "log <action> [first] [second]",
     summary:
-      "the transparency log: show | prove INDEX | audit | list | key | fsck | export DIR | mirror ADDRESS DIR | monitor | judge FILE [FILE] | serve",
+      "the transparency log: show | prove INDEX | audit | list | key | fsck | export DIR | mirror ADDRESS DIR | monitor | judge FILE [FILE] | search | serve",
     options: [
       ["--log <place>", "the folder or address of another log than the project's own; needs --log-key"],
       ["--log-key <file>", "the key of that log: PEM, or a verifier key in one line"],
@@ -275,6 +275,15 @@ const VERBS: readonly VerbEntry[] = [
       ["--watch <file>", "for monitor: whose entries to tell of: lines of key ID, name NAME, digest …, known …"],
       ["--state <dir>", "for monitor: what was seen (default: monitor in the home)"],
       ["--follow <seconds>", "for monitor: look again and again, until Ctrl-C"],
+      ["--digest <digest>", "for search: of an artifact, or of what was signed"],
+      ["--key <key>", "for search: the id of a key, as 'keys list' prints it, or its PEM file"],
+      ["--name <name>", "for search: a person's or workflow's in a certificate"],
+      ["--package <name>", "for search: artifacts of that name in the store and in --bundle"],
+      ["--bundle <file...>", "for search: statements, to find those about the artifact or package"],
+      ["--proof <file>", "for search: write the answer with its proof here"],
+      ["--verify <file>", "for search: check the proof in this file, offline"],
+      ["--log-size <n>", "for search: with --verify, refuse an answer about fewer entries"],
+      ["--publish", "for search: sign the index of one's own log, for others"],
       ["--port <n>", "for serve (default: 8480; 0 for any free one)"],
       ["--host <address>", "for serve (default: 127.0.0.1)"],
       ["--origin <name>", "for serve: the name of a log that is started, the host name by which it is reached"],
@@ -289,6 +298,8 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit log mirror https://log.example/ copy --log-key log.example.key",
       "bitforbit log monitor --logs logs.txt --watch mine.txt --follow 60",
       "bitforbit log judge contradiction.json --log-key log.example.key",
+      "bitforbit log search --digest sha256:9f86d0… --proof answer.json",
+      "bitforbit log search --digest sha256:9f86d0… --verify answer.json --log-key log.example.key",
       "bitforbit log serve --origin log.example --port 8480",
     ],
     load: async () => (await import("./verbs/log.ts")).log,

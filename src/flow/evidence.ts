@@ -69,7 +69,7 @@ export async function bundlesOf({ path }: Artifact, several: boolean): Promise<U
 }
 
 /** The store, if there is one: verifying makes nothing. */
-async function readStore(folder: string): Promise<Store | undefined> {
+export async function readStore(folder: string): Promise<Store | undefined> {
   try {
     await stat(join(folder, "oci-layout"));
   } catch (error) {
@@ -85,7 +85,7 @@ async function besideFile(path: string): Promise<Uint8Array[]> {
   return await Promise.all(names.map(async (name) => await readBundle(join(folder, name))));
 }
 
-async function readBundle(path: string): Promise<Uint8Array> {
+export async function readBundle(path: string): Promise<Uint8Array> {
   try {
     const stats = await stat(path);
     // A pipe or a terminal would keep us waiting for ever.

@@ -35,11 +35,12 @@ export class LogAddress implements TileSource {
   }
 
   async checkpointNote(): Promise<string | undefined> {
-    const bytes = await this.#get("checkpoint", MAX_CHECKPOINT_BYTES);
-    if (bytes === undefined) return undefined;
-    const text = utf8Text(bytes);
-    if (text === undefined) throw new BitforbitError("input", `${this.name}/checkpoint is not UTF-8`);
-    return text;
+    return await this.#text("checkpoint", MAX_CHECKPOINT_BYTES);
+  }
+
+  async searchNotes(): Promise<string | undefined> {
+    // A bucket that may not be listed says 403 of what is not there; this file need not be.
+    return await this.#text("search.json", 2 * MAX_CHECKPOINT_BYTES, [403, 404, 410]);
   }
 
   async tile(level: number | "entries", index: number, width: number): Promise<Uint8Array | undefined> {
@@ -50,8 +51,16 @@ export class LogAddress implements TileSource {
     return await this.#get(tilePath(level, index, TILE_WIDTH), most);
   }
 
-  /** Undefined for 404 and 410. What may pass (no answer, 429, 5xx) is tried again. Throws `outside` or `limit`. */
-  async #get(path: string, most: number): Promise<Uint8Array | undefined> {
+  async #text(path: string, most: number, absent?: readonly number[]): Promise<string | undefined> {
+    const bytes = await this.#get(path, most, absent);
+    if (bytes === undefined) return undefined;
+    const text = utf8Text(bytes);
+    if (text === undefined) throw new BitforbitError("input", `${this.name}/${path} is not UTF-8`);
+    return text;
+  }
+
+  /** Undefined for what is `absent`. What may pass (no answer, 429, 5xx) is tried again. Throws `outside` or `limit`. */
+  async #get(path: string, most: number, absent: readonly number[] = [404, 410]): Promise<Uint8Array | undefined> {
     const url = `${this.name}/${path}`;
     let why = "";
     for (let tries = 0; tries < TRIES; tries++) {
@@ -60,7 +69,7 @@ export class LogAddress implements TileSource {
         const answer = await fetch(url, { signal: AbortSignal.timeout(this.#timeout) });
         if (answer.status === 200) return await boundedBody(answer, most, url);
         await answer.body?.cancel();
-        if (answer.status === 404 || answer.status === 410) return undefined;
+        if (absent.includes(answer.status)) return undefined;
         why = `answers ${answer.status}`;
         if (answer.status !== 429 && answer.status < 500) break;
       } catch (error) {

@@ -1,5 +1,5 @@
 /** The tiles of a log in a folder, read only: C2SP tlog-tiles, one file a tile. */
-import { open } from "node:fs/promises";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { namesIn } from "../tree.ts";
@@ -35,6 +35,10 @@ export class LogFolder implements TileSource {
   /** The signed checkpoint as it stands in the folder, or undefined when there is none. */
   async checkpointNote(): Promise<string | undefined> {
     return await readIfThere(join(this.path, "checkpoint"), MAX_CHECKPOINT_BYTES);
+  }
+
+  async searchNotes(): Promise<string | undefined> {
+    return await readIfThere(join(this.path, "search.json"), 2 * MAX_CHECKPOINT_BYTES);
   }
 
   /** The first `width` hashes of a tile. Throws `input` when the tile is missing or of a wrong size. */
@@ -97,10 +101,10 @@ export class LogFolder implements TileSource {
   async tile(level: number | "entries", index: number, width: number): Promise<Uint8Array | undefined> {
     const most = maxTileBytes(level);
     for (let tries = 0; tries < 4; tries++) {
-      const exact = await readBytes(join(this.path, tilePath(level, index, width)), most);
+      const exact = readBytes(join(this.path, tilePath(level, index, width)), most);
       if (exact !== undefined) return exact;
       for (const wider of await this.#widerThan(level, index, width)) {
-        const bytes = await readBytes(join(this.path, tilePath(level, index, wider)), most);
+        const bytes = readBytes(join(this.path, tilePath(level, index, wider)), most);
         if (bytes !== undefined) return bytes;
       }
     }
@@ -131,24 +135,29 @@ export async function namesIfThere(folder: string): Promise<string[]> {
 }
 
 export async function readIfThere(path: string, most: number = 1 << 20): Promise<string | undefined> {
-  const bytes = await readBytes(path, most);
+  const bytes = readBytes(path, most);
   return bytes === undefined ? undefined : Buffer.from(bytes).toString("utf8");
 }
 
-/** A file's content, or undefined when there is none. Throws `input` for one that is larger than any tile of its kind. */
-async function readBytes(path: string, most: number): Promise<Uint8Array | undefined> {
+/**
+ * A file's content, or undefined when there is none. Throws `input` for one
+ * that is larger than any tile of its kind. Read at once: a tile has a few
+ * kilobytes, and handing its open, stat, read and close to other threads took
+ * longer than a proof does. A pipe does not keep us waiting.
+ */
+function readBytes(path: string, most: number): Uint8Array | undefined {
+  let file: number | undefined;
   try {
-    const file = await open(path, "r");
-    try {
-      const { size } = await file.stat();
-      if (size > most) throw damaged(path, `has ${size} bytes, more than ${most}`);
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = fstatSync(file);
+    if (!stats.isFile()) throw damaged(path, "is not a regular file");
+    if (stats.size > most) throw damaged(path, `has ${stats.size} bytes, more than ${most}`);
+    return readFileSync(file);
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

@@ -4,6 +4,7 @@
  * short goes on; each tile is on the disk before the checkpoint that needs it.
  */
 import { join } from "node:path";
+import { utf8 } from "../bytes.ts";
 import { writeDurable } from "../durable.ts";
 import { BitforbitError } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
@@ -11,6 +12,7 @@ import type { NoteVerifier } from "../format/note.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { evidenceOf, evidenceText } from "./contradiction.ts";
 import { LogFolder } from "./folder.ts";
+import { notesText, publishedSearch } from "./search.ts";
 import type { TileSource } from "./source.ts";
 import { TILE_WIDTH, edgeTiles, sameRoot, tileBytes, tilePath, tileWidth, treeRoot, writeEntries } from "./tile.ts";
 import { hasContent, removeOutgrown, writeTile } from "./tile-file.ts";
@@ -50,8 +52,18 @@ export async function mirrorLog(source: TileSource, verifier: NoteVerifier, fold
     await copy.entries();
     if (note !== held) await writeDurable(join(folder, "checkpoint"), note);
     await removeOutgrown(folder, before, newest.size);
+    await copySearch(source, verifier, newest.size, folder);
     return { origin: verifier.name, before, size: newest.size, written: copy.written, bytes: copy.bytes };
   });
+}
+
+/** What the log published for others to search with, if it is of a tree that the copy has. */
+async function copySearch(source: TileSource, verifier: NoteVerifier, size: number, folder: string): Promise<void> {
+  const published = await publishedSearch(source, verifier);
+  if (published === undefined || published.head.size > size) return;
+  const target = join(folder, "search.json");
+  const content = utf8(notesText(published.notes));
+  if (!(await hasContent(target, content))) await writeDurable(target, content);
 }
 
 /** That the newest tree starts with the one that the copy has. */

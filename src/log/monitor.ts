@@ -3,16 +3,15 @@
  * new entry is looked at. What was seen is remembered when it has been told, so
  * that a monitor that is ended tells a thing twice rather than never.
  */
-import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
-import { base64, fromBase64, hex, utf8, utf8Text } from "../bytes.ts";
+import { base64, hex, utf8 } from "../bytes.ts";
 import { sha256 } from "../digest.ts";
 import { writeDurable } from "../durable.ts";
 import { BitforbitError } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
-import { type Json, isObject, parseJson } from "../json.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { evidenceOf, evidenceText } from "./contradiction.ts";
+import { type Entry, readEntry } from "./entry.ts";
 import { readIfThere } from "./folder.ts";
 import { startsWith } from "./mirror.ts";
 import type { LogReader, SignedTree } from "./reader.ts";
@@ -119,47 +118,6 @@ function reasonOf(entry: Entry, watch: Watch): "key" | "name" | "digest" | undef
       : undefined;
   if (own !== undefined) return watch.known.has(entry.digest) ? undefined : own;
   return watch.digests.has(entry.digest) ? "digest" : undefined;
-}
-
-interface Entry {
-  digest: string;
-  keyId: string;
-  names: string[];
-}
-
-/** What a `hashedrekord` 0.0.2 entry is about; undefined for anything else, which nobody can say whom it concerns. */
-function readEntry(leaf: Uint8Array): Entry | undefined {
-  try {
-    const body = parseJson(utf8Text(leaf) ?? "", "an entry");
-    const spec = at(at(body, "spec"), "hashedRekordV002");
-    const verifier = at(at(spec, "signature"), "verifier");
-    const digest = octets(at(at(spec, "data"), "digest"));
-    const key = at(verifier, "publicKey");
-    if (digest.length !== 32) return undefined;
-    const about = { digest: `sha256:${hex(digest)}` };
-    if (key !== undefined) return { ...about, keyId: base64(sha256(octets(at(key, "rawBytes")))), names: [] };
-    const certificate = new X509Certificate(octets(at(at(verifier, "x509Certificate"), "rawBytes")));
-    const spki = certificate.publicKey.export({ format: "der", type: "spki" });
-    return { ...about, keyId: base64(sha256(spki)), names: namesOf(certificate) };
-  } catch {
-    return undefined;
-  }
-}
-
-/** The alternative names of a certificate, without their kinds. */
-function namesOf({ subjectAltName = "" }: X509Certificate): string[] {
-  return subjectAltName
-    .split(/, (?=(?:email|URI|DNS|IP Address|othername|DirName):)/)
-    .map((name) => name.replace(/^[A-Za-z ]+:/, ""))
-    .filter((name) => name !== "");
-}
-
-const at = (value: Json | undefined, name: string): Json | undefined =>
-  isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-
-function octets(value: Json | undefined): Uint8Array {
-  if (typeof value !== "string") throw new BitforbitError("input", "not base64");
-  return fromBase64(value);
 }
 
 /** Parses what is watched: `key ID`, `name NAME`, `digest sha256:…`, `known sha256:…` a line; `#` begins a comment. Throws `input`. */

@@ -6,7 +6,7 @@ import { LogFolder, damaged, readIfThere } from "./folder.ts";
 import { checkLog } from "./fsck.ts";
 import type { TileSource } from "./source.ts";
 import { TILE_WIDTH, consistencyProof, inclusionProof, sameRoot, treeRoot } from "./tile.ts";
-import { type TileCache, VerifiedTree } from "./verified.ts";
+import { TileCache, VerifiedTree } from "./verified.ts";
 
 /** What others need to trust a log. */
 export interface LogIdentity {
@@ -94,7 +94,7 @@ export function originOf(note: string, place: string): string {
 }
 
 export function logReader(source: TileSource, verifier: NoteVerifier, publicKeyPem: string): LogReader {
-  const cache: TileCache = new Map();
+  const cache = new TileCache();
   let newest: SignedTree | undefined;
   const tree = async (): Promise<SignedTree> => {
     const note = await source.checkpointNote();

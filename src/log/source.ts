@@ -6,6 +6,8 @@ export interface TileSource {
   readonly name: string;
   /** The newest checkpoint, or undefined where there is none. */
   checkpointNote(): Promise<string | undefined>;
+  /** What the log published for others to search with (`search.json`), where it did. */
+  searchNotes?(): Promise<string | undefined>;
   /**
    * The content of a tile, at least `width` wide: a wider one begins with the
    * same content, and a log may remove partial tiles once the full one is

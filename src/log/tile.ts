@@ -35,7 +35,7 @@ export type NodeHash = (level: number, index: number) => Uint8Array;
 export function leafHash(entry: Uint8Array): Uint8Array {
   const input = new Uint8Array(1 + entry.length);
   input.set(entry, 1);
-  return new Uint8Array(hash("sha256", input, "buffer"));
+  return hashed(input);
 }
 
 /** Of the node that is being hashed: one buffer for millions of them. */
@@ -45,7 +45,15 @@ const NODE_INPUT = Uint8Array.of(1, ...new Uint8Array(2 * HASH_BYTES));
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   NODE_INPUT.set(left, 1);
   NODE_INPUT.set(right, 1 + HASH_BYTES);
-  return new Uint8Array(hash("sha256", NODE_INPUT, "buffer")); // not a Buffer, whose slices share memory
+  return hashed(NODE_INPUT);
+}
+
+const HASHED: Buffer = Buffer.alloc(HASH_BYTES);
+
+/** SHA-256 by way of a string, a character a byte: a Buffer has memory of its own to be made and freed, in three times the time. */
+function hashed(input: Uint8Array): Uint8Array {
+  HASHED.write(hash("sha256", input, "binary"), 0, HASH_BYTES, "latin1");
+  return new Uint8Array(HASHED); // a copy, and not a Buffer, whose slices share memory
 }
 
 /** The root of a tree without leaves: SHA-256 of nothing. */

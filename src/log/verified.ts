@@ -5,7 +5,7 @@
  * leaf hashes to its hash of level 0. What checks is kept in memory by content,
  * so that a later checkpoint of the same log finds it, too.
  */
-import { equalBytes } from "../bytes.ts";
+import { concat, equalBytes } from "../bytes.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
 import type { TileSource } from "./source.ts";
 import {
@@ -25,11 +25,45 @@ import {
 } from "./tile.ts";
 
 const NO_HASH = new Uint8Array(HASH_BYTES);
-/** About 30 KiB each. */
-const MAX_CACHED = 512;
+/** 16 KiB each: 64 MiB for the tiles of a million entries. */
+const MAX_CACHED = 4096;
+/** As rows, whose nodes are objects of their own, a tile takes several times that: so many are kept that were used last. */
+const MAX_AS_ROWS = 128;
 
 /** Full tiles that were checked, by "level/index"; a rewritten log's do not fit the tile above them and are read anew. */
-export type TileCache = Map<string, TileRows>;
+export class TileCache {
+  readonly #rows = new Map<string, TileRows>();
+  /** The nodes of each row, from its own hashes up, one after the other. */
+  readonly #nodes = new Map<string, Uint8Array>();
+
+  get(name: string): TileRows | undefined {
+    const rows = this.#rows.get(name) ?? rowsOf(this.#nodes.get(name));
+    if (rows !== undefined) keepLast(this.#rows, name, rows, MAX_AS_ROWS);
+    return rows;
+  }
+
+  set(name: string, rows: TileRows): void {
+    keepLast(this.#rows, name, rows, MAX_AS_ROWS);
+    keepLast(this.#nodes, name, concat(rows.flat()), MAX_CACHED);
+  }
+}
+
+function rowsOf(nodes: Uint8Array | undefined): TileRows | undefined {
+  if (nodes === undefined) return undefined;
+  const rows: TileRows = [];
+  let at = 0;
+  for (let width = TILE_WIDTH; width > 0; width >>= 1) {
+    rows.push(Array.from({ length: width }, () => nodes.subarray(at, (at += HASH_BYTES))));
+  }
+  return rows;
+}
+
+function keepLast<T>(map: Map<string, T>, name: string, value: T, most: number): void {
+  map.delete(name);
+  map.set(name, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
+}
 
 /** A checked tile, and which source had it. */
 export interface Checked<T> {
@@ -48,7 +82,7 @@ export class VerifiedTree {
   constructor(
     sources: readonly TileSource[],
     { size, root }: { size: number; root: Uint8Array },
-    cache: TileCache = new Map(),
+    cache: TileCache = new TileCache(),
   ) {
     this.#sources = sources;
     this.size = size;
@@ -83,7 +117,7 @@ export class VerifiedTree {
       if (!sameRoot(rows[8]?.[0] ?? NO_HASH, wanted)) throw misfit(source, tilePath(level, index, width));
       return rows;
     });
-    this.#keep(name, found.content);
+    this.#cache.set(name, found.content);
     return found;
   }
 
@@ -137,13 +171,6 @@ export class VerifiedTree {
     }
     if (why instanceof BitforbitError) throw why;
     throw new BitforbitError("input", `${what} cannot be read: ${messageOf(why)}`, { cause: why });
-  }
-
-  #keep(name: string, rows: TileRows): void {
-    this.#cache.delete(name);
-    this.#cache.set(name, rows);
-    const [oldest] = this.#cache.keys();
-    if (this.#cache.size > MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
   }
 }
 

@@ -82,6 +82,11 @@ async function readFrom(log: Log, path: string): Promise<PlainAnswer> {
     const headers = { "Cache-Control": "no-store" };
     return { status: 200, type: "text/plain; charset=utf-8", body: utf8(note), headers };
   }
+  if (path === "/search.json") {
+    const notes = await log.source.searchNotes?.();
+    const headers = { "Cache-Control": "no-store" };
+    if (notes !== undefined) return { status: 200, type: "application/json", body: utf8(notes), headers };
+  }
   const tile = parseTilePath(path);
   const bytes = tile === undefined ? undefined : await log.source.tile(tile.level, tile.index, tile.width);
   if (bytes === undefined) return refusal(404, `there is nothing at ${JSON.stringify(path.slice(0, 200))}`);

@@ -32,6 +32,7 @@ const ACTIONS: Readonly<Record<string, (call: Call) => Promise<ExitCode>>> = {
   monitor: async ({ options, terminal }) => await (await import("../log-monitor.ts")).monitor(options, terminal),
   judge: async ({ args, options, terminal }) =>
     await (await import("../log-monitor.ts")).judged(args, options, terminal),
+  search: async ({ options, terminal }) => await (await import("../log-search.ts")).search(options, terminal),
   serve: async ({ options, terminal }) => await (await import("../log-serve.ts")).serveLog(options, terminal),
 };
 
