@@ -78,7 +78,7 @@ function isDigestName({ field, path }: Leaf): boolean {
 }
 
 /** What stands between the two names of a file that is called otherwise. */
-const RENAMED = " → ";
+export const RENAMED = " → ";
 
 function unpaired(part: string): string {
   const [one, other, ...more] = part.split(RENAMED);

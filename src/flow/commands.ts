@@ -1,9 +1,10 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { utf8 } from "../bytes.ts";
+import { withoutDigests } from "../diff/digest-names.ts";
 import { treeFiles } from "../explain/bearing.ts";
 import type { Cause } from "../explain/cause.ts";
-import type { Explained } from "../explain/explain.ts";
+import { type Explained, RENAMED } from "../explain/explain.ts";
 import { movedLeaves } from "../explain/regions.ts";
 import { scriptFiles } from "../explain/script-files.ts";
 import { wroteAlone, wroteSideBySide } from "../explain/side-by-side.ts";
@@ -58,6 +59,12 @@ export async function withCommands(
     sources: await scriptFiles(options.staged),
     tree: treeFiles(join(folder, "tree")),
   };
+  // What is called by a digest has another name in this build.
+  const names = new Map(built.result.outputs.map(({ path }) => [withoutDigests(path), path]));
+  const nameIn = (artifact: string): string => {
+    const name = artifact.split(RENAMED).at(-1) ?? artifact;
+    return names.get(withoutDigests(name)) ?? name;
+  };
   const bytesOf = new Map(explained.map(({ leaf }) => [leaf.path.join("\0"), leaf.bytesB]));
   const byTrace = (cause: Cause, order: boolean, question: WriterQuestion): Cause => {
     if (wroteSideBySide(question, trace, context)) return renamed(cause, race);
@@ -69,7 +76,7 @@ export async function withCommands(
     const { artifact, leaf, evidence, basis } = cause;
     const whole = bytesOf.get(placeOf(cause));
     const question = {
-      artifact,
+      artifact: nameIn(artifact),
       leaf,
       evidence: basis === "watermark" || whole === undefined ? utf8(evidence.b) : whole,
       field: basis === "field" || whole === undefined,
