@@ -7,7 +7,7 @@ import { type Statement, provenance, reproductionStatement, sbomStatement } from
 import { utf8 } from "../src/bytes.ts";
 import { type Digest, digestOf } from "../src/digest.ts";
 import { type Keys, openKeys, publicKeys } from "../src/keys/keys.ts";
-import { type Log, openLog } from "../src/log/writer.ts";
+import { type Log, type LogOptions, openLog } from "../src/log/writer.ts";
 import { defaultPolicy } from "../src/policy/policy.ts";
 import type { VerifyRequest } from "../src/policy/verify.ts";
 import type { World } from "../src/world.ts";
@@ -85,10 +85,10 @@ export function statementsAbout(digest: Digest): [Statement, Statement, Statemen
 }
 
 /** Makes a home of its own; `before` leaves are in the log already, so that proofs have a few hashes. */
-export async function makeHome(before = 300): Promise<Home> {
+export async function makeHome(before = 300, options: LogOptions = {}): Promise<Home> {
   const folder = mkdtempSync(join(tmpdir(), "evidence-"));
   const keys = await openKeys(folder);
-  const log = await openLog(join(folder, "log"), keys.checkpoint);
+  const log = await openLog(join(folder, "log"), keys.checkpoint, options);
   await log.appendAll(Array.from({ length: before }, (_, at) => utf8(`earlier ${at}`)));
   const statements = statementsAbout(DIGEST);
   const sign = (list: readonly Statement[]): Promise<Uint8Array[]> => attestAll(list, keys.artifact, log);

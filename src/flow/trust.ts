@@ -5,11 +5,13 @@ import { readHomeRing, trustedRings } from "../keys/home-ring.ts";
 import type { OpenedRing } from "../keys/key-ring.ts";
 import { publicKeys } from "../keys/keys.ts";
 import { parsePublicKey, type PublicKey } from "../keys/verifier.ts";
+import { verifierKeyText } from "../format/note.ts";
 import { openLogReader } from "../log/reader.ts";
 import { defaultPolicy, parsePolicy, type Policy, policyToml, wholePolicy } from "../policy/policy.ts";
 import { makeTrust, type Trust, type TrustInput } from "../policy/trust.ts";
 import { BUILDER_ID } from "./builder.ts";
 import type { Home } from "./home.ts";
+import { witnessesOf } from "./witness-list.ts";
 
 export interface Rules {
   policy: Policy;
@@ -31,7 +33,24 @@ export async function rulesFor(home: Home, policyFile: string | undefined): Prom
       hint: "run it in the project that built, or give --home, or the builder's --policy file ('bitforbit policy show')",
     });
   });
-  return { policy: wholePolicy(BUILDER_ID), trust: makeTrust(trustInput(own, trusted)), from: fromWords(own, trusted) };
+  const { demands, witnesses } = await witnessed(home);
+  return {
+    policy: { ...wholePolicy(BUILDER_ID), ...demands },
+    trust: makeTrust({ ...trustInput(own, trusted), ...witnesses }),
+    from: fromWords(own, trusted),
+  };
+}
+
+/** A home whose log has witnesses believes nothing that they did not see. */
+async function witnessed(
+  home: Home,
+): Promise<{ demands: Pick<Policy, "quorum">; witnesses: Pick<TrustInput, "witnesses"> }> {
+  const named = await witnessesOf(home);
+  if (named === undefined) return { demands: {}, witnesses: {} };
+  return {
+    demands: { quorum: { witnesses: named.quorum } },
+    witnesses: { witnesses: named.witnesses.map(({ key }) => verifierKeyText(key)) },
+  };
 }
 
 const fromWords = (own: OwnTrust | undefined, trusted: readonly OpenedRing[]): string =>
@@ -62,12 +81,12 @@ async function ringsOf(home: Home): Promise<OpenedRing[]> {
  * wrote them, and trusting them would let a repository vouch for itself. Git's
  * index names tracked paths in plain text, so asking costs one read.
  */
-const KEPT = ["keys", "trusted"];
+const KEPT = ["keys/", "trusted/", "witnesses"];
 
 async function requireOwnHome(home: Home): Promise<void> {
   const index = await readFile(join(dirname(home.root), ".git", "index")).catch(() => undefined);
-  if (index === undefined || !KEPT.some((folder) => index.includes(`${basename(home.root)}/${folder}/`))) return;
-  throw new BitforbitError("input", `${home.root} is tracked by git, so its keys came with the repository`, {
+  if (index === undefined || !KEPT.some((kept) => index.includes(`${basename(home.root)}/${kept}`))) return;
+  throw new BitforbitError("input", `${home.root} is tracked by git, so whom it trusts came with the repository`, {
     hint: `git rm -r --cached ${basename(home.root)}; trust a builder by its --policy file instead`,
   });
 }
@@ -118,7 +137,11 @@ export async function ownPolicyFile(home: Home): Promise<string> {
       .filter(({ keyId, status }) => keyId === key && status !== "revoked")
       .map(({ publicKey }) => ({ origin, publicKeyPem: publicKey })),
   );
-  return policyToml(wholePolicy(BUILDER_ID), { keys: listed, logs: [...logs, ...ringLogs] });
+  const { demands, witnesses } = await witnessed(home);
+  return policyToml(
+    { ...wholePolicy(BUILDER_ID), ...demands },
+    { keys: listed, logs: [...logs, ...ringLogs], ...witnesses },
+  );
 }
 
 /** A policy or a key; both are small. */

@@ -2,13 +2,14 @@ import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
 import test from "node:test";
 import * as fc from "fast-check";
-import { type Home, makeHome, removeHome } from "../../test/evidence.ts";
+import { type Home, makeHome, NOW, removeHome } from "../../test/evidence.ts";
+import { cosigning, testWitness } from "../../test/witnesses.ts";
 import { parseBundle } from "../attest/bundle.ts";
 import { base64, fromBase64, utf8 } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
 import type { Check, Decision } from "./decision.ts";
-import { verify } from "./verify.ts";
+import { verify, type VerifyRequest } from "./verify.ts";
 
 const home: Home = await makeHome();
 const stranger: Home = await makeHome(3);
@@ -357,6 +358,112 @@ for (const [name, check, reason, attack] of ATTACKS) {
     );
     // Beside the sound evidence it changes nothing: there is no gain in adding it, as there is none in hiding one.
     assert.equal(verify({ ...request, bundles: [changed, ...home.bundles] }).ok, true);
+  });
+}
+
+// --- attacks on what witnesses say: the same note under all bundles
+
+const [w1, w2] = [testWitness("w1.example"), testWitness("w2.example")];
+const seenAt = NOW - 60_000;
+const witnessed: Home = await makeHome(3, { cosign: cosigning([w1, w2], seenAt) });
+const other: Home = await makeHome(3, { cosign: cosigning([w1, w2], seenAt) });
+test.after(() => {
+  removeHome(witnessed);
+  removeHome(other);
+});
+
+const byWitnesses: VerifyRequest = {
+  ...witnessed.request,
+  policy: { ...witnessed.request.policy, quorum: { witnesses: 2 } },
+  trust: { ...witnessed.request.trust, witnesses: [w1.key, w2.key] },
+};
+const envelopePath: Path = [...PROOF, "checkpoint", "envelope"];
+const noteOf = (bytes: Uint8Array): string =>
+  JSON.parse(text(bytes)).verificationMaterial.tlogEntries[0].inclusionProof.checkpoint.envelope;
+const lineOf = (note: string, name: string): string =>
+  note.split(/(?<=\n)/).find((line) => line.startsWith(`— ${name} `)) ?? assert.fail();
+/** The line with its time or its signature changed: key id (4), time (8), signature (64). */
+const changedAt = (line: string, at: number): string => {
+  const [dash, name, encoded = ""] = line.trim().split(" ");
+  const bytes = fromBase64(encoded);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  return `${dash} ${name} ${base64(bytes)}\n`;
+};
+
+const ON_WITNESSES: readonly [name: string, reason: RegExp, attack: (note: string) => string | Promise<string>][] = [
+  ["one stripped", /1 of the 2 witnesses .* not w2\.example/, (note) => note.replace(lineOf(note, w2.key.name), "")],
+  ["all stripped", /0 of the 2 witnesses/, (note) => note.replace(/— w[12]\.example .*\n/g, "")],
+  [
+    "one twice, for the other",
+    /1 of the 2 witnesses .* not w2\.example/,
+    (note) => note.replace(lineOf(note, w2.key.name), lineOf(note, w1.key.name)),
+  ],
+  [
+    "one twice, at two times",
+    /1 of the 2 witnesses .* not w2\.example/,
+    async (note) => note.replace(lineOf(note, w2.key.name), await w1.line(note, seenAt - 1000)),
+  ],
+  [
+    "a signature forged",
+    /bad signature by w1\.example/,
+    (note) => note.replace(lineOf(note, w1.key.name), (line) => changedAt(line, 40)),
+  ],
+  [
+    "a time set back",
+    /bad signature by w1\.example/,
+    (note) => note.replace(lineOf(note, w1.key.name), (line) => changedAt(line, 10)),
+  ],
+  [
+    "a witness of another log",
+    /bad signature by w2\.example/,
+    (note) => note.replace(lineOf(note, w2.key.name), lineOf(noteOf(other.bundles[0] ?? assert.fail()), w2.key.name)),
+  ],
+  [
+    "a stranger under a witness's name",
+    /1 of the 2 witnesses .* not w2\.example/,
+    async (note) =>
+      note.replace(lineOf(note, w2.key.name), await testWitness(w2.key.name, "stranger").line(note, seenAt)),
+  ],
+  [
+    "a stranger under a witness's name and key id",
+    /bad signature by w2\.example/,
+    async (note) => {
+      const [dash, name, encoded = ""] = (await testWitness(w2.key.name, "stranger").line(note, seenAt))
+        .trim()
+        .split(" ");
+      const id = fromBase64(lineOf(note, w2.key.name).trim().split(" ")[2] ?? "").subarray(0, 4);
+      const forged = base64(Buffer.concat([id, fromBase64(encoded).subarray(4)]));
+      return note.replace(lineOf(note, w2.key.name), `${dash} ${name} ${forged}\n`);
+    },
+  ],
+  [
+    "one from the future",
+    /1 of the 2 witnesses .* not w2\.example/,
+    async (note) => note.replace(lineOf(note, w2.key.name), await w2.line(note, NOW + 86_400_000)),
+  ],
+  [
+    "the log's own signature with a cosignature's time before it",
+    /0 of the 2 witnesses/,
+    (note) =>
+      note.replace(
+        /— w[12]\.example .*\n/g,
+        `— w1.example ${lineOf(note, witnessed.log.identity.origin).split(" ")[2]}`,
+      ),
+  ],
+];
+
+for (const [name, reason, attack] of ON_WITNESSES) {
+  test(`attack on the witnesses: ${name}`, async () => {
+    assert.equal(verify(byWitnesses).ok, true);
+    const [bundle = new Uint8Array()] = witnessed.bundles;
+    const changed = await attack(noteOf(bundle));
+    assert.notEqual(changed, noteOf(bundle));
+    const bundles = witnessed.bundles.map((bytes) => edited(bytes, envelopePath, () => changed));
+    const { check, message } = denied(verify({ ...byWitnesses, bundles }));
+    assert.equal(check, "quorum");
+    assert.match(message, reason);
+    // Beside the sound evidence it changes nothing.
+    assert.equal(verify({ ...byWitnesses, bundles: [...bundles, ...witnessed.bundles] }).ok, true);
   });
 }
 

@@ -53,6 +53,8 @@ export interface Facts {
   signedBy: { keyId: string; name: string }[];
   /** `treeSize` is missing where the log (Rekor v1) only promised. */
   log?: { origin: string; index: number; treeSize?: number };
+  /** The witnesses that a policy demands, and by when the log's tree was there (RFC 3339) as long as fewer than the quorum lie. */
+  witnessed?: { by: string[]; at: string };
   /** Of a certificate's holder, and who vouched for it. */
   identity?: { subject: string; issuer: string };
   /** When it was signed, as someone trusted says: RFC 3339. */

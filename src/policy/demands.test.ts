@@ -4,7 +4,9 @@ import test from "node:test";
 import * as fc from "fast-check";
 import { denial } from "../../test/denial.ts";
 import { DIGEST, type Home, makeHome, NOW, removeHome, statementsAbout } from "../../test/evidence.ts";
+import { testWitness } from "../../test/witnesses.ts";
 import { utf8 } from "../bytes.ts";
+import { verifierKeyText } from "../format/note.ts";
 import type { JsonObject } from "../json.ts";
 import { affectedBy, parseAdvisories } from "./advisories.ts";
 import type { Check, Decision } from "./decision.ts";
@@ -208,11 +210,12 @@ test("k of n rebuilders: operators count, not keys or bundles", async () => {
   assert.match(denial(decide(both, { trust })).message, /no operator/);
 });
 
-test("a quorum of witnesses: those that signed the checkpoint, and none without them", () => {
+test("a quorum of witnesses that nobody names or that did not sign denies", () => {
   const demand: Demands = { quorum: { witnesses: 2 } };
-  assert.match(denial(decide(demand)).message, /signed by 0 of the witnesses; 2 are needed/);
-  assert.equal(decide(demand, { cosigners: () => ["a", "b"] }).ok, true);
-  assert.equal(denial(decide(demand, { cosigners: () => ["a", "a"] })).check, "quorum");
+  assert.match(denial(decide(demand)).message, /2 witnesses are demanded, and none are named/);
+  const witnesses = ["w1.example", "w2.example"].map((name) => testWitness(name).key);
+  const found = denial(decide(demand, { trust: { ...home.request.trust, witnesses } }));
+  assert.match(found.message, /0 of the 2 witnesses .* not w1\.example, w2\.example/);
 });
 
 test("vulnerable components: by version and range, in any SBOM, closed without advisories", async () => {
@@ -338,8 +341,14 @@ test("the file: read, shown and written back with its demands; mistakes named", 
     quorum: { witnesses: 2 },
     rules: [{ name: "r", expression: "canonical" }],
   };
-  const text = policyToml({ ...home.request.policy, ...demands }, { keys, logs: [home.log.identity] });
-  const { policy } = parsePolicy(text, "policy.toml");
+  const witnesses = ["w1.example", "w2.example"].map((name) => testWitness(name).listed);
+  const text = policyToml({ ...home.request.policy, ...demands }, { keys, logs: [home.log.identity], witnesses });
+  const { policy, trust } = parsePolicy(text, "policy.toml");
+  assert.deepEqual(
+    trust.witnesses?.map(({ name }) => name),
+    ["w1.example", "w2.example"],
+  );
+  assert.deepEqual(policyDocument(text, "policy.toml")["witnesses"], witnesses);
   assert.deepEqual({ ...policy }, { ...home.request.policy, ...demands });
   assert.deepEqual(policyDocument(text, "policy.toml")["rebuilders"], demands.rebuilders);
   for (const [from, to, reason] of [
@@ -348,6 +357,15 @@ test("the file: read, shown and written back with its demands; mistakes named", 
     ['keys = [ "one" ]', 'keys = [ "who" ]', /no key is called who/],
     ["minimumLevel = 2", "minimumLevel = 5", /minimumLevel/],
     ["witnesses = 2", "witnesses = 0", /quorum\.witnesses/],
+    ["witnesses = 2", "witnesses = 3", /quorum\.witnesses: 3 of 2 witnesses cannot sign/],
+    ["witnesses = 2", "logs = 1", /2 are named, and quorum\.witnesses does not say/],
+    [witnesses[1] ?? "", witnesses[0] ?? "", /the witness key .* is trusted twice/],
+    [witnesses[1] ?? "", "w2.example", /not a verifier key: "w2\.example"/],
+    [
+      witnesses[1] ?? "",
+      verifierKeyText({ name: "log.example", type: 1, publicKey: new Uint8Array(32) }),
+      /of type 1; a witness's is of type 4/,
+    ],
     ["minimumLevel = 2", "minimumLevle = 2", /minimumLevle/],
   ] as const) {
     assert.notEqual(text.replace(from, to), text, from);

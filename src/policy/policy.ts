@@ -72,12 +72,15 @@ const Shape = v.strictObject({
     v.minLength(1),
   ),
   logs: v.pipe(v.array(v.strictObject({ origin: text, publicKey: text })), v.minLength(1)),
+  /** Verifier keys, as `witness key` prints them. */
+  witnesses: v.optional(v.pipe(v.array(text), v.minLength(1), v.maxLength(64))),
 });
 
 /** Parses a policy. Throws `input`, naming `path` and the field (for TOML that cannot be read, line and column). */
 export function parsePolicy(source: string, path: string): { policy: Policy; trust: Trust } {
-  const { version: _version, keys, logs, expires, ...demands } = read(source, path);
+  const { version: _version, keys, logs, witnesses, expires, ...demands } = read(source, path);
   checkRebuilders(demands, keys, path);
+  checkWitnesses(witnesses ?? [], demands.quorum?.witnesses, path);
   const input: TrustInput = {
     keys: keys.map(({ name, publicKey, validUntil, revoked }) => ({
       name,
@@ -86,9 +89,25 @@ export function parsePolicy(source: string, path: string): { policy: Policy; tru
       ...(validUntil === undefined ? {} : { validUntil: instant(validUntil, path, "keys.validUntil") }),
     })),
     logs: logs.map(({ origin, publicKey }) => ({ origin, publicKeyPem: publicKey })),
+    ...(witnesses === undefined ? {} : { witnesses }),
     ...(expires === undefined ? {} : { expires: instant(expires, path, "expires") }),
   };
   return { policy: plain(demands), trust: makeTrust(input) };
+}
+
+/** Witnesses of whom none must sign prove no time; more than there are cannot sign. */
+function checkWitnesses(witnesses: readonly string[], quorum: number | undefined, path: string): void {
+  if (quorum === undefined && witnesses.length === 0) return;
+  if (quorum !== undefined && quorum <= witnesses.length) return;
+  throw new BitforbitError(
+    "input",
+    quorum === undefined
+      ? `${path}: witnesses: ${witnesses.length} are named, and quorum.witnesses does not say how many must sign`
+      : `${path}: quorum.witnesses: ${quorum} of ${witnesses.length} witnesses cannot sign`,
+    {
+      hint: "list their keys in witnesses ('bitforbit witness key' prints one), and in quorum.witnesses how many must sign",
+    },
+  );
 }
 
 /** Without what is undefined, so that it can be written and digested as it is. */
@@ -193,6 +212,7 @@ export function policyToml(policy: Policy, trust: TrustInput): string {
       ...(revoked === true ? { revoked } : {}),
     })),
     logs: trust.logs.map(({ origin, publicKeyPem }) => ({ origin, publicKey: publicKeyPem })),
+    ...(trust.witnesses === undefined ? {} : { witnesses: [...trust.witnesses] }),
   });
 }
 

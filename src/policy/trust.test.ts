@@ -1,10 +1,14 @@
 import { strict as assert } from "node:assert";
 import test from "node:test";
 import { type Home, makeHome, NOW, removeHome } from "../../test/evidence.ts";
+import { denial } from "../../test/denial.ts";
+import { testWitness } from "../../test/witnesses.ts";
+import { utf8 } from "../bytes.ts";
 import { rfc3339 } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
 import type { RingKey } from "../keys/key-ring.ts";
 import { openedRing, testKey, testRing } from "../keys/ring-for-tests.ts";
+import type { Cosign } from "../log/writer.ts";
 import { makeTrust, requireValid, type SigningMoment, type Trust, type TrustedKey } from "./trust.ts";
 import { verify } from "./verify.ts";
 
@@ -14,11 +18,12 @@ test.after(() => removeHome(home));
 const { origin } = home.log.identity;
 
 /** Trust in a ring that has this home's key as `changes` say, and its log. */
-async function trustWith(changes: Partial<RingKey>, issued = NOW): Promise<Trust> {
+async function trustWith(changes: Partial<RingKey>, issued = NOW, of: Home = home): Promise<Trust> {
+  const { origin } = of.log.identity;
   const [root, other] = [testKey("root", NOW), testKey("artifact", NOW)];
-  const { keyId, algorithm, publicKeyPem: publicKey } = home.keys.artifact;
+  const { keyId, algorithm, publicKeyPem: publicKey } = of.keys.artifact;
   const own: RingKey = { keyId, role: "artifact", algorithm, publicKey, created: rfc3339(NOW), status: "active" };
-  const { checkpoint } = home.keys;
+  const { checkpoint } = of.keys;
   const log: RingKey = {
     ...own,
     keyId: checkpoint.keyId,
@@ -83,7 +88,19 @@ const CASES: [string, Partial<RingKey>, Omit<SigningMoment, "now">, RegExp | und
     "revoked, the log's place before but the time after",
     { ...revoked, revoked: { ...revoked.revoked, log: size } },
     { trustedTime: after, entry: { origin, index: 1 } },
+    undefined,
+  ],
+  [
+    "revoked, neither the log's place nor the time before",
+    { ...revoked, revoked: { ...revoked.revoked, log: size } },
+    { trustedTime: after, entry: { origin, index: 300 } },
     /is not older/,
+  ],
+  [
+    "retired and past its end, in the log before, proven anew since",
+    { ...retired, validUntil: rfc3339(NOW - DAY), retired: { at: T, log: size } },
+    { trustedTime: NOW, entry: { origin, index: 1 } },
+    undefined,
   ],
 ];
 
@@ -135,4 +152,59 @@ test("a key of a policy file that is revoked is so whatever the time says", () =
   const { keys } = makeTrust({ keys: [{ name: "k", publicKeyPem, revoked: true }], logs: [] });
   const [key] = keys as [TrustedKey];
   assert.throws(() => requireValid(key, { now: NOW, trustedTime: 0 }), /revoked/);
+});
+
+test("a key that is revoked since T: what witnesses saw before T stays good, later and without them nothing does", async (t) => {
+  const [one, two] = [testWitness("w1.example"), testWitness("w2.example")];
+  const witnesses = [one.key, two.key];
+  const since = NOW - 10 * DAY;
+  const policy = { ...home.request.policy, quorum: { witnesses: 2 } };
+  /** The decision over evidence whose log's tree the two saw at those times. */
+  const decided = async (seen: [number, number], changes: Partial<RingKey>, strip?: string) => {
+    const cosign: Cosign = async ({ note }) => note + (await one.line(note, seen[0])) + (await two.line(note, seen[1]));
+    const made = await makeHome(3, { cosign });
+    t.after(() => removeHome(made));
+    const trust = { ...(await trustWith(changes, NOW, made)), witnesses };
+    const bundles = made.bundles.map((bytes) => {
+      const text = Buffer.from(bytes).toString();
+      return utf8(strip === undefined ? text : text.replace(new RegExp(`— ${strip} [^\\\\]*\\\\n`), ""));
+    });
+    if (strip !== undefined) assert.notDeepEqual(bundles, made.bundles);
+    return verify({ ...made.request, bundles, policy, trust });
+  };
+  const early: [number, number] = [since - 3 * DAY, since - DAY];
+  const good = await decided(early, revoked);
+  assert.equal(good.ok, true, JSON.stringify(good.reasons));
+  assert.deepEqual(good.facts.witnessed, {
+    by: ["w1.example", "w2.example"],
+    at: rfc3339(since - DAY),
+  });
+  const denied = async (why: RegExp, ...given: Parameters<typeof decided>): Promise<void> => {
+    const { check, message } = denial(await decided(...given));
+    assert.equal(check, "signature");
+    assert.match(message, why);
+  };
+  // One of two may lie, so that the later time counts.
+  await denied(/this signature is not older/, [since - 3 * DAY, since], revoked);
+  await denied(/this signature is not older/, [since + DAY, since + DAY], revoked);
+  await denied(/nothing proves that this signature is older/, early, revoked, "w1.example");
+  await denied(/nothing proves that this signature is older/, [since - DAY, NOW + DAY], revoked);
+  await denied(/was retired when this was signed/, [since, since], retired);
+  assert.equal((await decided(early, retired)).ok, true);
+  assert.equal((await decided(early, { validUntil: T })).ok, true, "past its end, and signed before");
+  await denied(/no longer valid/, [since, since], { validUntil: T });
+});
+
+test("witnesses and names are part of the rules", async () => {
+  const key = { name: "k", publicKeyPem: home.keys.artifact.publicKeyPem };
+  const [one, two] = [testWitness("w1.example").listed, testWitness("w2.example").listed];
+  const input = { keys: [key], logs: [home.log.identity] };
+  const all = [
+    makeTrust(input),
+    makeTrust({ ...input, witnesses: [one] }),
+    makeTrust({ ...input, witnesses: [one, two] }),
+    makeTrust({ ...input, keys: [{ ...key, name: "other" }] }),
+  ];
+  assert.equal(new Set(all.map(({ digest }) => digest)).size, all.length);
+  assert.equal(makeTrust({ ...input, witnesses: [two, one] }).digest, all[2]?.digest);
 });

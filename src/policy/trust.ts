@@ -1,8 +1,16 @@
 /** Whom a verifier believes: keys that sign artifacts, and logs. Handed in, never fetched. */
+import { hex } from "../bytes.ts";
 import { canonicalJson } from "../json.ts";
 import { digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
-import { type NoteVerifier, noteVerifier } from "../format/note.ts";
+import { cosignatureVerifier } from "../format/cosignature.ts";
+import {
+  type NoteVerifier,
+  noteVerifier,
+  parseVerifierKey,
+  type VerifierKey,
+  verifierKeyText,
+} from "../format/note.ts";
 import { instantOf, type LogPosition, type OpenedRing, requireFresh, type RingKey } from "../keys/key-ring.ts";
 import { type PublicKey, parsePublicKey } from "../keys/verifier.ts";
 import { sortedBy } from "../order.ts";
@@ -30,6 +38,8 @@ export interface TrustedLog {
 export interface Trust {
   keys: readonly TrustedKey[];
   logs: readonly TrustedLog[];
+  /** Who is believed to have seen a log's checkpoint, and when; each key once. How many must is the policy's word. */
+  witnesses?: readonly VerifierKey[];
   /** Milliseconds since 1970 from when on this list is stale, and everything is denied. */
   expires?: number;
   /** Digest of all of it. */
@@ -39,6 +49,8 @@ export interface Trust {
 export interface TrustInput {
   keys: readonly { name: string; publicKeyPem: string; validUntil?: number; revoked?: boolean }[];
   logs: readonly { origin: string; publicKeyPem: string }[];
+  /** Verifier keys of witnesses (`NAME+hash+key`). */
+  witnesses?: readonly string[];
   expires?: number;
   /** Key-rings whose signatures were verified; `name` stands for their keys in messages. Keys of a stale one count for nothing. */
   keyRings?: readonly { name: string; opened: OpenedRing }[];
@@ -47,7 +59,7 @@ export interface TrustInput {
 /** When a signature was made, as far as it is known. Times are milliseconds since 1970. */
 export interface SigningMoment {
   now: number;
-  /** Signed by somebody who is trusted for it: a log, a witness, a timestamp authority. */
+  /** By when it was made, as somebody who is trusted for it says: witnesses of the log's tree, a timestamp authority. */
   trustedTime?: number;
   /** Where a trusted log has the signature, by a verified inclusion proof. */
   entry?: { origin: string; index: number };
@@ -77,8 +89,8 @@ export function requireValid(key: TrustedKey, moment: SigningMoment): void {
   }
   if (validFrom !== undefined && now < validFrom) throw refused(`the key ${name} is not valid yet`);
   // At the latest: what is older than the key's last day in use was not made after it.
-  const last = Math.min(retired?.at ?? now, revoked?.since ?? now, now);
-  if (validUntil !== undefined && (trustedTime ?? last) >= validUntil) {
+  const last = Math.min(retired?.at ?? now, revoked?.since ?? now, trustedTime ?? now, now);
+  if (validUntil !== undefined && last >= validUntil) {
     throw refused(`the key ${name} is no longer valid`);
   }
 }
@@ -95,9 +107,13 @@ function refused(message: string): BitforbitError {
   return new BitforbitError("refused", message);
 }
 
-/** Whether the signature was there before `time`: by trusted time, else by its place in the log. */
+/**
+ * Whether the signature was there before `time`: by trusted time, or by its
+ * place in the log. A later time does not speak against the place: whoever
+ * proves an old entry anew does so under a newer checkpoint.
+ */
 function isBefore(time: number, log: LogPosition | undefined, { trustedTime, entry }: SigningMoment): boolean {
-  if (trustedTime !== undefined) return trustedTime < time;
+  if (trustedTime !== undefined && trustedTime < time) return true;
   return log !== undefined && entry !== undefined && entry.origin === log.origin && entry.index < log.size;
 }
 
@@ -116,8 +132,20 @@ export function makeTrust(input: TrustInput): Trust {
     logs.map(({ origin }) => origin),
     "log",
   );
+  const witnesses = (input.witnesses ?? []).map(witnessKey);
+  unique(
+    witnesses.map(({ publicKey }) => hex(publicKey)),
+    "witness key",
+  );
   const { expires } = input;
-  return { keys, logs, digest: trustDigest(keys, input), ...(expires === undefined ? {} : { expires }) };
+  const digest = trustDigest(keys, witnesses, input);
+  return { keys, logs, witnesses, digest, ...(expires === undefined ? {} : { expires }) };
+}
+
+function witnessKey(text: string): VerifierKey {
+  const key = parseVerifierKey(text);
+  cosignatureVerifier(key);
+  return key;
 }
 
 function listedKey({ name, publicKeyPem, validUntil, revoked }: TrustInput["keys"][number]): TrustedKey {
@@ -170,11 +198,12 @@ function ringLogs({ opened }: { opened: OpenedRing }): { origin: string; publicK
   });
 }
 
-function trustDigest(keys: readonly TrustedKey[], input: TrustInput): string {
+function trustDigest(keys: readonly TrustedKey[], witnesses: readonly VerifierKey[], input: TrustInput): string {
   return digestOf(
     canonicalJson({
-      keys: sortedBy(keys, ({ key }) => key.keyId).map(({ key, validUntil, revoked }) => [
+      keys: sortedBy(keys, ({ key }) => key.keyId).map(({ name, key, validUntil, revoked }) => [
         key.keyId,
+        name,
         validUntil ?? null,
         revoked?.since ?? null,
       ]),
@@ -182,6 +211,7 @@ function trustDigest(keys: readonly TrustedKey[], input: TrustInput): string {
         origin,
         publicKeyPem.trim(),
       ]),
+      witnesses: witnesses.map(verifierKeyText).sort(),
       expires: input.expires ?? null,
       keyRings: (input.keyRings ?? []).map(({ opened }) => opened.digest).sort(),
     }),

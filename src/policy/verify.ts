@@ -11,17 +11,12 @@ import { readReproduction, readStatement } from "../attest/read.ts";
 import type { ReadReproduction, ReadStatement } from "../attest/read.ts";
 import { type Bundle, parseBundle } from "../attest/bundle.ts";
 import { BUILD_TYPE, CYCLONEDX_BOM, PROVENANCE_V1, REPRODUCTION_V1 } from "../attest/statement.ts";
-import { equalBytes } from "../bytes.ts";
-import { type Digest, digestOf, hexOf, isDigest, sha256 } from "../digest.ts";
+import { rfc3339 } from "../clock.ts";
+import { type Digest, digestOf, hexOf, isDigest } from "../digest.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
-import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
-import { hashedRekord } from "../format/hashedrekord.ts";
 import { canonicalJson, type Json } from "../json.ts";
-import { verifyInclusion } from "../log/proof.ts";
-import { leafHash, sameRoot } from "../log/tile.ts";
 import type { Advisory } from "./advisories.ts";
 import type { Check, Decision, Facts, Reason, SetAside } from "./decision.ts";
-import { signedCheckpoint } from "./opened-checkpoints.ts";
 import {
   checkAge,
   checkComponents,
@@ -39,7 +34,9 @@ import {
 import type { Policy } from "./policy.ts";
 import type { CompiledRule, RuleFacts } from "./rules.ts";
 import { sourceAllowed } from "./sources.ts";
-import { requireValid, type Trust, type TrustedKey } from "./trust.ts";
+import { checkInclusion, checkSignature, type Inclusion } from "./signature.ts";
+import type { Trust, TrustedKey } from "./trust.ts";
+import { Witnessing } from "./witnessing.ts";
 
 const MAX_BUNDLES = 256;
 /** Provenances, and SBOMs, that rules are tried on. */
@@ -58,15 +55,13 @@ export interface VerifyRequest {
   advisories?: { list: readonly Advisory[]; digest: string };
   /** The policy's own rules, compiled; a policy that has rules denies without them. */
   rules?: readonly CompiledRule[];
-  /** Which witnesses signed a checkpoint (the whole note), by name; for a quorum of them. */
-  cosigners?: (checkpoint: string) => readonly string[];
 }
 
 /** A statement that was accepted, with who signed it and where it is logged. */
 interface Accepted extends ReadStatement {
   key: TrustedKey;
   origin: string;
-  checkpoint: string;
+  logged: Inclusion;
 }
 
 /** Evidence on its way through the checks. */
@@ -85,10 +80,12 @@ class Verification {
   readonly #reasons: Reason[] = [];
   readonly #setAside: SetAside[] = [];
   readonly #facts: Facts;
+  readonly #witnessing: Witnessing;
 
   constructor(request: VerifyRequest) {
     this.#request = request;
-    const { artifact, policy, trust } = request;
+    const { artifact, policy, trust, now } = request;
+    this.#witnessing = new Witnessing(trust.witnesses ?? [], policy.quorum?.witnesses ?? 0, now);
     this.#facts = {
       digest: artifact.digest,
       ...(artifact.name === undefined ? {} : { name: artifact.name }),
@@ -130,7 +127,10 @@ class Verification {
     if (trust.expires !== undefined && trust.expires <= now) {
       return this.#deny("signature", "the list of trusted keys and logs has expired", "fetch the current list");
     }
-    const signed = this.#keep("signature", parsed, (bundle) => ({ bundle, ...checkSignature(bundle, trust, now) }));
+    const signed = this.#keep("signature", parsed, (bundle) => ({
+      bundle,
+      ...checkSignature(bundle, trust, now, this.#witnessing),
+    }));
     if (signed === undefined) return undefined;
     const names = [...new Set(signed.map(({ value }) => value.key.name))];
     this.#allow("signature", `signed by ${names.join(", ")}`);
@@ -144,12 +144,12 @@ class Verification {
 
     const logged = this.#keep("log", about, (item) => ({
       ...item,
-      ...checkInclusion(item.bundle, item.key, item.encoding, trust),
+      logged: checkInclusion(item.bundle, item.key, item.encoding, trust),
     }));
     if (logged === undefined) return undefined;
     const [first] = logged;
     if (first !== undefined) {
-      const { origin, index, treeSize } = first.value;
+      const { origin, index, treeSize } = first.value.logged;
       this.#facts.log = { origin, index, treeSize };
       this.#allow("log", `in the log ${origin} at index ${index} of ${treeSize}`);
     }
@@ -160,25 +160,43 @@ class Verification {
       }
     }
     return logged.map(({ bundle, value }) => {
-      const { key, origin, statement } = value;
-      return { bundle, value: { ...statement, key, origin, checkpoint: value.bundle.entry.proof.checkpoint } };
+      const { key, logged: place, statement } = value;
+      return { bundle, value: { ...statement, key, origin: place.origin, logged: place } };
     });
   }
 
-  /** Statements that are in enough logs, under checkpoints that enough witnesses signed. */
+  /** Statements whose checkpoints enough witnesses cosigned, and of those the ones that are so in enough logs. */
   #quorum(statements: Evidence<Accepted>[]): Evidence<Accepted>[] | undefined {
-    const { policy, cosigners } = this.#request;
-    const { logs = 1, witnesses = 0 } = policy.quorum ?? {};
+    const { logs = 1, witnesses = 0 } = this.#request.policy.quorum ?? {};
     if (logs <= 1 && witnesses === 0) return statements;
-    const kept = this.#keep("quorum", statements, (statement) => {
-      const same = statements.filter(({ value }) => value.digest === statement.digest).map(({ value }) => value);
-      const origins = new Set(same.map(({ origin }) => origin));
-      if (origins.size < logs) throw refused(`a statement is in ${count(origins.size, "log")}; ${logs} are needed`);
-      const names = new Set(same.flatMap(({ checkpoint }) => cosigners?.(checkpoint) ?? []));
-      if (names.size >= witnesses) return statement;
-      throw refused(`a checkpoint is signed by ${names.size} of the witnesses; ${witnesses} are needed`);
-    });
-    if (kept !== undefined) this.#allow("quorum", `in ${count(logs, "log")}, by ${count(witnesses, "witness")} each`);
+    const witnessed =
+      witnesses === 0
+        ? statements
+        : this.#keep("quorum", statements, (statement) => {
+            this.#witnessing.of(statement.logged);
+            return statement;
+          });
+    const kept = this.#keep(
+      "quorum",
+      witnessed ?? [],
+      (statement) => {
+        const same = (witnessed ?? []).filter(({ value }) => value.digest === statement.digest);
+        const origins = new Set(same.map(({ value }) => value.origin));
+        if (origins.size < logs) throw refused(`a statement is in ${count(origins.size, "log")}; ${logs} are needed`);
+        return statement;
+      },
+      witnessed !== undefined,
+    );
+    const [first] = kept ?? [];
+    if (first === undefined) return undefined;
+    let by = "";
+    if (witnesses > 0) {
+      const { cosignedBy, at = 0 } = this.#witnessing.of(first.value.logged);
+      const names = cosignedBy.map(({ name }) => name);
+      this.#facts.witnessed = { by: names, at: rfc3339(at) };
+      by = `; its tree was there by ${this.#facts.witnessed.at}, say ${names.join(", ")}`;
+    }
+    this.#allow("quorum", `in ${count(logs, "log")}${by}`);
     return kept;
   }
 
@@ -458,7 +476,8 @@ const HINTS: Readonly<Record<Check, string>> = {
   log: "if you trust that log, add it to the policy's logs; otherwise ask the publisher for a bundle with a valid proof",
   time: "ask the publisher for a bundle whose timestamp is by an authority of the trusted root",
   identity: "if you trust that signer, add it to the policy's identities",
-  quorum: "ask the publisher for a bundle of a checkpoint that more logs or witnesses have signed",
+  quorum:
+    "ask the publisher for evidence under a checkpoint that more logs or witnesses have signed: 'bitforbit evidence export' proves by the newest",
   builder: "if you trust that builder, add its id to the policy's builders",
   source: "if the artifact may come from there, add the source to the policy's sources",
   tag: "release from a signed tag: 'git tag -s', then build that tag",
@@ -474,33 +493,6 @@ const HINTS: Readonly<Record<Check, string>> = {
   rule: "the policy's own rule says what it demands",
 };
 
-/** The signature, over exactly the payload's bytes, by a key that is trusted now. */
-function checkSignature(bundle: Bundle, trust: Trust, now: number): { key: TrustedKey; encoding: Uint8Array } {
-  const key = trust.keys.find((candidate) => candidate.key.keyId === bundle.hint);
-  if (key === undefined)
-    throw refused(`signed with the key ${JSON.stringify(bundle.hint.slice(0, 64))}, which is not trusted`);
-  const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, bundle.payload);
-  if (!key.key.verify(encoding, bundle.signature)) throw refused(`the signature is not one by ${key.name}`);
-  requireValid(key, { now, ...provenPlace(bundle, key, encoding, trust) });
-  return { key, encoding };
-}
-
-/** Where a trusted log has this signature; asked only for a key of which it matters. */
-function provenPlace(
-  bundle: Bundle,
-  key: TrustedKey,
-  encoding: Uint8Array,
-  trust: Trust,
-): { entry?: { origin: string; index: number } } {
-  if (key.retired?.log === undefined && key.revoked?.log === undefined) return {};
-  try {
-    return { entry: checkInclusion(bundle, key, encoding, trust) };
-  } catch (error) {
-    if (!(error instanceof BitforbitError)) throw error;
-    return {};
-  }
-}
-
 function checkSubject(bundle: Bundle, digest: string): ReadStatement {
   const statement = readStatement(bundle.payload);
   if (!statement.subjects.some(({ sha256 }) => sha256 === digest)) {
@@ -508,34 +500,6 @@ function checkSubject(bundle: Bundle, digest: string): ReadStatement {
     throw refused(`the statement is about sha256:${first?.sha256}, not about sha256:${digest}`);
   }
   return statement;
-}
-
-/**
- * Inclusion of this signature in a trusted log. Root and size are those of the
- * verified checkpoint; the entry is rebuilt from what was verified, never read.
- */
-function checkInclusion(
-  bundle: Bundle,
-  key: TrustedKey,
-  encoding: Uint8Array,
-  trust: Trust,
-): { origin: string; index: number; treeSize: number } {
-  const { proof, logKeyHash, logIndex, body } = bundle.entry;
-  const log = trust.logs.find(({ verifier }) => equalBytes(verifier.keyHash, logKeyHash));
-  if (log === undefined) throw refused("the entry is in a log that is not trusted");
-  if (!equalBytes(body, hashedRekord(sha256(encoding), bundle.signature, key.key.spki))) {
-    throw refused("the log entry is not about this signature");
-  }
-  const { origin, size, root } = signedCheckpoint(proof.checkpoint, log.verifier);
-  if (origin !== log.origin) throw refused(`the checkpoint is of ${origin}, not of ${log.origin}`);
-  if (proof.treeSize !== size || !sameRoot(proof.rootHash, root)) {
-    throw refused("the inclusion proof is for another tree than its checkpoint");
-  }
-  if (proof.logIndex !== logIndex) throw refused("the log entry states two indexes");
-  if (!verifyInclusion(logIndex, size, leafHash(body), proof.hashes, root)) {
-    throw refused(`the inclusion proof does not lead to the root of ${log.origin}`);
-  }
-  return { origin: log.origin, index: logIndex, treeSize: size };
 }
 
 function failureOf(rules: readonly CompiledRule[], facts: RuleFacts): string | undefined {
