@@ -1,6 +1,6 @@
-/** Witnesses and revoked keys through the command line: what is said of evidence whose log they saw. */
+/** Witnesses, revoked keys and key-rings in policies through the command line. */
 import { strict as assert } from "node:assert";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { attestAll } from "../src/attest/sign.ts";
@@ -9,7 +9,8 @@ import { parseJson, isObject, type Json, type JsonObject } from "../src/json.ts"
 import { BUILDER_ID } from "../src/flow/builder.ts";
 import { type Home, homeAt, makeHome } from "../src/flow/home.ts";
 import { addKey, revokeKey } from "../src/flow/key-lifecycle.ts";
-import { keysOf } from "../src/flow/keys.ts";
+import { keysOf, settleKeyRing } from "../src/flow/keys.ts";
+import { readHomeRing } from "../src/keys/home-ring.ts";
 import { openLog } from "../src/log/writer.ts";
 import { openStore } from "../src/store/store.ts";
 import { bitforbit, scratchFolder } from "./command.ts";
@@ -124,3 +125,54 @@ test(
     }
   },
 );
+
+/** A policy that names a key-ring beside it and nothing else. */
+const policyWith = (more: string): string =>
+  `version = 1\nbuilders = ["${BUILDER_ID}"]\nsources = ["*"]\n[[keyRings]]\nname = "builder"\npath = "builder.keyring"\n${more}\n`;
+
+test("a policy by a key-ring: pinned, rolled back, of another root, stale", { timeout: 120_000 }, async (t) => {
+  const { folder, home } = await homeSeen(t, systemClock.now() - DAY);
+  const exported = async (file: string): Promise<void> =>
+    assert.equal((await bitforbit(folder, ["keys", "export", "--ring", "-o", file])).code, 0);
+  const { ring } = await settleKeyRing(home, {}, systemClock);
+  await exported("first.keyring");
+  assert.equal((await bitforbit(folder, ["evidence", "export", DIGEST, "-o", "hello.evidence"])).code, 0);
+  await bitforbit(folder, ["keys", "rotate"]);
+  await exported("builder.keyring");
+  const opened = (await readHomeRing(home.root)) ?? assert.fail("no key-ring");
+  const root = `root = { threshold = 1, keys = ["${opened.ring.root.keys[0]}"] }`;
+  const strange = `root = { threshold = 1, keys = ["${"A".repeat(43)}"] }`;
+
+  /** By a stranger, in a folder of its own, with the ring and the evidence handed over. */
+  const stranger = scratchFolder(t);
+  for (const file of ["hello", "hello.evidence"]) copyFileSync(join(folder, file), join(stranger, file));
+  const words = ["evidence", "verify", "hello", "--evidence", "hello.evidence", "--policy", "policy.toml"];
+  const judged = async (file: string, policy: string): Promise<Awaited<ReturnType<typeof run>>> => {
+    copyFileSync(join(folder, file), join(stranger, "builder.keyring"));
+    writeFileSync(join(stranger, "policy.toml"), policyWith(policy));
+    return await run(stranger, ...words);
+  };
+  for (const pin of ["", root, `${root}\nminimumVersion = ${opened.ring.version}`]) {
+    const { code, document, stderr } = await judged("builder.keyring", pin);
+    assert.equal(code, 0, `${pin} ${reasonOf(document)} ${stderr}`);
+    assert.deepEqual([document["checked"], document["unchecked"]], [["application/vnd.bitforbit.key-ring+json"], []]);
+  }
+  const refused = async (file: string, policy: string, why: RegExp): Promise<void> => {
+    const { code, stderr } = await judged(file, policy);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, why);
+    assert.match(stderr, /hint/);
+  };
+  await refused("first.keyring", `minimumVersion = ${opened.ring.version}`, /older than version \d+ that is demanded/);
+  await refused("builder.keyring", strange, /no version with the pinned root/);
+  const forged = JSON.parse(readFileSync(join(folder, "builder.keyring"), "utf8").trimEnd().split("\n").at(-1) ?? "");
+  forged.payload = Buffer.from(
+    Buffer.from(forged.payload, "base64").toString().replace('"version":', '"version":1'),
+  ).toString("base64");
+  writeFileSync(join(folder, "forged.keyring"), JSON.stringify(forged));
+  await refused("forged.keyring", root, /bad signature by the root key/);
+  // What was taken by 'keys trust' is remembered.
+  assert.equal((await bitforbit(stranger, ["keys", "trust", join(folder, "builder.keyring")])).code, 0);
+  await refused("first.keyring", root, /older than version \d+ that is trusted/);
+  assert.equal(opened.ring.ring, ring.ring);
+});

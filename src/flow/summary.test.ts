@@ -62,6 +62,27 @@ test("two independent rebuilders earn it; one operator, one builder, other bytes
   assert.deepEqual(await levels(await vote(theirs, OTHER), rules(["us", "them"], [BUILDER])), ["SLSA_BUILD_LEVEL_1"]);
 });
 
+test("operators are those that the policy's rebuilders name; a key of nobody's has no vote", async () => {
+  const apart = rules(["us", "them"]);
+  const by = (operators: { name: string; keys: string[] }[]): Rules => ({
+    ...apart,
+    policy: { ...apart.policy, minimumGrade: "partial", rebuilders: { threshold: 1, operators } },
+  });
+  const votes = await vote(theirs, OTHER);
+  const [we, they] = [
+    { name: "A", keys: ["us"] },
+    { name: "B", keys: ["them"] },
+  ];
+  assert.deepEqual(await levels(votes, by([we, they])), ["SLSA_BUILD_LEVEL_1", REPRODUCED]);
+  assert.deepEqual(await levels(votes, by([{ name: "A", keys: ["us", "them"] }])), ["SLSA_BUILD_LEVEL_1"]);
+  assert.deepEqual(await levels(votes, by([we])), ["SLSA_BUILD_LEVEL_1"]);
+  const all = rebuildVotes(artifact, [...ours.bundles, ...votes], by([we, they]), NOW);
+  assert.deepEqual(
+    all.map(({ operator }) => operator),
+    ["A", "B"],
+  );
+});
+
 test("what is denied is summed up as FAILED, and its inputs are those that counted", async () => {
   const by = rules(["us", "them"]);
   const { made, decision } = summaryOf(artifact, ours.bundles.slice(0, 1), by, NOW);

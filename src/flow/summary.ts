@@ -2,17 +2,30 @@
 import type { Statement } from "../attest/statement.ts";
 import { type RebuildVote, verificationSummary } from "../attest/statement-kinds.ts";
 import { digestOf } from "../digest.ts";
+import { operatorsOf } from "../policy/demands.ts";
 import type { Decision } from "../policy/decision.ts";
+import type { Policy } from "../policy/policy.ts";
 import { verify } from "../policy/verify.ts";
 import type { Artifact } from "./evidence.ts";
 import type { Rules } from "./trust.ts";
 
 const VERIFIER = "https://bitforbit.dev/verifier/v1";
 
+/** What is demanded of an SBOM or an account of two worlds, which a provenance by itself has not. */
+const NOT_OF_PROVENANCE = [
+  "rebuilders",
+  "minimumGrade",
+  "minimumCompleteness",
+  "forbiddenComponents",
+  "denyVulnerable",
+] as const;
+
 /**
  * Rebuilds that count: provenance, each by itself signed, logged and allowed
- * by the rules. Its operator is the name under which the rules trust its key,
- * so that one operator's two keys, named alike, are one.
+ * by the rules. Its operator is the one that the policy's rebuilders name for
+ * its key; where they name none, nobody vouches for who that is, and it does not
+ * count. In a policy without rebuilders it is the name under which the key is
+ * listed, so that one operator's two keys, named alike, are one.
  */
 export function rebuildVotes(
   artifact: Artifact,
@@ -21,11 +34,15 @@ export function rebuildVotes(
   now: number,
 ): RebuildVote[] {
   return bundles.flatMap((bundle) => {
-    const alone = { ...policy, requireSbom: false, requireReproduced: false };
+    const alone: Policy = { ...policy, requireSbom: false, requireReproduced: false };
+    for (const demand of NOT_OF_PROVENANCE) delete alone[demand];
     const { ok, facts } = verify({ artifact, bundles: [bundle], policy: alone, trust, now });
     const [signer] = facts.signedBy;
     if (!ok || signer === undefined || facts.builder === undefined) return [];
-    return [{ builder: facts.builder, operator: signer.name, digest: artifact.digest }];
+    const listed = trust.keys.find(({ key }) => key.keyId === signer.keyId)?.listed ?? signer.name;
+    const { builder } = facts;
+    const operators = policy.rebuilders === undefined ? [listed] : operatorsOf([listed], policy.rebuilders);
+    return operators.map((operator) => ({ builder, operator, digest: artifact.digest }));
   });
 }
 

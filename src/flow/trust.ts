@@ -1,13 +1,13 @@
 import { readFile, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { readHomeRing, trustedRings } from "../keys/home-ring.ts";
-import type { OpenedRing } from "../keys/key-ring.ts";
+import { type OpenedRing, openKeyRing, openPinnedRing } from "../keys/key-ring.ts";
 import { publicKeys } from "../keys/keys.ts";
 import { parsePublicKey, type PublicKey } from "../keys/verifier.ts";
 import { verifierKeyText } from "../format/note.ts";
 import { openLogReader } from "../log/reader.ts";
-import { defaultPolicy, parsePolicy, type Policy, policyToml, wholePolicy } from "../policy/policy.ts";
+import { defaultPolicy, parsePolicy, type Policy, policyToml, readPolicy, wholePolicy } from "../policy/policy.ts";
 import { makeTrust, type Trust, type TrustInput } from "../policy/trust.ts";
 import { BUILDER_ID } from "./builder.ts";
 import type { Home } from "./home.ts";
@@ -16,13 +16,15 @@ import { witnessesOf } from "./witness-list.ts";
 export interface Rules {
   policy: Policy;
   trust: Trust;
+  /** Key-rings that keys and logs of it are from. */
+  rings?: readonly OpenedRing[];
   /** Where they came from, for people. */
   from: string;
 }
 
 /** The rules by which to decide: a policy file, or the home's own trust in itself. */
 export async function rulesFor(home: Home, policyFile: string | undefined): Promise<Rules> {
-  if (policyFile !== undefined) return { ...parsePolicy(await readText(policyFile), policyFile), from: policyFile };
+  if (policyFile !== undefined) return await rulesOfFile(home, policyFile);
   const trusted = await ringsOf(home);
   const own = await ownTrust(home).catch((error: unknown) => {
     if (!(error instanceof BitforbitError) || error.code !== "input") throw error;
@@ -37,8 +39,29 @@ export async function rulesFor(home: Home, policyFile: string | undefined): Prom
   return {
     policy: { ...wholePolicy(BUILDER_ID), ...demands },
     trust: makeTrust({ ...trustInput(own, trusted), ...witnesses }),
+    rings: [...(own?.ring === undefined ? [] : [own.ring]), ...trusted],
     from: fromWords(own, trusted),
   };
+}
+
+/** The rules of a policy file, with the key-rings that it names, from the folder that it is in. */
+async function rulesOfFile(home: Home, file: string): Promise<Rules> {
+  const text = await readText(file);
+  const rings: OpenedRing[] = [];
+  for (const { path, ...pin } of readPolicy(text, file).rings) {
+    const place = resolve(dirname(file), path);
+    const content = await readText(place, MAX_RING_BYTES);
+    rings.push(await notBefore(home, openPinnedRing(content, place, pin), content, place));
+  }
+  return { ...parsePolicy(text, file, rings), rings, from: file };
+}
+
+/** Neither an older version than the one that this home has of the same key-ring, nor another of the same number. */
+async function notBefore(home: Home, opened: OpenedRing, file: string, what: string): Promise<OpenedRing> {
+  const { ring } = opened.ring;
+  const all = [await readHomeRing(home.root), ...(await trustedRings(home.root))];
+  const known = all.find((one) => one?.ring.ring === ring);
+  return known === undefined ? opened : openKeyRing(file, what, known);
 }
 
 /** A home whose log has witnesses believes nothing that they did not see. */
@@ -144,6 +167,7 @@ export async function ownPolicyFile(home: Home): Promise<string> {
   );
 }
 
+const MAX_RING_BYTES = 4 << 20;
 /** A policy or a key; both are small. */
 const MAX_TEXT_BYTES = 1 << 20;
 

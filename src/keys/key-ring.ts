@@ -176,6 +176,40 @@ export function openKeyRing(file: Uint8Array | string, what: string, pinned?: Op
   return trusted;
 }
 
+/** What a verifier was told of a key-ring by another way: who its first root keys were, how new it must be. */
+export interface RingPin {
+  root?: KeyRing["root"];
+  minimumVersion?: number;
+}
+
+/**
+ * The newest key-ring of a file that goes back, version by version, to the
+ * pinned root. Throws as `openKeyRing` does, and `refused` for a file that has
+ * no version with that root, or none that is new enough.
+ */
+export function openPinnedRing(file: string, what: string, { root, minimumVersion = 1 }: RingPin): OpenedRing {
+  const opened = openKeyRing(file, what, root === undefined ? undefined : versionWith(file, what, root));
+  const { version } = opened.ring;
+  if (version >= minimumVersion) return opened;
+  throw refused(
+    `${what} has version ${version}, older than version ${minimumVersion} that is demanded`,
+    "somebody hands out an old key-ring: fetch the newest from its owner",
+  );
+}
+
+/** The first version of a file that has this root and is signed by it. */
+function versionWith(file: string, what: string, root: KeyRing["root"]): OpenedRing {
+  const pinned = { threshold: root.threshold, keys: [...root.keys].sort() };
+  for (const line of linesOf(file, what)) {
+    const { threshold, keys } = readRing(readEnvelope(line, what).payload, what).root;
+    if (sameRoot({ threshold, keys: [...keys].sort() }, pinned)) return openKeyRing(line, what);
+  }
+  throw refused(
+    `${what} has no version with the pinned root (${root.threshold} of ${root.keys.join(", ")})`,
+    "it is another's key-ring, or its beginning was cut off: ask its owner by another way which root it has",
+  );
+}
+
 /** A file that ends in an older version than the pinned one is a rollback, though each of its lines is signed. */
 function requireNotBefore(lines: readonly string[], newest: OpenedRing, what: string, pinned?: OpenedRing): void {
   if (pinned === undefined || newest !== pinned) return;
@@ -308,7 +342,10 @@ function requireThreshold(
   for (const { keyid, sig } of signatures) {
     if (!by.root.keys.includes(keyid)) continue;
     if (!publicKeyOf(by, keyid).verify(encoding, sig))
-      throw refused(`${what} has a bad signature by the root key ${keyid}`);
+      throw refused(
+        `${what} has a bad signature by the root key ${keyid}`,
+        "it was changed after it was signed: fetch it again from its owner",
+      );
     good++;
   }
   if (good >= by.root.threshold) return;

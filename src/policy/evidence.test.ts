@@ -115,7 +115,7 @@ test("documents of others are checked by whoever can, and named where nobody can
   const { file } = await pack();
   const type = "application/vnd.example.ring+json";
   const seen: string[] = [];
-  const checker: DocumentChecker = ({ text }) => void seen.push(text);
+  const checker: DocumentChecker = ({ text }) => seen.push(text) > 0;
   const { checked, unchecked } = verifyEvidence({
     ...home.request,
     evidence: file,
@@ -123,6 +123,8 @@ test("documents of others are checked by whoever can, and named where nobody can
   });
   assert.deepEqual([checked, unchecked, seen], [[type], [], ['{"signed":"elsewhere"}']]);
   assert.deepEqual(verifyEvidence({ ...home.request, evidence: file }).unchecked, [type]);
+  const unable = verifyEvidence({ ...home.request, evidence: file, checkers: new Map([[type, () => false]]) });
+  assert.deepEqual([unable.checked, unable.unchecked], [[], [type]]);
   const request = { ...home.request, evidence: file, checkers: new Map([[type, refuse]]) };
   assert.throws(() => verifyEvidence(request), /the ring is stale/);
 });

@@ -9,8 +9,8 @@ import type { Policy } from "./policy.ts";
 import type { Trust } from "./trust.ts";
 import { verify } from "./verify.ts";
 
-/** Checks one signed document that came along; throws where it does not hold. */
-export type DocumentChecker = (document: SignedDocument) => void;
+/** Checks one signed document that came along: true where it holds, false where nobody here can tell. Throws where it does not hold. */
+export type DocumentChecker = (document: SignedDocument) => boolean;
 
 export interface EvidenceRequest {
   /** The evidence file, as it was received. */
@@ -41,12 +41,13 @@ export interface EvidenceDecision {
 export function verifyEvidence(request: EvidenceRequest): EvidenceDecision {
   const { artifact, policy, trust, now, checkers = new Map<string, DocumentChecker>() } = request;
   const { bundles, missing, documents } = readEvidence(request.evidence, request.bills);
-  for (const document of documents) checkers.get(document.type)?.(document);
   const types = [...new Set(documents.map(({ type }) => type))];
+  const held = documents.map((document) => ({ ...document, holds: checkers.get(document.type)?.(document) === true }));
+  const checked = types.filter((type) => held.every((document) => document.type !== type || document.holds));
   return {
     decision: verify({ artifact, bundles, policy, trust, now }),
     missing,
-    checked: types.filter((type) => checkers.has(type)),
-    unchecked: types.filter((type) => !checkers.has(type)),
+    checked,
+    unchecked: types.filter((type) => !checked.includes(type)),
   };
 }

@@ -1,8 +1,12 @@
 import { strict as assert } from "node:assert";
 import test from "node:test";
 import { BUILDER, type Home, NOW, SOURCE, makeHome, removeHome } from "../../test/evidence.ts";
+import { denial } from "../../test/denial.ts";
+import { rfc3339 } from "../clock.ts";
+import type { OpenedRing, RingKey } from "../keys/key-ring.ts";
 import { publicKeys } from "../keys/keys.ts";
-import { defaultPolicy, parsePolicy, policyToml } from "./policy.ts";
+import { openedRing, testKey, testRing } from "../keys/ring-for-tests.ts";
+import { defaultPolicy, parsePolicy, policyDocument, policyToml, readPolicy } from "./policy.ts";
 import { sourceAllowed } from "./sources.ts";
 import { verify } from "./verify.ts";
 
@@ -98,6 +102,50 @@ test("a policy that is wrong is refused, and says where", () => {
         return true;
       },
     );
+  }
+});
+
+const ringPolicy = (more = ""): string =>
+  `version = 1\nbuilders = ["${BUILDER}"]\nsources = ["*"]\n[[keyRings]]\nname = "builder"\npath = "b.keyring"\n${more}`;
+
+test("a policy by a key-ring: its keys and logs, its version in the rules' digest, nothing when it is stale", async () => {
+  const root = testKey("root", NOW);
+  const [artifact, checkpoint] = [home.keys.artifact, home.keys.checkpoint].map(
+    ({ keyId, algorithm, publicKeyPem: publicKey }, at): RingKey => ({
+      keyId,
+      role: at === 0 ? "artifact" : "checkpoint",
+      algorithm,
+      publicKey,
+      created: rfc3339(NOW),
+      status: "active",
+    }),
+  );
+  if (artifact === undefined || checkpoint === undefined) return assert.fail();
+  const at = async (version: number): Promise<OpenedRing> => {
+    const ring = testRing([root], NOW, {
+      version,
+      logs: [{ origin: home.log.identity.origin, key: checkpoint.keyId }],
+    });
+    return await openedRing({ ...ring, keys: [...ring.keys, artifact, checkpoint] }, [root]);
+  };
+  const { policy, trust } = parsePolicy(ringPolicy(), "policy.toml", [await at(1)]);
+  const good = verify({ ...home.request, policy, trust });
+  assert.equal(good.ok, true, JSON.stringify(good.reasons));
+  assert.notEqual(parsePolicy(ringPolicy(), "policy.toml", [await at(2)]).trust.digest, trust.digest);
+  const stale = denial(verify({ ...home.request, policy, trust, now: NOW + 366 * 86_400_000 }));
+  assert.match(stale.message, /the key-ring of builder \(version 1\) expired/);
+  assert.match(stale.hint ?? "", /keys refresh/);
+
+  assert.deepEqual(readPolicy(ringPolicy(), "policy.toml").rings, [{ name: "builder", path: "b.keyring" }]);
+  assert.deepEqual((policyDocument(ringPolicy(), "policy.toml")["keyRings"] as unknown[]).length, 1);
+  for (const [text, message] of [
+    [ringPolicy(), /1 are named, 0 were handed in/],
+    [ringPolicy("minimumVersion = 0"), /minimumVersion/],
+    [ringPolicy("root = { threshold = 1, keys = [] }"), /keyRings\.0\.root\.keys/],
+    [ringPolicy('[[keyRings]]\nname = "builder"\npath = "c"'), /the name builder is taken/],
+    [ringPolicy("[rebuilders]\nthreshold = 1\noperators = [{ name = 'A', keys = ['b'] }]"), /no key is called b/],
+  ] as const) {
+    assert.throws(() => parsePolicy(text, "policy.toml"), { code: "input", message });
   }
 });
 

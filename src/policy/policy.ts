@@ -3,6 +3,7 @@ import { parse, stringify } from "smol-toml";
 import * as v from "valibot";
 import { BitforbitError } from "../errors.ts";
 import { type JsonObject, parseJson } from "../json.ts";
+import type { OpenedRing, RingPin } from "../keys/key-ring.ts";
 import type { PublicKey } from "../keys/verifier.ts";
 import type { Demands } from "./demands.ts";
 import { type Trust, type TrustInput, makeTrust } from "./trust.ts";
@@ -16,6 +17,14 @@ export interface Policy extends Demands {
   requireSbom: boolean;
   /** The same bytes in two worlds. */
   requireReproduced: boolean;
+}
+
+/** A key-ring that a policy names: whoever reads the policy's file reads this one, too. */
+export interface NamedRing extends RingPin {
+  /** Of its keys, in messages and for operators. */
+  name: string;
+  /** From the policy's folder. */
+  path: string;
 }
 
 const MAX_TEXT = 1 << 20;
@@ -60,7 +69,7 @@ const Shape = v.strictObject({
   ...DEMANDS,
   /** RFC 3339. */
   expires: v.optional(v.union([v.string(), v.date()])),
-  keys: v.pipe(
+  keys: v.optional(
     v.array(
       v.strictObject({
         name: text,
@@ -69,17 +78,55 @@ const Shape = v.strictObject({
         revoked: v.optional(v.boolean(), false),
       }),
     ),
-    v.minLength(1),
+    [],
   ),
-  logs: v.pipe(v.array(v.strictObject({ origin: text, publicKey: text })), v.minLength(1)),
+  logs: v.optional(v.array(v.strictObject({ origin: text, publicKey: text })), []),
+  keyRings: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          name: text,
+          path: text,
+          root: v.optional(v.strictObject({ threshold: some, keys: v.pipe(v.array(text), v.minLength(1)) })),
+          minimumVersion: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+        }),
+      ),
+      v.minLength(1),
+      v.maxLength(64),
+    ),
+  ),
   /** Verifier keys, as `witness key` prints them. */
   witnesses: v.optional(v.pipe(v.array(text), v.minLength(1), v.maxLength(64))),
 });
 
-/** Parses a policy. Throws `input`, naming `path` and the field (for TOML that cannot be read, line and column). */
-export function parsePolicy(source: string, path: string): { policy: Policy; trust: Trust } {
-  const { version: _version, keys, logs, witnesses, expires, ...demands } = read(source, path);
-  checkRebuilders(demands, keys, path);
+/**
+ * Parses a policy. `keyRings` are those that it names, in its order, opened.
+ * Throws `input`, naming `path` and the field (for TOML that cannot be read, line and column).
+ */
+export function parsePolicy(
+  source: string,
+  path: string,
+  keyRings: readonly OpenedRing[] = [],
+): { policy: Policy; trust: Trust } {
+  const { policy, input, rings } = readPolicy(source, path);
+  if (rings.length !== keyRings.length) {
+    throw new BitforbitError(
+      "input",
+      `${path}: keyRings: ${rings.length} are named, ${keyRings.length} were handed in`,
+    );
+  }
+  const opened = keyRings.flatMap((ring, at) => ({ name: rings[at]?.name ?? "", opened: ring }));
+  return { policy, trust: makeTrust({ ...input, keyRings: opened }) };
+}
+
+/** What a policy demands, whom it lists, and the key-rings that it names. Throws as `parsePolicy`. */
+export function readPolicy(source: string, path: string): { policy: Policy; input: TrustInput; rings: NamedRing[] } {
+  const { version: _version, keys, logs, keyRings = [], witnesses, expires, ...demands } = read(source, path);
+  for (const [field, list] of Object.entries({ keys, logs })) {
+    if (list.length > 0 || keyRings.length > 0) continue;
+    throw new BitforbitError("input", `${path}: ${field}: none are listed, and no keyRings`, { hint: PARTS });
+  }
+  checkRebuilders(demands, [...keys, ...keyRings], path);
   checkWitnesses(witnesses ?? [], demands.quorum?.witnesses, path);
   const input: TrustInput = {
     keys: keys.map(({ name, publicKey, validUntil, revoked }) => ({
@@ -92,7 +139,12 @@ export function parsePolicy(source: string, path: string): { policy: Policy; tru
     ...(witnesses === undefined ? {} : { witnesses }),
     ...(expires === undefined ? {} : { expires: instant(expires, path, "expires") }),
   };
-  return { policy: plain(demands), trust: makeTrust(input) };
+  const rings = JSON.parse(JSON.stringify(keyRings)) as NamedRing[];
+  const twice = [...keys, ...rings].find(
+    ({ name }, at, all) => at >= keys.length && all.findIndex((one) => one.name === name) !== at,
+  );
+  if (twice !== undefined) throw new BitforbitError("input", `${path}: keyRings: the name ${twice.name} is taken`);
+  return { policy: plain(demands), input, rings };
 }
 
 /** Witnesses of whom none must sign prove no time; more than there are cannot sign. */
@@ -146,7 +198,7 @@ function checkRebuilders(
  * `parsePolicy` reads as the same policy: schemas/policy.schema.json. Throws as `parsePolicy` does.
  */
 export function policyDocument(source: string, path: string): JsonObject {
-  parsePolicy(source, path);
+  makeTrust(readPolicy(source, path).input);
   const { expires, keys, ...rest } = read(source, path);
   const document = {
     ...rest,
@@ -173,9 +225,12 @@ function read(source: string, path: string): Demanded {
   const [issue] = parsed.issues;
   const field = v.getDotPath(issue) ?? "the policy";
   throw new BitforbitError("input", `${path}: ${field}: ${issue.message}`, {
-    hint: "a policy has version, builders, sources, keys and logs; 'bitforbit policy show' prints one to start from",
+    hint: PARTS,
   });
 }
+
+const PARTS =
+  "a policy has version, builders, sources, keys and logs or keyRings; 'bitforbit policy show' prints one to start from";
 
 /** The policy of a home that trusts itself only: its key, its log, its builder; everything is demanded. */
 export function defaultPolicy(home: {

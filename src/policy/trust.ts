@@ -17,6 +17,8 @@ import { sortedBy } from "../order.ts";
 
 export interface TrustedKey {
   name: string;
+  /** Under which the rules list it: its own name, or its key-ring's. */
+  listed: string;
   key: PublicKey;
   /** Milliseconds since 1970, inclusive: signatures of before are no good. */
   validFrom?: number;
@@ -158,6 +160,7 @@ function listedKey({ name, publicKeyPem, validUntil, revoked }: TrustInput["keys
   }
   return {
     name,
+    listed: name,
     key,
     ...(revoked === true ? { revoked: { since: 0 } } : {}),
     ...(validUntil === undefined ? {} : { validUntil }),
@@ -177,6 +180,7 @@ function ringKeys({ name, opened }: { name: string; opened: OpenedRing }): Trust
 function trustedKey(name: string, { publicKey, validFrom, validUntil, retired, revoked, status }: RingKey): TrustedKey {
   return {
     name: status === "active" ? name : `${name} (${status})`,
+    listed: name,
     key: parsePublicKey(publicKey),
     ...(validFrom === undefined ? {} : { validFrom: instantOf(validFrom) }),
     ...(validUntil === undefined ? {} : { validUntil: instantOf(validUntil) }),

@@ -353,7 +353,7 @@ class Verification {
       rebuilders === undefined
         ? []
         : operatorsOf(
-            accounts.map(({ value }) => value.key.name),
+            accounts.map(({ value }) => value.key.listed),
             rebuilders,
           );
     if (rebuilders !== undefined && operators.length < rebuilders.threshold) {

@@ -4,6 +4,7 @@ import { utf8Text } from "../../bytes.ts";
 import { systemClock } from "../../clock.ts";
 import { digestOf } from "../../digest.ts";
 import { BitforbitError, type ExitCode, systemCode } from "../../errors.ts";
+import { documentCheckers } from "../../flow/document-checkers.ts";
 import { resolveArtifact } from "../../flow/evidence.ts";
 import { rulesFor } from "../../flow/trust.ts";
 import { verifyEvidence } from "../../policy/evidence.ts";
@@ -32,13 +33,15 @@ async function verifying(named: string, options: Options, terminal: Terminal): P
   const artifact = await resolveArtifact(named);
   const rules = await rulesFor(await nearestHome(".", options), text(options, "policy"));
   const sbom = text(options, "sbom");
+  const now = systemClock.now();
   const { decision, missing, checked, unchecked } = verifyEvidence({
     evidence: await bounded(file),
     artifact,
     bills: sbom === undefined ? [] : [await bounded(sbom)],
     policy: rules.policy,
     trust: rules.trust,
-    now: systemClock.now(),
+    now,
+    checkers: documentCheckers(rules, now),
   });
   showDecision(terminal, artifact, decision, rules);
   for (const { role, digest } of missing)
