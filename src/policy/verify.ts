@@ -7,10 +7,10 @@
  * a stranger or about something else is set aside, as if it were not there; it
  * is named in the decision. There is no weaker evidence to fall back to.
  */
-import { readReproduction, readStatement } from "../attest/read.ts";
-import type { ReadReproduction, ReadStatement } from "../attest/read.ts";
-import { type Bundle, parseBundle } from "../attest/bundle.ts";
-import { BUILD_TYPE, CYCLONEDX_BOM, PROVENANCE_V1, REPRODUCTION_V1 } from "../attest/statement.ts";
+import { readReproduction } from "../attest/read.ts";
+import type { ReadStatement } from "../attest/read.ts";
+import { parseBundle } from "../attest/bundle.ts";
+import { CYCLONEDX_BOM, PROVENANCE_V1, REPRODUCTION_V1 } from "../attest/statement.ts";
 import { rfc3339 } from "../clock.ts";
 import { type Digest, digestOf, hexOf, isDigest } from "../digest.ts";
 import { BitforbitError, messageOf } from "../errors.ts";
@@ -31,11 +31,22 @@ import {
   purlsOf,
   vulnerable,
 } from "./demands.ts";
+import { DIGEST_HINT, HINTS } from "./hints.ts";
 import type { Policy } from "./policy.ts";
 import type { CompiledRule, RuleFacts } from "./rules.ts";
-import { sourceAllowed } from "./sources.ts";
 import { checkInclusion, checkSignature, type Inclusion } from "./signature.ts";
 import type { Trust, TrustedKey } from "./trust.ts";
+import {
+  checkBuilder,
+  checkCanonical,
+  checkReproduction,
+  checkSbom,
+  checkSource,
+  checkSubject,
+  count,
+  failureOf,
+  refused,
+} from "./statement-checks.ts";
 import { Witnessing } from "./witnessing.ts";
 
 const MAX_BUNDLES = 256;
@@ -464,91 +475,4 @@ function rulesDigest(policy: Policy, trust: Trust, advisories = ""): Digest {
   const digest = digestOf(canonicalJson(all));
   digests.set(policy, known.set(name, digest));
   return digest;
-}
-
-const DIGEST_HINT = "a digest is 'sha256:' and 64 lower-case hexadecimal digits";
-const HINTS: Readonly<Record<Check, string>> = {
-  digest: DIGEST_HINT,
-  bundle: "fetch the artifact's bundles again from where it was published",
-  certificate: "hand in the trusted root of the authority that vouches for the signer",
-  signature: "if you trust that key, add it to the policy's keys",
-  subject: "the artifact was changed after it was signed, or the bundle belongs to another one: fetch both again",
-  log: "if you trust that log, add it to the policy's logs; otherwise ask the publisher for a bundle with a valid proof",
-  time: "ask the publisher for a bundle whose timestamp is by an authority of the trusted root",
-  identity: "if you trust that signer, add it to the policy's identities",
-  quorum:
-    "ask the publisher for evidence under a checkpoint that more logs or witnesses have signed: 'bitforbit evidence export' proves by the newest",
-  builder: "if you trust that builder, add its id to the policy's builders",
-  source: "if the artifact may come from there, add the source to the policy's sources",
-  tag: "release from a signed tag: 'git tag -s', then build that tag",
-  canonical: "build it with 'bitforbit build' from a clean checkout; a local build is never promoted",
-  level: "build it on a builder of a higher SLSA level",
-  environment: "build it in an environment that the policy allows",
-  age: "build it again: what was known when it was built is too old",
-  sbom: "'bitforbit build' makes and signs an SBOM; fetch its bundle too",
-  components: "replace the component, or allow it in the policy",
-  vulnerable: "update the component to a version that is not affected",
-  reproduced: "'bitforbit check' says why a build differs; fetch the bundle of the reproduction too",
-  rebuilders: "have more independent operators rebuild it, and fetch their bundles",
-  rule: "the policy's own rule says what it demands",
-};
-
-function checkSubject(bundle: Bundle, digest: string): ReadStatement {
-  const statement = readStatement(bundle.payload);
-  if (!statement.subjects.some(({ sha256 }) => sha256 === digest)) {
-    const [first] = statement.subjects;
-    throw refused(`the statement is about sha256:${first?.sha256}, not about sha256:${digest}`);
-  }
-  return statement;
-}
-
-function failureOf(rules: readonly CompiledRule[], facts: RuleFacts): string | undefined {
-  for (const { name, message, failure } of rules) {
-    const why = failure(facts);
-    if (why !== undefined) return `${message} (${name}: ${why})`;
-  }
-  return undefined;
-}
-
-function checkBuilder(provenance: JudgedProvenance, policy: Policy): JudgedProvenance {
-  if (provenance.buildType !== BUILD_TYPE) throw refused(`the build type ${provenance.buildType} is not known`);
-  if (!policy.builders.includes(provenance.builder)) throw refused(`the builder ${provenance.builder} is not allowed`);
-  return provenance;
-}
-
-function checkSource(provenance: JudgedProvenance, policy: Policy): JudgedProvenance {
-  const { uri } = provenance.source;
-  if (!policy.sources.some((allowed) => sourceAllowed(uri, allowed))) throw refused(`the source ${uri} is not allowed`);
-  return provenance;
-}
-
-function checkCanonical(provenance: JudgedProvenance): JudgedProvenance {
-  if (!provenance.canonical) throw refused("this was a local build, not a canonical one");
-  return provenance;
-}
-
-function checkSbom({ predicate }: ReadStatement): { specVersion: string; components: number } {
-  const { bomFormat, specVersion, components } = predicate;
-  if (bomFormat !== "CycloneDX" || typeof specVersion !== "string" || !Array.isArray(components)) {
-    throw refused("the SBOM is not a CycloneDX document with a specVersion and components");
-  }
-  return { specVersion, components: components.length };
-}
-
-/** The verdict alone does not count: two worlds must each state this artifact's digest. */
-function checkReproduction(account: ReadReproduction, digest: string): ReadReproduction {
-  if (account.verdict !== "reproducible") throw refused(`the build's verdict is ${account.verdict}`);
-  const agreeing = account.worlds.filter(({ outputs }) => outputs.includes(digest));
-  if (new Set(agreeing.map(({ name }) => name)).size < 2) {
-    throw refused(`only ${count(agreeing.length, "world")} gave sha256:${digest}; two are needed`);
-  }
-  return { ...account, worlds: agreeing };
-}
-
-function refused(message: string): BitforbitError {
-  return new BitforbitError("refused", message);
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
