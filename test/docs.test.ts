@@ -3,6 +3,7 @@ import { strict as assert } from "node:assert";
 import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import test from "node:test";
+import { verbEntries } from "../src/cli/program.ts";
 import { notVaried } from "../src/vary/not-varied.ts";
 import { variations, worldPair } from "../src/vary/worlds.ts";
 import { bitforbit, scratchFolder } from "./command.ts";
@@ -10,6 +11,36 @@ import { bitforbit, scratchFolder } from "./command.ts";
 const COMMANDS = "docs/reference/commands.md";
 const commands = readFileSync(COMMANDS, "utf8");
 const pages = globSync(["README.md", "ARCHITECTURE.md", "docs/**/*.md"]).sort();
+
+/** Words in quotes that begin with our name, in messages and in pages: a command that is advised. */
+const ADVISED = /['`]bitforbit ([a-z][^'`\n]*)['`]/g;
+
+/** What is wrong with an advised command: a verb, an action or an option that does not exist. */
+function unknownIn(advised: string): string | undefined {
+  const [verb = "", second = ""] = advised.split(" ");
+  const entry = verbEntries().find(({ usage }) => usage.split(" ")[0] === verb);
+  if (entry === undefined) return ["complete", "help"].includes(verb) ? undefined : `no verb ${verb}`;
+  const { usage, summary, options } = entry;
+  if (usage.includes("<action>") && /^[a-z-]+$/.test(second) && !summary.includes(second)) return `no action ${second}`;
+  const known = options.flatMap(([names]) => names.match(/--[a-z][a-z-]*/g) ?? []);
+  return [...advised.matchAll(/(?<= )--[a-z][a-z-]*/g)].map(([name]) => name).find((name) => !known.includes(name));
+}
+
+test("what a message or a page advises can be typed", () => {
+  const wrong = ["bitforbit wibble", "bitforbit log wobble", "bitforbit build --wibble"];
+  for (const one of wrong) assert.ok(unknownIn(one.replace("bitforbit ", "")) !== undefined, one);
+  let advice = 0;
+  const found: string[] = [];
+  for (const file of [...globSync("src/**/*.ts"), ...pages].filter((name) => !name.endsWith(".test.ts"))) {
+    for (const [, advised = ""] of readFileSync(file, "utf8").matchAll(ADVISED)) {
+      advice++;
+      const unknown = unknownIn(advised);
+      if (unknown !== undefined) found.push(`${file}: 'bitforbit ${advised}' (${unknown})`);
+    }
+  }
+  assert.deepEqual(found, []);
+  assert.ok(advice > 100, `${advice}`);
+});
 
 /** The section of a verb; what every verb has stands in a section of its own. */
 function section(title: string): string {

@@ -62,6 +62,7 @@ const VERBS = [
   ["promote", DIGEST, "dev"],
   ["promote", DIGEST, "dev", "--policy", "policy.toml"],
   ["evidence", "verify", "hello", "--evidence", "hello.evidence"],
+  ["verify", "hello", "--evidence", "hello.evidence"],
   ["evidence", "verify", "hello", "--evidence", "hello.evidence", "--policy", "policy.toml"],
 ];
 
@@ -79,6 +80,9 @@ test("every verb that decides counts the witnesses, and says who is missing", { 
     const facts = document["facts"] as JsonObject;
     assert.deepEqual((facts["witnessed"] as JsonObject)["by"], ["w1.example", "w2.example"]);
   }
+  const aliased = await run(folder, "verify", "hello", "--evidence", "hello.evidence");
+  assert.deepEqual(aliased.document["unchecked"], []);
+  assert.equal((await run(folder, "verify", "hello", "--evidence", "hello.evidence", "--list", "x")).code, 2);
   // A third witness that never saw it, and three are needed.
   const third = testWitness("w3.example").listed;
   const stricter = (file: string, quorum: RegExp, list: (text: string) => string): void =>

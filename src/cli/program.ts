@@ -213,6 +213,8 @@ const VERBS: readonly VerbEntry[] = [
     summary: "decide whether artifacts (files or digests) are what was built, with the reasons",
     options: [
       ...POLICY_OPTIONS,
+      ["--evidence <file>", "the evidence file to verify by, as 'evidence verify' does"],
+      ["--sbom <file>", "the SBOM that the evidence file names and does not hold"],
       ["--trusted-root <file>", "verify Sigstore bundles of others by this trusted_root.json"],
       ["--identity <name>", "who must have signed: the certificate's name, or its beginning and *"],
       ["--issuer <url>", "who must have vouched for that name"],
@@ -224,6 +226,7 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit verify dist/hello",
       "bitforbit verify hello --policy policy.toml --bundle hello.*.sigstore.json",
       "bitforbit verify sha256:9f86d0…",
+      "bitforbit verify hello --evidence hello.evidence --policy policy.toml",
       "bitforbit verify tool.tar.gz --trusted-root trusted_root.json --identity 'https://github.com/o/r/*' --issuer https://token.actions.githubusercontent.com",
     ],
     load: async () => (await import("./verbs/verify.ts")).verify,

@@ -34,6 +34,8 @@ const MAX_ARTIFACTS = 100_000;
 
 /** `bitforbit verify ARTIFACT…`: each decision with its reasons; offline. */
 export async function verify(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
+  if (text(options, "evidence") !== undefined) return await byEvidence(args, options, terminal);
+  if (text(options, "sbom") !== undefined) throw new BitforbitError("usage", "--sbom needs --evidence");
   const named = [...args, ...(await listed(text(options, "list")))];
   if (named.length === 0) throw new BitforbitError("usage", "verify takes files or digests, or --list with them");
   if (named.length > MAX_ARTIFACTS) {
@@ -69,6 +71,19 @@ export async function verify(args: readonly string[], options: Options, terminal
     });
   } else if (only !== undefined) terminal.document(only);
   return denied === 0 ? 0 : 1;
+}
+
+/** One artifact by an evidence file: as `evidence verify`, which is loaded when it is asked for. */
+async function byEvidence(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
+  const [named, ...others] = args;
+  if (named === undefined || others.length > 0) {
+    throw new BitforbitError("usage", "verify --evidence takes one artifact: an evidence file is about one");
+  }
+  for (const name of ["bundle", "key", "log-key", "trusted-root", "identity", "issuer", "advisories", "list"]) {
+    const asked = options[name.replace(/-(.)/, (_, letter: string) => letter.toUpperCase())];
+    if (asked !== undefined) throw new BitforbitError("usage", `--evidence and --${name} exclude each other`);
+  }
+  return await (await import("./evidence.ts")).evidence(["verify", named], options, terminal);
 }
 
 /** Names, one a line; empty lines are passed over. */
