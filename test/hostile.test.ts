@@ -117,7 +117,7 @@ test("what the end of a build needs is looked at before the build", async (t) =>
   writeFileSync(join(log, "checkpoint"), "cut");
   const audit = await bitforbit(folder, ["log", "audit"]);
   assert.equal(audit.code, 2);
-  assert.match(audit.stderr, /log\/checkpoint cannot be read[\s\S]*hint: restore/);
+  assert.match(audit.stderr, /log\/checkpoint cannot be read[\s\S]*hint: 'bitforbit log fsck' says what to restore/);
   const build = await bitforbit(folder, ["build"]);
   assert.equal(build.code, 2);
   assert.equal(build.stdout, "", "nothing was built");
