@@ -119,9 +119,13 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
   for (const [index, output] of verdict.outputs.entries()) {
     const path = join(verdict.outputsFolder ?? "", output.path);
     const stored = await store.putArtifact({ content: { path }, name: basename(output.path) });
-    for (const [at, bundle] of bundles.entries()) {
-      await store.attach(output.digest, bundle, statements[at]?.predicateType ?? "");
-    }
+    await store.attachAll(
+      bundles.map((bundle, at) => ({
+        artifact: output.digest,
+        bundle,
+        predicateType: statements[at]?.predicateType ?? "",
+      })),
+    );
     const file = join(options.output, files[index] ?? output.path);
     await copyDurable(path, file, output.executable ? 0o755 : 0o644);
     artifacts.push({ path: output.path, digest: output.digest, size: output.size, file, manifest: stored.manifest });

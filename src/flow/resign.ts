@@ -20,7 +20,7 @@ import type { LeafProof } from "../log/reader.ts";
 import { leafHash } from "../log/tile.ts";
 import { type Log, openLog } from "../log/writer.ts";
 import { verify } from "../policy/verify.ts";
-import { openStore, type Referrer, type Store, type StoredArtifact } from "../store/store.ts";
+import { type NewAttestation, openStore, type Referrer, type Store, type StoredArtifact } from "../store/store.ts";
 import { findKey, type KeyHolder } from "./key-lifecycle.ts";
 import { keyEvent, keysOf, recordKeys } from "./keys.ts";
 import { type Journal, type Loss, openJournal, type ResignBatch, type ResignItem } from "./resign-journal.ts";
@@ -220,10 +220,13 @@ class Resigning {
       const bundle = signedBundle(one, keys.artifact.keyId, proofs[at], log.identity);
       return { item, bundle, payload: sha256Hex(one.payload) };
     });
+    const missing: NewAttestation[] = [];
     for (const { item, bundle, payload } of attached) {
-      const digest = parseDigest(item.artifact);
-      if (!again || !(await this.#has(store, digest, payload))) await store.attach(digest, bundle, item.predicateType);
+      const artifact = parseDigest(item.artifact);
+      if (again && (await this.#has(store, artifact, payload))) continue;
+      missing.push({ artifact, bundle, predicateType: item.predicateType });
     }
+    await store.attachAll(missing);
     this.#tell("stored");
     await journal.finish();
     this.#tell("done");

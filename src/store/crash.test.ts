@@ -168,6 +168,61 @@ test(
   },
 );
 
+/** A process that attaches two bundles to each of three artifacts in one change. */
+function batchWriter(folder: string, wrapper: readonly string[]): ReturnType<typeof writer> {
+  const code = `
+    import { openStore } from ${JSON.stringify(STORE_URL)};
+    import { writeSync } from "node:fs";
+    try {
+      const store = await openStore(${JSON.stringify(folder)});
+      const all = [];
+      for (const { digest } of await store.artifacts())
+        for (const n of [1, 2]) all.push({ artifact: digest, bundle: Buffer.from(digest + n), predicateType: "p" + n });
+      await store.attachAll(all);
+      writeSync(1, "1\\n");
+    } catch (error) { writeSync(1, "error " + (error.code ?? error) + "\\n"); process.exitCode = 9; }`;
+  const [program = "", ...args] = [...wrapper, process.execPath, "--input-type=module", "--eval", code];
+  return spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, UV_THREADPOOL_SIZE: "1" } });
+}
+
+/** rename: 1–6 bundles, 7–12 manifests, 13–15 referrers indexes, 16 index.json. */
+const BATCH_FAULTS: readonly [injection: string, attached: boolean][] = [
+  ["rename:signal=KILL:when=4", false],
+  ["rename:signal=KILL:when=9", false],
+  ["rename:signal=KILL:when=15", false],
+  ["rename:signal=KILL:when=16", false],
+  ["rename:error=ENOSPC:when=14", false],
+  ["rename:error=ENOSPC:when=16", false],
+  ["rename:error=EIO:when=17", true],
+];
+
+test(
+  "a batch of attestations: all of them or none, whatever call is the last, and a second try gives each once",
+  { skip: strace ? false : "strace is not installed, or may not trace here" },
+  async () => {
+    for (const [injection, attached] of BATCH_FAULTS) {
+      await withFolder(async (folder) => {
+        const store = await openStore(folder);
+        const digests: Digest[] = [];
+        for (const n of [1, 2, 3]) {
+          const { digest } = await store.putArtifact({ content: { bytes: utf8(`artifact ${n}`) }, name: `a${n}` });
+          digests.push(digest);
+        }
+        const counts = async (): Promise<number[]> =>
+          await Promise.all(digests.map(async (digest) => (await store.referrers(digest)).length));
+        const quick = injection.includes("signal") ? [] : ["--seccomp-bpf"];
+        const trace = ["strace", "-f", ...quick, "-qq", "-o", "/dev/null", "-e", "trace=rename"];
+        const { stored } = await outcome(batchWriter(folder, [...trace, "-e", `inject=${injection}`]));
+        assert.equal(stored.length, attached ? 1 : 0, `${injection} struck elsewhere: the table is out of date`);
+        assert.deepEqual(await counts(), attached ? [2, 2, 2] : [0, 0, 0], injection);
+        assert.deepEqual((await store.fsck()).problems, []);
+        assert.deepEqual((await outcome(batchWriter(folder, []))).errors, []);
+        assert.deepEqual(await counts(), [2, 2, 2], injection);
+      });
+    }
+  },
+);
+
 test(
   "a full disk: an error that says so, nothing lost, and on it goes when there is room",
   { skip: root ? false : "mounting a small disk needs root" },

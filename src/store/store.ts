@@ -12,6 +12,7 @@
  * durable before the next. A crash leaves blobs that nobody mentions, never a
  * mention without its blob. Nothing is ever replaced: a tag that exists stays.
  */
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, rfc3339, systemClock } from "../clock.ts";
 import { type Digest, hexOf, parseDigest } from "../digest.ts";
@@ -82,6 +83,15 @@ export interface NewArtifact {
   annotations?: Readonly<Record<string, string>>;
 }
 
+export interface NewAttestation {
+  artifact: Digest;
+  /** A Sigstore bundle. */
+  bundle: Uint8Array;
+  predicateType: string;
+  /** Milliseconds since 1970. */
+  created?: number;
+}
+
 export interface Store {
   readonly folder: string;
   /** Stores bytes or, streamed, the regular file at a path. Idempotent. */
@@ -97,6 +107,8 @@ export interface Store {
   putArtifact(artifact: NewArtifact): Promise<StoredArtifact>;
   /** Stores a Sigstore bundle as a referrer of an artifact; returns the referrer manifest's digest. Idempotent. `created` in milliseconds. */
   attach(artifact: Digest, bundle: Uint8Array, predicateType: string, options?: { created?: number }): Promise<Digest>;
+  /** Stores many as `attach` does, in one change: after a crash all of them are there, or none. */
+  attachAll(attestations: readonly NewAttestation[]): Promise<Digest[]>;
   /** Attestations of an artifact, in order of their manifests' digests; none when the artifact is not stored. */
   referrers(artifact: Digest): Promise<Referrer[]>;
   /** The artifact with these bytes, or undefined. */
@@ -124,6 +136,7 @@ export async function openStore(folder: string, options: { clock?: Clock; entrop
 class LayoutStore implements Store {
   readonly folder: string;
   readonly #blobs: Blobs;
+  #known: (Snapshot & { stamp: string }) | undefined;
 
   constructor(folder: string, blobs: Blobs) {
     this.folder = folder;
@@ -178,39 +191,56 @@ class LayoutStore implements Store {
     predicateType: string,
     options: { created?: number } = {},
   ): Promise<Digest> {
-    const subject = withTag(await this.#index(), hexOf(parseDigest(artifact)));
-    if (subject === undefined) {
-      throw new BitforbitError("input", `no artifact ${artifact} in the store`, {
-        hint: "store the artifact first: an attestation is attached to what is there",
-      });
-    }
-    const layer = await this.#blobs.put(bundle);
-    const created = options.created === undefined ? undefined : rfc3339(options.created);
-    const manifest = referrerManifest(subject, layer, predicateType, created);
-    let attached = descriptorOf(manifest);
-    await this.#update(async (index) => {
-      const tag = referrersTag(subject.digest);
-      const list = await this.#referrersIndex(index, tag);
-      const same = await this.#sameReferrer(list, layer.digest, predicateType);
-      if (same !== undefined) {
-        attached = same;
-        return false;
+    const [attached] = await this.attachAll([{ artifact, bundle, predicateType, ...options }]);
+    if (attached === undefined) throw new BitforbitError("outside", `nothing was attached to ${artifact}`);
+    return attached;
+  }
+
+  async attachAll(attestations: readonly NewAttestation[]): Promise<Digest[]> {
+    const { tags } = await this.#snapshot();
+    const made: { tag: string; layer: Digest; predicateType: string; manifest: Uint8Array }[] = [];
+    for (const { artifact, bundle, predicateType, created } of attestations) {
+      const subject = tags.get(hexOf(parseDigest(artifact)));
+      if (subject === undefined) {
+        throw new BitforbitError("input", `no artifact ${artifact} in the store`, {
+          hint: "store the artifact first: an attestation is attached to what is there",
+        });
       }
-      await this.#blobs.put(manifest);
-      const bytes = indexBytes({ ...list, manifests: [...list.manifests, attached] });
-      const blob = await this.#blobs.put(bytes);
-      index.manifests = index.manifests.filter((item) => annotation(item, REF_NAME) !== tag);
-      index.manifests.push(tagged({ mediaType: INDEX_TYPE, ...blob }, tag));
-      return true;
+      const layer = await this.#blobs.put(bundle);
+      const at = created === undefined ? undefined : rfc3339(created);
+      const manifest = referrerManifest(subject, layer, predicateType, at);
+      made.push({ tag: referrersTag(subject.digest), layer: layer.digest, predicateType, manifest });
+    }
+    const attached: Digest[] = [];
+    await this.#update(async (index) => {
+      const present = tagsOf(index);
+      const lists = new Map<string, Index>();
+      const changed = new Set<string>();
+      for (const { tag, layer, predicateType, manifest } of made) {
+        const list = lists.get(tag) ?? (await this.#referrersIndex(present, tag));
+        const same = await this.#sameReferrer(list, layer, predicateType);
+        const descriptor = same ?? descriptorOf(manifest);
+        attached.push(descriptor.digest);
+        lists.set(tag, same === undefined ? { ...list, manifests: [...list.manifests, descriptor] } : list);
+        if (same !== undefined) continue;
+        await this.#blobs.put(manifest);
+        changed.add(tag);
+      }
+      index.manifests = index.manifests.filter((item) => !changed.has(annotation(item, REF_NAME) ?? ""));
+      for (const tag of changed) {
+        const blob = await this.#blobs.put(indexBytes(lists.get(tag) ?? emptyIndex));
+        index.manifests.push(tagged({ mediaType: INDEX_TYPE, ...blob }, tag));
+      }
+      return changed.size > 0;
     });
-    return attached.digest;
+    return attached;
   }
 
   async referrers(artifact: Digest): Promise<Referrer[]> {
-    const index = await this.#index();
-    const subject = withTag(index, hexOf(parseDigest(artifact)));
+    const { tags } = await this.#snapshot();
+    const subject = tags.get(hexOf(parseDigest(artifact)));
     if (subject === undefined) return [];
-    const list = await this.#referrersIndex(index, referrersTag(subject.digest));
+    const list = await this.#referrersIndex(tags, referrersTag(subject.digest));
     return list.manifests
       .filter((item) => item["artifactType"] === BUNDLE_TYPE)
       .map((item) => ({
@@ -222,21 +252,21 @@ class LayoutStore implements Store {
   }
 
   async artifact(digest: Digest): Promise<StoredArtifact | undefined> {
-    const index = await this.#index();
-    const descriptor = withTag(index, hexOf(parseDigest(digest)));
-    return descriptor === undefined ? undefined : await this.#stored(index, descriptor);
+    const snapshot = await this.#snapshot();
+    const descriptor = snapshot.tags.get(hexOf(parseDigest(digest)));
+    return descriptor === undefined ? undefined : await this.#stored(snapshot, descriptor);
   }
 
   async resolve(tag: string): Promise<Digest | undefined> {
-    const descriptor = withTag(await this.#index(), tag);
+    const descriptor = (await this.#snapshot()).tags.get(tag);
     if (descriptor?.["artifactType"] !== ARTIFACT_TYPE) return undefined;
     return (await this.#layerOf(descriptor.digest)).digest;
   }
 
   async artifacts(): Promise<StoredArtifact[]> {
-    const index = await this.#index();
+    const snapshot = await this.#snapshot();
     const stored: StoredArtifact[] = [];
-    for (const descriptor of index.manifests.filter(isByBytes)) stored.push(await this.#stored(index, descriptor));
+    for (const descriptor of snapshot.byBytes) stored.push(await this.#stored(snapshot, descriptor));
     return sortedBy(stored, ({ digest }) => digest);
   }
 
@@ -244,14 +274,20 @@ class LayoutStore implements Store {
     return await checkStore(this.folder, this.#blobs);
   }
 
-  async #index(): Promise<Index> {
-    return await readIndex(this.folder);
+  /** `index.json`, read again only when it is another file: a store of many artifacts is asked about each. */
+  async #snapshot(): Promise<Snapshot> {
+    // Before it is read: what is replaced in between is read, and read again the next time.
+    const stamp = await stampOf(join(this.folder, "index.json"));
+    if (stamp === undefined || this.#known?.stamp !== stamp) {
+      this.#known = { stamp: stamp ?? "", ...snapshotOf(await readIndex(this.folder)) };
+    }
+    return this.#known;
   }
 
   /** Changes `index.json` while no other process does; written only when `change` says that it changed something. */
   async #update(change: (index: Index) => Promise<boolean>): Promise<void> {
     await exclusively(join(this.folder, ".lock"), async () => {
-      const index = await this.#index();
+      const index = await readIndex(this.folder);
       if (await change(index)) await writeDurable(join(this.folder, "index.json"), indexBytes(index));
     });
   }
@@ -276,7 +312,7 @@ class LayoutStore implements Store {
     return layer;
   }
 
-  async #stored(index: Index, descriptor: Descriptor): Promise<StoredArtifact> {
+  async #stored(snapshot: Snapshot, descriptor: Descriptor): Promise<StoredArtifact> {
     const layer = await this.#layerOf(descriptor.digest);
     const byBytes = annotation(descriptor, REF_NAME);
     if (hexOf(layer.digest) !== byBytes) {
@@ -289,22 +325,19 @@ class LayoutStore implements Store {
       );
     }
     const { annotations } = await this.#manifest(descriptor.digest);
-    const tags = index.manifests
-      .filter((item) => item.digest === descriptor.digest)
-      .map((item) => annotation(item, REF_NAME))
-      .filter((tag) => tag !== undefined && tag !== byBytes);
+    const tags = (snapshot.names.get(descriptor.digest) ?? []).filter((tag) => tag !== byBytes);
     return {
       digest: layer.digest,
       size: layer.size,
       name: annotation(layer, TITLE) ?? "",
       manifest: descriptor.digest,
       annotations,
-      tags: sortedBy(tags as string[], (tag) => tag),
+      tags: sortedBy(tags, (tag) => tag),
     };
   }
 
-  async #referrersIndex(index: Index, tag: string): Promise<Index> {
-    const descriptor = withTag(index, tag);
+  async #referrersIndex(tags: Snapshot["tags"], tag: string): Promise<Index> {
+    const descriptor = tags.get(tag);
     if (descriptor === undefined) return emptyIndex;
     return parseIndex(await this.#blobs.get(descriptor.digest), `referrers index ${descriptor.digest}`);
   }
@@ -317,6 +350,40 @@ class LayoutStore implements Store {
     }
     return undefined;
   }
+}
+
+/** `index.json` by what is asked of it. */
+interface Snapshot {
+  /** The first with each tag. */
+  tags: ReadonlyMap<string, Descriptor>;
+  /** All tags of a manifest. */
+  names: ReadonlyMap<Digest, string[]>;
+  /** Artifacts, under the digest of their bytes. */
+  byBytes: readonly Descriptor[];
+}
+
+function snapshotOf(index: Index): Snapshot {
+  const names = new Map<Digest, string[]>();
+  for (const item of index.manifests) {
+    const tag = annotation(item, REF_NAME);
+    if (tag !== undefined) names.set(item.digest, [...(names.get(item.digest) ?? []), tag]);
+  }
+  return { tags: tagsOf(index), names, byBytes: index.manifests.filter(isByBytes) };
+}
+
+function tagsOf(index: Index): Map<string, Descriptor> {
+  const tags = new Map<string, Descriptor>();
+  for (const item of index.manifests) {
+    const tag = annotation(item, REF_NAME);
+    if (tag !== undefined && !tags.has(tag)) tags.set(tag, item);
+  }
+  return tags;
+}
+
+/** What changes whenever a file is written or replaced; undefined when there is none. */
+async function stampOf(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  return found === undefined ? undefined : [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(" ");
 }
 
 function withTag(index: Index, tag: string): Descriptor | undefined {
