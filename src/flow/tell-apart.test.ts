@@ -30,14 +30,15 @@ function told(shown: Partial<Record<CauseName, Leaf>>): CauseName[][] {
   return attribution.get(id) ?? [];
 }
 
+/** A line with an address; in pieces, that the source of this test may not look like what was printed at one. */
+const at = (low: string): string => `at 0x${"7f"}${low}\n`;
+
 test("what is drawn depends on addresses, too: the draw is the cause; an address is, where one stands", () => {
   const drawn = {
     aslr: line("key RP88dGtm8vw\n", "key Vno5nh2k0oP\n"),
     random: line("key RP88dGtm8vw\n", "key 8eGutlBjdYZ\n"),
   };
   assert.deepEqual(told(drawn), [["random"]]);
-  // In pieces: the source of this test shall not look like what was printed at an address.
-  const at = (low: string): string => `at 0x${"7f"}${low}\n`;
   const printed = {
     aslr: line(at("3a5c8e1000"), at("11aa8e1000")),
     random: line(at("3a5c8e1000"), at("3a5c8e2000")),
