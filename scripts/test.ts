@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { killGroup } from "../src/child.ts";
 
 const AT_ONCE = availableParallelism() + 1;
-const LIMIT_MINUTES = 10;
+const LIMIT_MINUTES = 16;
 /** After the file's own process has ended. */
 const LET_GO_SECONDS = 30;
 const COUNTED = ["tests", "pass", "fail", "cancelled", "skipped", "todo"];

@@ -69,7 +69,10 @@ export function conclude(
       if (checked !== undefined) return [consequence(one.leaf, [checked], "digest")];
       const origin = originOf(one, causes, primary) ?? unexplainedOrigin(one, causes, told);
       if (origin !== undefined) return [consequence(one.leaf, pathOf(origin.leaf))];
-      return causes.length > 0 ? causes : [byPlace(one.leaf, knownAt, remedyOf) ?? unknown(one.leaf, evidence.tried)];
+      if (causes.length > 0) return causes;
+      const half = otherHalf(one, told);
+      if (half.length > 0) return half;
+      return [byPlace(one.leaf, knownAt, remedyOf) ?? unknown(one.leaf, evidence.tried)];
     })
     .sort(
       (a, b) =>
@@ -104,6 +107,36 @@ function originOf(one: Explained, causes: readonly Cause[], primary: readonly To
     primary.find(explains) ??
     severalOrigins(names, primary)
   )?.one;
+}
+
+/** What puts lines in another order. */
+const ORDERS: ReadonlySet<CauseName> = new Set(["hash-order", "readdir-order", "locale", "race"]);
+
+/**
+ * Lines that stand on one side alone, and on the other side of differences beside it that an order made: they moved from
+ * there, and have the causes of those. Which of the two halves of a move an experiment shows is chance.
+ */
+function otherHalf(one: Explained, told: readonly Told[]): Cause[] {
+  const lines = [linesOf(one.leaf, "a"), linesOf(one.leaf, "b")] as const;
+  const gone = lines[1].length === 0;
+  const moved = gone ? lines[0] : lines[1];
+  if (moved.length === 0 || (lines[0].length > 0 && !gone)) return [];
+  const beside = told.filter(({ one: { place, leaf }, causes }) => {
+    if (place !== one.place || !causes.some(({ name, with: others }) => ORDERS.has(name) && others === undefined))
+      return false;
+    const there = linesOf(leaf, gone ? "b" : "a");
+    return moved.every((line) => there.includes(line));
+  });
+  const found = beside.flatMap(({ causes }) => causes.filter(({ name }) => ORDERS.has(name)));
+  return distinct(found.map((cause) => ({ ...cause, ...atLeaf(one.leaf) })));
+}
+
+function linesOf(leaf: Leaf, side: "a" | "b"): string[] {
+  const bytes = side === "a" ? leaf.bytesA : leaf.bytesB;
+  if (leaf.what !== "text" || bytes === undefined) return [];
+  return showable(bytes)
+    .split("\n")
+    .filter((line) => line !== "");
 }
 
 /** What only follows, where nothing in its artifact has a cause that is known: from the first that differs by itself. */

@@ -5,9 +5,9 @@ import * as fc from "fast-check";
 import { utf8 } from "../bytes.ts";
 import type { Difference, Leaf } from "../diff/difference.ts";
 import { variations, worldPair } from "../vary/worlds.ts";
-import type { World } from "../world.ts";
+import type { CauseName, World } from "../world.ts";
 import type { Cause } from "./cause.ts";
-import { explain } from "./conclude.ts";
+import { explain, NO_EVIDENCE } from "./conclude.ts";
 import type { Side } from "./explain.ts";
 
 const START = Date.UTC(2026, 10, 23, 10, 0, 0);
@@ -205,4 +205,27 @@ test("that a packer stores what it cannot make shorter follows from the content;
   ]);
   const elsewhere = { ...content, path: ["out/p.zip", "other"] };
   assert.ok(!told(causes([elsewhere, ...stored])).includes("consequence certain"));
+});
+
+test("the other half of a move has the cause of the half that experiments showed; other lines stay unknown", () => {
+  const moved = { ...contentLeaf("", "green 2\n"), bytesA: new Uint8Array() };
+  const half = contentLeaf("green 2\n", "", {
+    ranges: [{ a: { offset: 28, length: 8 }, b: { offset: 36, length: 0 } }],
+  });
+  const other = contentLeaf("brown 9\n", "", {
+    ranges: [{ a: { offset: 60, length: 8 }, b: { offset: 60, length: 0 } }],
+  });
+  const mixed = contentLeaf("x 1\n", "0x1f\n", {
+    ranges: [{ a: { offset: 90, length: 4 }, b: { offset: 90, length: 5 } }],
+  });
+  const leaves = [moved, half, other, mixed];
+  const difference: Difference = { kind: "node", path: [], format: "directory", children: leaves };
+  const told = (name: CauseName): string[] => {
+    const attribution = new Map([[moved as Leaf, [[name]]]]);
+    return explain(difference, [A, B], variations, { ...NO_EVIDENCE, attribution, tried: ["9 builds"] }).map(
+      (cause) => `${cause.name} ${cause.offset}`,
+    );
+  };
+  assert.deepEqual(told("hash-order"), ["hash-order 0", "hash-order 28", "unknown 60", "unknown 90"]);
+  assert.deepEqual(told("user"), ["user 0", "unknown 28", "unknown 60", "unknown 90"]);
 });

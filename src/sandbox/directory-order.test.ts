@@ -192,6 +192,7 @@ test(
       for (let n = 0; n < 100 && readdirSync(to).length === 0; n++)
         await new Promise((resolve) => setTimeout(resolve, 20));
       const script = `exec 7<"${to}"; kill -STOP ${slow.pid}
+      while cat /proc/${slow.pid}/task/*/status | grep ^State | grep -qv T; do sleep 0.01; done
       for n in 1 2 3; do (timeout -s KILL 3 ${lists} list "${to}" 0 4096; echo held up) & done
       sleep 0.3; for n in 1 2 3 4 5; do ${lists} list "${folder}" 0 4096 >/dev/null && echo on; done
       wait; kill -CONT ${slow.pid}; ${lists} list "${to}" 0 4096`;

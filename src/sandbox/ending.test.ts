@@ -22,7 +22,7 @@ const ABORTS = 30;
 const CHANGES: readonly [watcher: string, change: Partial<HostAbilities>, kills: number][] = [
   ["the process that answers calls", {}, 5],
   ["a process for that alone", { ordering: undefined }, 2],
-  ["a shell", { enter: undefined, ordering: undefined }, 2],
+  ["a shell", { enter: undefined, starter: undefined, ordering: undefined }, 2],
 ];
 
 /** Runs until somebody ends it; the mark is in the command lines of all its processes. */

@@ -11,6 +11,7 @@ import { type Cgroups, findCgroups, sweepCgroups } from "./cgroup.ts";
 import { clockShiftLibrary } from "./clock-shift.ts";
 import { enterProgram } from "./enter.ts";
 import { firstPidProgram } from "./first-pid.ts";
+import { starterProgram } from "./starter-source.ts";
 import { type Locales, compiledLocales } from "./locale.ts";
 
 /**
@@ -35,6 +36,8 @@ export interface HostAbilities {
   clockShift: string | undefined;
   /** Our own program that prepares a sandbox in one step; undefined without a C compiler, then several do it. */
   enter: string | undefined;
+  /** Our own program that starts sandboxes, quicker than a large process can; undefined without a C compiler. */
+  starter: string | undefined;
   /** Our own program that has the build's processes numbered from elsewhere; undefined without a C compiler. */
   firstPid: string | undefined;
   /** libfaketime's thread-safe library, for want of our own; undefined when it is not installed. */
@@ -86,10 +89,11 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
   const lacks: Lack[] = [];
   const isolation = await findIsolation(lacks);
   const cache = options.cache ?? defaultCache(isolation);
-  const [aslrOff, locales, clockShift, firstPid, [enter, ordering]] = await Promise.all([
+  const [aslrOff, locales, clockShift, starter, firstPid, [enter, ordering]] = await Promise.all([
     canSwitchAslrOff(lacks),
     compiledLocales(cache, lacks),
     clockShiftLibrary(cache),
+    starterProgram(cache),
     firstPidProgram(cache),
     enterProgram(cache).then(async (program) => [program, await findOrdering(isolation, program, lacks)] as const),
   ]);
@@ -119,6 +123,7 @@ async function probe(options: ProbeOptions): Promise<HostAbilities> {
     ordering,
     clockShift,
     enter,
+    starter,
     firstPid,
     faketime,
     aslrOff,

@@ -261,7 +261,12 @@ for (const ordering of ["notifications", "disorderfs"] as const) {
 test("where nothing can be compiled, the system's own programs prepare the same sandbox", async (t) => {
   const compiled = await probeHost();
   const mirrors = await canMirror(compiled.isolation);
-  const host = { ...compiled, enter: undefined, ordering: mirrors ? ("disorderfs" as const) : undefined };
+  const host = {
+    ...compiled,
+    enter: undefined,
+    starter: undefined,
+    ordering: mirrors ? ("disorderfs" as const) : undefined,
+  };
   const bare = { ...world, cpus: 1, directoryOrder: "reversed" as const };
   const script = "id -un; umask; cat /proc/self/personality; nproc; ulimit -c; ls /proc/self/fd | wc -l";
   const [short, long] = [await sh(script, { world: bare }), await sh(script, { world: bare }, { host })];

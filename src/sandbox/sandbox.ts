@@ -288,6 +288,8 @@ async function runIn(spec: SandboxSpec, host: HostAbilities, resources: Resource
     args,
     // In the order of their descriptors: ARGUMENTS_FD, then FIRST_FILE_FD and on.
     files: [setup, ...files.map(({ content }) => Buffer.from(content))],
+    starter: host.starter,
+    starterFolder: join(scratch, "pipes"),
     cgroups: host.cgroups,
     disk,
     owner,

@@ -1,19 +1,18 @@
-import { spawn } from "node:child_process";
 import { closeSync, constants, openSync, readFileSync, write } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { Socket } from "node:net";
 import { constants as osConstants } from "node:os";
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { killGroup } from "../child.ts";
 import { systemClock } from "../clock.ts";
 import { BitforbitError } from "../errors.ts";
 import { type Cgroups, makeCgroups, NO_CGROUPS, type RunCgroups } from "./cgroup.ts";
-import { ARGUMENTS_FD, LIFELINE_FD, STATUS_FD } from "./launch.ts";
 import type { BoundedLog } from "./log.ts";
 import { type DiskWatch, hasFileOfSize, treeUse } from "./monitor.ts";
 import { countingFrom } from "./first-pid.ts";
 import type { Outcome, SandboxResult, SandboxSpec } from "./sandbox.ts";
+import { startChain } from "./starter.ts";
 
 const OUR_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -36,6 +35,9 @@ export interface Started {
   program: string;
   args: string[];
   files: readonly Buffer[];
+  /** What starts the program (see starter.ts), and a folder that nobody else can enter. */
+  starter: string | undefined;
+  starterFolder: string;
   /** Where the run's control groups are made. */
   cgroups: Cgroups;
   disk: DiskWatch;
@@ -64,14 +66,20 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
   const writing = openSync(resources.pipe, constants.O_WRONLY);
   // Whoever reads there writes, too: so it never ends, and opens by our word only.
   const gate = openSync(resources.gate, constants.O_RDWR);
-  const child = spawn(started.program, started.args, {
-    cwd: "/",
-    env: { PATH: OUR_PATH, LC_ALL: "C" },
-    stdio: ["ignore", writing, writing, "pipe", "pipe", gate, ...started.files.map(() => "pipe" as const)],
-    detached: true,
-  });
-  closeSync(writing);
-  const streams: readonly unknown[] = child.stdio;
+  const child = await startChain(started.starter, started.starterFolder, {
+    program: started.program,
+    args: started.args,
+    environment: { PATH: OUR_PATH, LC_ALL: "C" },
+    output: resources.pipe,
+    gate: resources.gate,
+    files: started.files,
+  })
+    .catch((error: unknown) => {
+      closeSync(reading);
+      closeSync(gate);
+      throw error;
+    })
+    .finally(() => closeSync(writing));
   const output = new Socket({ fd: reading, readable: true, writable: false });
   output.on("data", (chunk: Buffer) => log.write(chunk));
   const drained = new Promise<void>((resolve) => output.once("close", resolve));
@@ -99,7 +107,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
       for (const group of groups) closeSync(group);
     }
   };
-  const lifeline = streams[LIFELINE_FD] as Writable & Readable;
+  const { lifeline } = child;
   lifeline.on("error", () => undefined);
   let orderAccount = "";
   const lifelineClosed = new Promise<void>((resolve) => {
@@ -109,13 +117,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
       if (orderAccount.includes("\n")) resolve();
     });
   });
-  started.files.forEach((content, index) => {
-    const stream = streams[ARGUMENTS_FD + index] as Writable;
-    stream.on("error", () => undefined);
-    stream.end(content);
-  });
-
-  const status = new StatusReader(streams[STATUS_FD] as Readable);
+  const status = new StatusReader(child.status);
   let ended: Outcome | undefined;
   const end = (why: Outcome): void => {
     ended ??= why;
@@ -131,10 +133,7 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
     unready = error as Error;
     kill(status.child, child.pid);
   });
-  const failed = await new Promise<Error | undefined>((resolve) => {
-    child.once("error", resolve);
-    child.once("exit", () => resolve(undefined));
-  });
+  const failed = await child.ended;
   const milliseconds = Math.round(systemClock.elapsed() - began);
   clearTimeout(timer);
   spec.signal?.removeEventListener("abort", cancel);
