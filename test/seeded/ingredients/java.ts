@@ -152,6 +152,8 @@ const steps: readonly Step[] = [
   {
     name: "jar",
     causes: ["mtime", "timezone"],
+    // META-INF/ and the manifest in it have the time of packing.
+    also: ["clock"],
     output: "app.jar",
     files: {
       "src/App.java":
