@@ -291,6 +291,10 @@ const VERBS: readonly VerbEntry[] = [
       ["--host <address>", "for serve (default: 127.0.0.1)"],
       ["--origin <name>", "for serve: the name of a log that is started, the host name by which it is reached"],
       ["--rate <n>", "for serve: entries a second that one address may add (default: 200)"],
+      [
+        "--lock <url>",
+        "for serve on several machines: a database by which one of them writes: postgresql://user@host/db",
+      ],
       HOME_OPTION,
     ],
     examples: [
@@ -304,6 +308,7 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit log search --digest sha256:9f86d0… --proof answer.json",
       "bitforbit log search --digest sha256:9f86d0… --verify answer.json --log-key log.example.key",
       "bitforbit log serve --origin log.example --port 8480",
+      "bitforbit log serve --lock postgresql://log@db.example/log",
     ],
     load: async () => (await import("./verbs/log.ts")).log,
   },

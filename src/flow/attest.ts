@@ -28,6 +28,7 @@ import { openLog } from "../log/writer.ts";
 import { readCycloneDx } from "../sbom/cyclonedx-read.ts";
 import { readSpdx } from "../sbom/spdx-read.ts";
 import { openStore } from "../store/store.ts";
+import { logOptions } from "./witnesses.ts";
 import type { Artifact } from "./evidence.ts";
 import type { Home } from "./home.ts";
 import { keysOf } from "./keys.ts";
@@ -110,7 +111,7 @@ export async function signAndAttach(
 ): Promise<Attested> {
   const clock = options.clock ?? systemClock;
   const keys = await keysOf(home, options.passphrase, clock);
-  const log = await openLog(join(home.root, "log"), keys.checkpoint);
+  const log = await openLog(join(home.root, "log"), keys.checkpoint, await logOptions(home));
   const bundle = await attest(made, keys.artifact, log);
   const store = await openStore(home.store);
   const stored = await store.artifact(artifact.digest);
