@@ -179,6 +179,10 @@ describe("documents", { concurrency: 3 }, () => {
     document("attest", await json(folder, ...test, "tests.json", "-o", "test.sigstore.json"), 0);
     document("attest", await json(folder, "attest", artifact.digest, "--type", "vsa"), 0);
     document("error", await json(folder, ...test, "bad.json"), 2);
+    const retained = document("store", await json(folder, "store", "retention"), 0);
+    assert.equal(lengthOf(retained["evidence"]), 5, "three of the build, and two attested");
+    assert.equal(document("store", await json(folder, "store", "retention", "--check"), 0)["present"], 5);
+    document("error", await json(folder, "store", "retention", "--prune"), 1);
     document("evidence", await json(folder, "evidence", "export", artifact.digest, "-o", "all.evidence"), 0);
     const by = ["--evidence", "all.evidence", "--policy", "policy.json"];
     assert.equal(

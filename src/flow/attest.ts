@@ -1,6 +1,7 @@
 /** Signs a statement of any known type about an artifact, logs it, and attaches it to what the store has. */
 import { join } from "node:path";
 import { readReproduction } from "../attest/read.ts";
+import { BUNDLE_V03 } from "../attest/bundle.ts";
 import { attest } from "../attest/sign.ts";
 import {
   CYCLONEDX_BOM,
@@ -115,6 +116,8 @@ export async function signAndAttach(
   const bundle = await attest(made, keys.artifact, log);
   const store = await openStore(home.store);
   const stored = await store.artifact(artifact.digest);
+  // About something that is not here it is kept all the same: whoever audits the log asks for it.
+  if (stored === undefined) await store.putBlob(bundle, BUNDLE_V03);
   const referrer =
     stored === undefined
       ? undefined
