@@ -239,9 +239,9 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/promote.ts")).promote,
   },
   {
-    usage: "keys <action> [what]",
+    usage: "keys <action> [what...]",
     summary:
-      "the signing keys and their key-ring: list | create | rotate | retire KEY | revoke KEY | resign | refresh | trust FILE | export | trusted-root",
+      "the signing keys and their key-ring: list | create | rotate | retire KEY | revoke KEY | resign | refresh | trust FILE | export | trusted-root | propose | sign DRAFT | collect DRAFT…",
     options: [
       ["-o, --output <file>", "write what is exported here instead of stdout"],
       ["--role <role>", "the key's role: artifact (default), checkpoint, which is the log's, or root"],
@@ -250,8 +250,13 @@ const VERBS: readonly VerbEntry[] = [
       ["--since <time>", "revoke: from when on the key's signatures are no good"],
       ["--reason <text>", "revoke: why"],
       ["--log-size <n>", "revoke: entries that the log had by then, which stay good"],
-      ["--days <n>", "refresh: how long the key-ring is good for"],
+      ["--days <n>", "refresh, propose: how long the key-ring is good for"],
       ["--ring", "export: the whole key-ring, for 'keys trust' elsewhere"],
+      ["--add-root <file...>", "propose: root keys (PEM) of other people"],
+      ["--remove-root <key...>", "propose: root keys that shall sign no more"],
+      ["--threshold <n>", "propose: how many root keys must sign from then on"],
+      ["--retire <key...>", "propose: keys that shall retire"],
+      ["--revoke <key>", "propose: a key that shall be revoked; with --since and --reason"],
       HOME_OPTION,
     ],
     examples: [
@@ -262,6 +267,9 @@ const VERBS: readonly VerbEntry[] = [
       "bitforbit keys export --ring -o builder.keyring",
       "bitforbit keys trust builder.keyring",
       "bitforbit keys export -o release.pub",
+      "bitforbit keys propose --add-root ann.pem ben.pem --threshold 2 -o next.draft",
+      "bitforbit keys sign next.draft",
+      "bitforbit keys collect ann.draft ben.draft",
       "bitforbit keys trusted-root -o trusted_root.json",
     ],
     load: async () => (await import("./verbs/keys.ts")).keys,
