@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { writeDurable } from "../durable.ts";
 import { BitforbitError, type ExitCode } from "../errors.ts";
-import { collect, type DraftState, propose, publish, signProposal } from "../flow/key-drafts.ts";
+import { collect, type DraftState, type Proposal, propose, publish, signProposal } from "../flow/key-drafts.ts";
 import type { KeyHolder } from "../flow/key-lifecycle.ts";
 import { draftText } from "../keys/ring-draft.ts";
 import { parsePublicKey } from "../keys/verifier.ts";
@@ -29,7 +29,7 @@ export interface Revoked {
 /** Writes a draft of the next version, with the signatures that this home can give. */
 export async function proposeChange(
   { holder, options, terminal }: DraftCall,
-  { days, revoke }: { days: number | undefined; revoke: Revoked | undefined },
+  { days, revoke, rotate }: { days?: number; revoke?: Revoked; rotate?: Proposal["rotate"] },
 ): Promise<ExitCode> {
   const output = text(options, "output");
   if (output === undefined) throw new BitforbitError("usage", "propose writes a draft: where? give --output");
@@ -45,6 +45,7 @@ export async function proposeChange(
     retire: texts(options, "retire"),
     ...(threshold === undefined ? {} : { threshold: Number(threshold) }),
     ...(revoke === undefined ? {} : { revoke }),
+    ...(rotate === undefined ? {} : { rotate }),
     ...(days === undefined ? {} : { days }),
   });
   await writeDurable(resolve(output), draftText(state.draft));

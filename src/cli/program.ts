@@ -255,6 +255,7 @@ const VERBS: readonly VerbEntry[] = [
       ["--add-root <file...>", "propose: root keys (PEM) of other people"],
       ["--remove-root <key...>", "propose: root keys that shall sign no more"],
       ["--threshold <n>", "propose: how many root keys must sign from then on"],
+      ["--rotate", "propose: a new artifact key, made here (--kms, --algorithm); the one before retires"],
       ["--retire <key...>", "propose: keys that shall retire"],
       ["--revoke <key>", "propose: a key that shall be revoked; with --since and --reason"],
       HOME_OPTION,

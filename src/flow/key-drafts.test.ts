@@ -127,6 +127,11 @@ test("keys retire and are revoked by several people", async (t) => {
   const signed = await signProposal(ann, textOf(proposed), "the draft");
   const { ring } = await publish(publisher, await collect(publisher, [{ text: textOf(signed), what: "ann's" }]));
   assert.equal(ring.keys.find(({ keyId }) => keyId === artifact.keyId)?.status, "revoked");
+  await tell(publisher, ann);
+  const rotated = await signProposal(ann, textOf(await propose(publisher, { ...nothing, rotate: {} })), "the draft");
+  await publish(publisher, await collect(publisher, [{ text: textOf(rotated), what: "ann's" }]));
+  const { artifact: signer } = await keysOf(publisher.home, undefined, clock);
+  assert.notEqual(signer.keyId, artifact.keyId, "the new key signs, once it is published");
   await rejects(propose(publisher, { ...nothing, retire: [publisher.root.keyId] }), /signs the key-ring/);
   await rejects(propose(publisher, { ...nothing, revoke: { ...revoke, since: NOW + 1000 } }), /is not over yet/);
 });

@@ -4,6 +4,7 @@ import { BitforbitError } from "../errors.ts";
 import { publishHomeRing, readHomeRing, trustedRings } from "../keys/home-ring.ts";
 import type { KeyRing, OpenedRing, RingKey } from "../keys/key-ring.ts";
 import { openRingKey } from "../keys/keys.ts";
+import { addPlace } from "../keys/places.ts";
 import {
   changesOf,
   checkDraft,
@@ -17,7 +18,7 @@ import {
 } from "../keys/ring-draft.ts";
 import type { Signer } from "../keys/signer.ts";
 import type { PublicKey } from "../keys/verifier.ts";
-import { findKey, type KeyHolder } from "./key-lifecycle.ts";
+import { findKey, type KeyHolder, type NewKey, newSigner } from "./key-lifecycle.ts";
 import { keyEvent, keyOptions, logPosition, nextRing, recordKeys } from "./keys.ts";
 
 export interface Proposal {
@@ -26,6 +27,8 @@ export interface Proposal {
   removeRoots: readonly string[];
   threshold?: number;
   retire: readonly string[];
+  /** A new artifact key, made in this home; those of its algorithm retire. */
+  rotate?: Omit<NewKey, "role">;
   revoke?: { key: string; since: number; reason: string };
   days?: number;
 }
@@ -46,7 +49,7 @@ export async function propose(holder: KeyHolder, proposal: Proposal): Promise<Dr
 }
 
 async function proposed(
-  { home, clock = systemClock }: KeyHolder,
+  { home, passphrase, clock = systemClock }: KeyHolder,
   { ring }: OpenedRing,
   asked: Proposal,
 ): Promise<KeyRing> {
@@ -78,6 +81,20 @@ async function proposed(
     const key = endable(ring, named);
     if (key.status !== "active") throw new BitforbitError("input", `the key ${key.keyId} is ${key.status} already`);
     keys.set(key.keyId, { ...key, ...retired });
+  }
+  if (asked.rotate !== undefined) {
+    const { algorithm, ...where } = asked.rotate;
+    const options = keyOptions(home, passphrase);
+    const { signer, uri } = await newSigner(home, { role: "artifact", ...where }, algorithm, options);
+    if (keys.has(signer.keyId))
+      throw new BitforbitError("conflict", `the key-ring has the key ${signer.keyId} already`);
+    for (const key of ring.keys) {
+      if (key.role !== "artifact" || key.status !== "active" || key.algorithm !== signer.algorithm) continue;
+      keys.set(key.keyId, { ...key, ...retired });
+    }
+    const entry = { keyId: signer.keyId, algorithm: signer.algorithm, publicKey: signer.publicKeyPem };
+    keys.set(signer.keyId, { ...entry, role: "artifact", created: now, validFrom: now, status: "active" });
+    await addPlace(home.root, signer.keyId, uri);
   }
   if (asked.revoke !== undefined) {
     const key = endable(ring, asked.revoke.key);

@@ -48,9 +48,21 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   propose: async (context) => {
     const { proposeChange } = await import("../key-drafts.ts");
     const { options } = context;
-    const key = text(options, "revoke");
-    const revoke = key === undefined ? undefined : { key, ...revocation(options) };
-    return await proposeChange({ ...context, holder: holder(context) }, { days: days(options), revoke });
+    const [key, lifetime] = [text(options, "revoke"), days(options)];
+    const { role, ...where } = newKey(options);
+    if (options["rotate"] === true && role !== "artifact") {
+      throw new BitforbitError("usage", `propose --rotate makes an artifact key, not one for ${role}`, {
+        hint: "root keys come in with --add-root; the log's key is its name",
+      });
+    }
+    return await proposeChange(
+      { ...context, holder: holder(context) },
+      {
+        ...(lifetime === undefined ? {} : { days: lifetime }),
+        ...(key === undefined ? {} : { revoke: { key, ...revocation(options) } }),
+        ...(options["rotate"] === true ? { rotate: where } : {}),
+      },
+    );
   },
   sign: async (context) => await (await import("../key-drafts.ts")).signChange({ ...context, holder: holder(context) }),
   collect: async (context) =>
