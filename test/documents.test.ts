@@ -62,6 +62,32 @@ function made(t: TestContext, command: string, outputs = '"out"'): string {
   return project(t, { "bitforbit.toml": recipe(command, outputs) });
 }
 
+/** What is printed while a key-ring becomes that of two people, and where keys end. */
+async function ringDocuments(folder: string): Promise<void> {
+  const run = async (code: number, ...args: string[]): Promise<JsonObject> =>
+    document("keys", await json(folder, "keys", ...args), code);
+  const ann = ["--home", "ann"];
+  await run(0, "create", ...ann);
+  await run(0, "export", "--role", "root", "-o", "ann.pem", ...ann);
+  assert.equal((await json(folder, "keys", "export", "--ring", "-o", "ring.jsonl")).code, 0);
+  await run(0, "trust", "ring.jsonl", ...ann);
+  await run(0, "propose", "--add-root", "ann.pem", "--threshold", "2", "-o", "next.draft");
+  assert.equal((await run(1, "collect", "next.draft"))["published"], false);
+  assert.equal(((await run(0, "sign", "next.draft", ...ann))["draft"] as JsonObject)["complete"], true);
+  assert.equal((await run(0, "collect", "next.draft"))["published"], true);
+  document("error", await json(folder, "keys", "collect", "next.draft"), 1);
+  document("error", await json(folder, "keys", "propose", "--threshold", "0", "-o", "x"), 2);
+  document("error", await json(folder, "keys", "rotate"), 1);
+  await run(0, "rotate", ...ann);
+  const { keys } = await run(0, "list", ...ann);
+  const first = (keys as JsonObject[]).find(({ status }) => status === "retired");
+  const since = ["--since", "2020-01-01", "--reason", "lost"];
+  await run(0, "revoke", String(first?.["keyId"]), ...since, ...ann);
+  await run(0, "refresh", "--days", "30", ...ann);
+  await run(0, "resign", ...ann);
+  await run(0, "create", "--algorithm", "ed25519", ...ann);
+}
+
 /** What is printed about a log and its copies: of this home's own, which has three entries. */
 async function logDocuments(folder: string): Promise<void> {
   const run = async (code: number, ...args: string[]): Promise<JsonObject> =>
@@ -179,6 +205,10 @@ describe("documents", { concurrency: 3 }, () => {
     document("attest", await json(folder, ...test, "tests.json", "-o", "test.sigstore.json"), 0);
     document("attest", await json(folder, "attest", artifact.digest, "--type", "vsa"), 0);
     document("error", await json(folder, ...test, "bad.json"), 2);
+    const retained = document("store", await json(folder, "store", "retention"), 0);
+    assert.equal(lengthOf(retained["evidence"]), 5, "three of the build, and two attested");
+    assert.equal(document("store", await json(folder, "store", "retention", "--check"), 0)["present"], 5);
+    document("error", await json(folder, "store", "retention", "--prune"), 1);
     document("evidence", await json(folder, "evidence", "export", artifact.digest, "-o", "all.evidence"), 0);
     const by = ["--evidence", "all.evidence", "--policy", "policy.json"];
     assert.equal(
@@ -192,6 +222,7 @@ describe("documents", { concurrency: 3 }, () => {
     document("sbom", await json(folder, "sbom", "import", "sbom.spdx.json", "-o", "again.cdx.json", ...at), 0);
     assert.equal(document("sbom", await json(folder, "sbom", "diff", "sbom.spdx.json", "sbom.json"), 0)["equal"], true);
     assert.deepEqual(document("keys", await json(folder, "keys", "export"), 0), listed, "export prints what list does");
+    await ringDocuments(folder);
     assert.equal(shown?.["root"], proven?.["root"]);
     assert.equal(audited?.["ok"], true);
     assert.equal(lengthOf(events?.["events"]), 4);

@@ -1,6 +1,7 @@
 /** Signs a statement of any known type about an artifact, logs it, and attaches it to what the store has. */
 import { join } from "node:path";
 import { readReproduction } from "../attest/read.ts";
+import { BUNDLE_V03 } from "../attest/bundle.ts";
 import { attest } from "../attest/sign.ts";
 import {
   CYCLONEDX_BOM,
@@ -28,6 +29,7 @@ import { openLog } from "../log/writer.ts";
 import { readCycloneDx } from "../sbom/cyclonedx-read.ts";
 import { readSpdx } from "../sbom/spdx-read.ts";
 import { openStore } from "../store/store.ts";
+import { logOptions } from "./witnesses.ts";
 import type { Artifact } from "./evidence.ts";
 import type { Home } from "./home.ts";
 import { keysOf } from "./keys.ts";
@@ -110,10 +112,12 @@ export async function signAndAttach(
 ): Promise<Attested> {
   const clock = options.clock ?? systemClock;
   const keys = await keysOf(home, options.passphrase, clock);
-  const log = await openLog(join(home.root, "log"), keys.checkpoint);
+  const log = await openLog(join(home.root, "log"), keys.checkpoint, await logOptions(home));
   const bundle = await attest(made, keys.artifact, log);
   const store = await openStore(home.store);
   const stored = await store.artifact(artifact.digest);
+  // About something that is not here it is kept all the same: whoever audits the log asks for it.
+  if (stored === undefined) await store.putBlob(bundle, BUNDLE_V03);
   const referrer =
     stored === undefined
       ? undefined

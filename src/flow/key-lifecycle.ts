@@ -188,7 +188,8 @@ function replaced(ring: KeyRing, key: RingKey, clock: Clock): KeyRing {
   return { ...nextRing(ring, clock.now()), keys };
 }
 
-async function newSigner(
+/** Makes a key file, or opens the key that is kept at a place. Whoever calls adds the place. */
+export async function newSigner(
   home: Home,
   { role, place }: NewKey,
   algorithm: KeyAlgorithm | undefined,

@@ -44,6 +44,24 @@ export async function changeHomeRing(
   });
 }
 
+/**
+ * Puts a version that others signed, too, in the place of the present one: one
+ * envelope, which must be the very next. Verified as a stranger would.
+ */
+export async function publishHomeRing(home: string, envelope: string, what: string): Promise<OpenedRing> {
+  return await exclusively(join(home, "keys", ".lock"), async () => {
+    const file = await readRingFile(ownPath(home));
+    if (file === undefined) throw new BitforbitError("input", `${home} has no key-ring`);
+    const current = openKeyRing(file, ownPath(home));
+    const opened = openKeyRing(envelope, what, current);
+    if (opened.ring.version !== current.ring.version + 1) {
+      throw new BitforbitError("refused", `${what} is not the version after ${current.ring.version}`);
+    }
+    await writeDurable(ownPath(home), appendRing(file, opened), { mode: 0o644 });
+    return opened;
+  });
+}
+
 /** The key-rings of others that this home trusts, in order of their ids. */
 export async function trustedRings(home: string): Promise<OpenedRing[]> {
   const rings: OpenedRing[] = [];

@@ -276,12 +276,19 @@ const EnvelopeShape = v.strictObject({
   payloadType: v.literal(KEY_RING_PAYLOAD),
   signatures: v.pipe(
     v.array(v.strictObject({ keyid: text(64), sig: v.pipe(v.string(), v.maxLength(8192)) })),
-    v.minLength(1),
-    v.maxLength(MAX_SIGNATURES),
+    v.maxLength(2 * MAX_SIGNATURES), // by the old root and by the new
   ),
 });
 
 function readEnvelope(line: string, what: string): Envelope {
+  const envelope = readUnfinished(line, what);
+  if (envelope.signatures.length === 0) throw new BitforbitError("input", `${what} has no signature`);
+  return envelope;
+}
+
+/** An envelope that may have too few signatures yet; none of them is looked at. Throws `input` or `limit`. */
+export function readUnfinished(line: string, what: string): Envelope {
+  if (line.length > MAX_FILE) throw new BitforbitError("limit", `${what} is larger than ${MAX_FILE} bytes`);
   const { payload, signatures } = shaped(EnvelopeShape, parseJson(line, what), what);
   const ids = signatures.map(({ keyid }) => keyid);
   if (new Set(ids).size < ids.length) throw new BitforbitError("input", `${what}: one key signs twice`);
@@ -291,7 +298,8 @@ function readEnvelope(line: string, what: string): Envelope {
   };
 }
 
-function readRing(payload: Uint8Array, what: string): KeyRing {
+/** The ring in a payload, sound in itself; who signed it is not looked at. Throws `input`. */
+export function readRing(payload: Uint8Array, what: string): KeyRing {
   const value = parseJson(payload, what);
   const ring = shaped(KeyRingShape, value, what);
   if (!equalBytes(canonicalJson(value), payload)) throw new BitforbitError("input", `${what} is not canonical JSON`);

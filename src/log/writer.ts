@@ -18,7 +18,9 @@
  * that somebody read may need them, and a web server has nothing but files.
  *
  * Several processes may append: a lock of the kernel's (`exclusively`) lets one
- * write at a time. Appends that wait are written together.
+ * write at a time. Appends that wait are written together. Where several
+ * machines write, a `WriterLock` takes its place, and the order is its own:
+ * see writer-lock.ts.
  */
 import { rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -29,26 +31,23 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { type NoteVerifier, noteVerifier, signNote } from "../format/note.ts";
 import { type Checkpoint, checkpointText, openCheckpoint } from "./checkpoint.ts";
+import { type Edge, type Growth, batchProofs, entryFile, grow, hashFile } from "./growth.ts";
 import { LogFolder, damaged, namesIfThere, readIfThere } from "./folder.ts";
 import { type Step, kindsOf, removeOutgrown, removePartials, writeTiles } from "./tile-file.ts";
 import { type LeafProof, type LogReader, checkAgainstLast, logReader, originOf } from "./reader.ts";
 import {
   TILE_WIDTH,
-  type Ragged,
   type TileRows,
   consistencyProof,
   edgeTiles,
   emptyRoot,
-  growRows,
-  inclusionProof,
   leafHash,
   sameRoot,
-  tileBytes,
   tilePath,
   tileRows,
   treeRoot,
-  writeEntries,
 } from "./tile.ts";
+import { type Held, type TreeHead, type WriterLock, lockPlaceOf, removeStaged, stage, staged } from "./writer-lock.ts";
 
 /** Leaves written together at most: 32 full entry tiles, and the bound on what a crash can leave behind. */
 const MAX_BATCH = 32 * TILE_WIDTH;
@@ -74,6 +73,8 @@ export interface LogOptions {
   origin?: string;
   entropy?: Entropy;
   cosign?: Cosign;
+  /** What keeps writers on several machines apart; a log beside which a lock is named has no other. */
+  lock?: WriterLock;
   /** See `Step`. */
   step?: Step;
 }
@@ -86,18 +87,18 @@ export interface Log extends LogReader {
    * other error the leaves may or may not be in the log.
    */
   appendAll(leaves: readonly Uint8Array[]): Promise<LeafProof[]>;
+  /** Looks at the folder again, and publishes what was to be: after others wrote, or ended while they did. */
+  refresh(): Promise<void>;
   /** Resolves when nothing is being written any more, the tidying after an acknowledgement included. */
   settled(): Promise<void>;
 }
 
-/** The tree as it is on the disk: its right edge is all that growing it needs. */
-interface Tree {
-  size: number;
+/** The tree as it is on the disk. */
+interface Tree extends Edge {
+  root: Uint8Array;
   note: string;
-  /** Rows of the edge tile of each level. */
-  edge: TileRows[];
-  /** Leaves of the partial entry tile. */
-  entries: Uint8Array[];
+  /** Of the lock that it was read under. */
+  epoch?: string;
 }
 
 interface Request {
@@ -112,7 +113,9 @@ interface Request {
  */
 export async function openLog(folder: string, signer: CheckpointSigner, options: LogOptions = {}): Promise<Log> {
   const files = new LogFolder(folder);
-  const writer = await exclusively(join(folder, ".lock"), async () => {
+  const { lock } = options;
+  await requireLock(folder, lock);
+  const open = async (): Promise<LogWriter> => {
     await startLog(folder, signer, options);
     const origin = originOf((await files.checkpointNote()) ?? "", folder);
     if (options.origin !== undefined && origin !== options.origin) {
@@ -121,14 +124,28 @@ export async function openLog(folder: string, signer: CheckpointSigner, options:
       });
     }
     const opened = new LogWriter(files, signer, noteVerifier(origin, signer.publicKeyPem), options);
-    await opened.load();
+    if (lock === undefined) await opened.load();
     return opened;
-  });
+  };
+  // Of the kernel's lock nothing is known on another machine, and one that was stopped would keep it: it is for starting a log only.
+  const started = lock !== undefined && (await isThere(join(folder, "checkpoint")));
+  const writer = await (started ? open() : exclusively(join(folder, ".lock"), open));
+  if (lock?.standsBy === false) await writer.refresh();
   return {
     ...logReader(files, writer.verifier, signer.publicKeyPem),
     appendAll: (leaves) => writer.appendAll(leaves),
+    refresh: () => writer.refresh(),
     settled: () => writer.settled(),
   };
+}
+
+/** A log whose folder several machines write must never be written under a lock of this machine alone. */
+async function requireLock(folder: string, lock: WriterLock | undefined): Promise<void> {
+  const place = await lockPlaceOf(folder);
+  if (place === undefined || lock !== undefined) return;
+  throw new BitforbitError("refused", `the log in ${folder} is written under a lock in PostgreSQL only`, {
+    hint: `${folder}.postgresql says which; remove it when nobody writes the log under that lock any more`,
+  });
 }
 
 /** Signs the empty tree, unless there is a log. Throws `refused` when there was one. */
@@ -149,7 +166,7 @@ async function startLog(folder: string, signer: CheckpointSigner, options: LogOp
 }
 
 /** Reads the right edge of a tree that was signed, and holds the stored tiles and entries against it. */
-async function edgeOf(files: LogFolder, { size, root }: Checkpoint, note: string): Promise<Tree> {
+async function edgeOf(files: LogFolder, { size, root }: Omit<Checkpoint, "origin">, note: string): Promise<Tree> {
   const edge: TileRows[] = [];
   for (const { level, index, width } of edgeTiles(size)) {
     edge[level] = tileRows(await files.hashes(level, index, width));
@@ -163,7 +180,7 @@ async function edgeOf(files: LogFolder, { size, root }: Checkpoint, note: string
     throw damaged(tilePath("entries", (size - width) / TILE_WIDTH, width), "does not match its hash tile");
   }
   for (let level = 0; level < 8; level++) edge[level] ??= [[]];
-  return { size, note, edge, entries };
+  return { size, root, note, edge, entries };
 }
 
 /** Removes tiles beyond the checkpoint, and partial tiles of which the full one is there. */
@@ -205,20 +222,85 @@ class LogWriter {
    * Reads the tree from the disk and checks it; publishes what was signed and
    * not published; removes what a crash left behind. Under the lock.
    */
-  async load(): Promise<Tree> {
+  async load(held?: Held): Promise<Tree> {
     this.#files.forget();
     const note = (await this.#files.checkpointNote()) ?? "";
     const published = openCheckpoint(note, this.verifier);
     // First: a tree that is not sound must not be told from one that shrank by what is removed.
     let tree = await edgeOf(this.#files, published, note);
     const pending = await checkAgainstLast(this.#files, this.verifier, published);
-    if (pending !== undefined) {
-      tree = await edgeOf(this.#files, pending.checkpoint, pending.note);
-      tree.note = await this.#publish(pending.checkpoint, pending.note);
+    if (held !== undefined) {
+      tree = await this.#committedTree(held, pending?.checkpoint ?? published, tree);
+    } else {
+      if (pending !== undefined) {
+        tree = await edgeOf(this.#files, pending.checkpoint, pending.note);
+        tree.note = await this.#publish(pending.checkpoint, pending.note);
+      }
+      await sweep(this.#files.path, tree.size);
     }
-    await sweep(this.#files.path, tree.size);
     this.#tree = tree;
     return tree;
+  }
+
+  /**
+   * The tree that the lock has committed, put in place and published where
+   * whoever committed it did not come to that. `signed` is the largest that the
+   * folder shows. Nothing is removed that a larger tree may have: we may have
+   * been stopped since we looked.
+   */
+  async #committedTree(held: Held, signed: Checkpoint, published: Tree): Promise<Tree> {
+    const { committed } = held;
+    const { path } = this.#files;
+    if (committed === undefined || committed.size < signed.size) {
+      // The first time; or the database was restored from an older copy, or lost its last commits when another server took over.
+      if (committed !== undefined) await this.#requireStart(signed, committed);
+      await held.commit({ size: signed.size, root: signed.root });
+    } else if (committed.size > signed.size) {
+      await this.#installStaged(committed);
+    }
+    const head = held.committed ?? signed;
+    let tree: Tree;
+    try {
+      tree = await edgeOf(this.#files, head, published.note);
+      await this.#requireStart(head, signed);
+    } catch (error) {
+      if (!(error instanceof BitforbitError) || error.code !== "input") throw error;
+      throw new BitforbitError(
+        "refused",
+        `the log in ${path} lacks what makes the ${head.size} entries that were committed`,
+        {
+          cause: error,
+          hint: "an older copy of the folder was restored, or the storage lags behind: restore a newer one, with .staged",
+        },
+      );
+    }
+    if (head.size > published.size) tree.note = await this.#signAndPublish(head, held);
+    await removeStaged(path, head.size);
+    return { ...tree, epoch: held.epoch };
+  }
+
+  /** Writes the tiles of a tree that was committed from what was put down for it; again, where that was done already. */
+  async #installStaged(head: TreeHead): Promise<void> {
+    const found = await staged(this.#files.path, head);
+    if (found === undefined) return;
+    const growth = grow(await edgeOf(this.#files, found.from, ""), found.leaves);
+    const fresh = freshRows(growth);
+    const root = await this.#files.compute(growth.size, (node) => treeRoot(growth.size, node), fresh);
+    if (growth.size !== head.size || !sameRoot(root, head.root)) throw damaged(".staged", "is not what was committed");
+    await this.#install(growth);
+    this.#files.forget();
+  }
+
+  async #requireStart(larger: TreeHead, smaller: TreeHead): Promise<void> {
+    const root = await this.#files.compute(larger.size, (node) => treeRoot(smaller.size, node));
+    if (sameRoot(root, smaller.root)) return;
+    throw new BitforbitError(
+      "refused",
+      `the ${larger.size} entries of the log in ${this.#files.path} do not start with the ${smaller.size} that were committed or signed`,
+      {
+        hint: "two histories were written: nothing more is signed; 'bitforbit log judge' shows it, and a copy must say which is right",
+      },
+    );
   }
 
   async appendAll(leaves: readonly Uint8Array[]): Promise<LeafProof[]> {
@@ -235,6 +317,12 @@ class LogWriter {
     return (await Promise.all(parts)).flat();
   }
 
+  async refresh(): Promise<void> {
+    const done = new Promise((resolve, reject) => this.#waiting.push({ leaves: [], resolve, reject }));
+    this.#draining ??= this.#drain().finally(() => (this.#draining = undefined));
+    await done;
+  }
+
   async settled(): Promise<void> {
     while (this.#draining !== undefined) await this.#draining;
   }
@@ -243,10 +331,10 @@ class LogWriter {
     while (this.#waiting.length > 0) {
       let batch: Request[] = [];
       try {
-        await exclusively(join(this.#files.path, ".lock"), async () => {
+        await this.#alone(async (held) => {
           // Taken only now: what came while another process was writing goes along.
           batch = this.#takeBatch();
-          await this.#write(batch);
+          await this.#write(batch, held);
         });
       } catch (error) {
         this.#tree = undefined; // what reached the disk is not known: read it again
@@ -254,6 +342,19 @@ class LogWriter {
         for (const request of failed) request.reject(error);
       }
     }
+  }
+
+  async #alone(work: (held?: Held) => Promise<void>): Promise<void> {
+    const { path } = this.#files;
+    const { lock } = this.#options;
+    if (lock !== undefined) {
+      const { name: origin, keyHash } = this.verifier;
+      return await lock.asWriter({ origin, keyHash }, work);
+    }
+    await exclusively(join(path, ".lock"), async () => {
+      await requireLock(path, lock);
+      await work();
+    });
   }
 
   #takeBatch(): Request[] {
@@ -267,41 +368,63 @@ class LogWriter {
     return this.#waiting.splice(0, taken);
   }
 
-  async #write(batch: Request[]): Promise<void> {
-    const tree = await this.#currentTree();
-    const growth = grow(
-      tree,
-      batch.flatMap(({ leaves }) => leaves),
-    );
+  async #write(batch: Request[], held: Held | undefined): Promise<void> {
+    const tree = await this.#currentTree(held);
+    const leaves = batch.flatMap((request) => request.leaves);
+    if (leaves.length === 0) return acknowledge(batch, tree.size, [], proofTree(tree));
+    const growth = grow(tree, leaves);
     const { path } = this.#files;
-    await writeFile(join(path, ".writing"), "");
-    await writeTiles(path, growth.entryTiles.map(entryFile), this.#step);
-    await writeTiles(path, growth.hashTiles.map(hashFile), this.#step);
-    const fresh = new Map(growth.hashTiles.map((tile) => [`${tile.level}/${tile.index}`, tile.rows]));
+    const fresh = freshRows(growth);
     const { root, paths } = await this.#files.compute(
       growth.size,
       (node) => ({ root: treeRoot(growth.size, node), paths: batchProofs(tree.size, growth.size, node) }),
       fresh,
     );
-    const signed = await this.#signed(growth.size, root);
-    await writeDurable(`${path}.last`, signed);
-    this.#step("last");
-    const note = await this.#publish({ origin: this.verifier.name, size: growth.size, root }, signed);
+    const head = { size: growth.size, root };
+    if (held === undefined) {
+      await writeFile(join(path, ".writing"), "");
+    } else {
+      await stage(path, { from: tree, leaves }, head);
+      this.#step("staged");
+      await held.commit(head);
+      this.#step("committed");
+    }
+    await this.#install(growth);
+    const note = await this.#signAndPublish(head, held);
 
     this.#files.remember(fresh);
-    this.#tree = { size: growth.size, note, edge: growth.edge, entries: growth.entries };
-    acknowledge(batch, tree.size, paths, { treeSize: growth.size, rootHash: root, checkpoint: note });
+    const epoch = held === undefined ? {} : { epoch: held.epoch };
+    this.#tree = { ...head, note, edge: growth.edge, entries: growth.entries, ...epoch };
+    acknowledge(batch, tree.size, paths, proofTree(this.#tree));
     await removeOutgrown(path, tree.size, growth.size);
     this.#step("tidied");
-    await rm(join(path, ".writing"), { force: true });
+    if (held === undefined) await rm(join(path, ".writing"), { force: true });
+    else await removeStaged(path, growth.size);
+  }
+
+  async #install(growth: Growth): Promise<void> {
+    await writeTiles(this.#files.path, growth.entryTiles.map(entryFile), this.#step);
+    await writeTiles(this.#files.path, growth.hashTiles.map(hashFile), this.#step);
+  }
+
+  async #signAndPublish(head: TreeHead, held: Held | undefined): Promise<string> {
+    const signed = await this.#signed(head.size, head.root);
+    await writeDurable(`${this.#files.path}.last`, signed);
+    this.#step("last");
+    return await this.#publish({ origin: this.verifier.name, ...head }, signed, held);
   }
 
   /** Has a checkpoint that was signed, and is on the disk, cosigned and writes it where others read it. */
-  async #publish(checkpoint: Checkpoint, signed: string): Promise<string> {
+  async #publish(checkpoint: Checkpoint, signed: string, held?: Held): Promise<string> {
     const consistency = async (from: number): Promise<Uint8Array[]> =>
       await this.#files.compute(checkpoint.size, (node) => consistencyProof(from, checkpoint.size, node));
     const note = (await this.#options.cosign?.({ ...checkpoint, note: signed }, consistency)) ?? signed;
     this.#step("cosigned");
+    // One that was stopped meanwhile would put an older checkpoint in place of a newer one.
+    if (held !== undefined) {
+      await held.confirm();
+      this.#step("confirmed");
+    }
     await writeDurable(join(this.#files.path, "checkpoint"), note);
     this.#step("checkpoint");
     return note;
@@ -314,13 +437,23 @@ class LogWriter {
   }
 
   /** The tree in memory when the disk still has it; another process may have written, or died writing. */
-  async #currentTree(): Promise<Tree> {
-    const note = await this.#files.checkpointNote();
-    if (this.#tree !== undefined && this.#tree.note === note && !(await isThere(join(this.#files.path, ".writing")))) {
-      return this.#tree;
+  async #currentTree(held: Held | undefined): Promise<Tree> {
+    const tree = this.#tree;
+    if (tree !== undefined && tree.note === (await this.#files.checkpointNote())) {
+      if (held === undefined ? !(await isThere(join(this.#files.path, ".writing"))) : tree.epoch === held.epoch) {
+        return tree;
+      }
     }
-    return await this.load();
+    return await this.load(held);
   }
+}
+
+function freshRows(growth: Growth): Map<string, TileRows> {
+  return new Map(growth.hashTiles.map((tile) => [`${tile.level}/${tile.index}`, tile.rows]));
+}
+
+function proofTree({ size, root, note }: Tree): { treeSize: number; rootHash: Uint8Array; checkpoint: string } {
+  return { treeSize: size, rootHash: root, checkpoint: note };
 }
 
 /** Hands every request the proofs of its own leaves. */
@@ -337,69 +470,6 @@ function acknowledge(
     resolve(own.map((hashes, offset) => ({ index: first + offset, hashes, ...tree })));
     at += leaves.length;
   }
-}
-
-interface TileContent {
-  path: string;
-  bytes: Uint8Array;
-}
-
-function entryFile({ index, entries }: Growth["entryTiles"][number]): TileContent {
-  return { path: tilePath("entries", index, entries.length), bytes: writeEntries(entries) };
-}
-
-function hashFile({ level, index, rows }: Growth["hashTiles"][number]): TileContent {
-  return { path: tilePath(level, index, rows[0]?.length ?? 0), bytes: tileBytes(rows) };
-}
-
-interface Growth {
-  size: number;
-  edge: TileRows[];
-  entries: Uint8Array[];
-  entryTiles: { index: number; entries: Uint8Array[] }[];
-  hashTiles: { level: number; index: number; rows: TileRows }[];
-}
-
-/** The tree after `leaves`, and the tiles that are new or wider; `tree` itself is left as it is. */
-function grow(tree: Tree, leaves: readonly Uint8Array[]): Growth {
-  const edge = tree.edge.map((rows) => rows.map((row) => [...row]));
-  const growth: Growth = { size: tree.size, edge, entries: [...tree.entries], entryTiles: [], hashTiles: [] };
-  const touched = new Set<number>();
-  const push = (level: number, hash: Uint8Array, index: number): void => {
-    const rows = (edge[level] ??= [[]]);
-    growRows(rows, hash);
-    touched.add(level);
-    if (rows[0]?.length !== TILE_WIDTH) return;
-    const tile = Math.floor(index / TILE_WIDTH);
-    growth.hashTiles.push({ level, index: tile, rows });
-    touched.delete(level);
-    edge[level] = [[]];
-    push(level + 1, rows[8]?.[0] ?? new Uint8Array(), tile);
-  };
-  for (const leaf of leaves) {
-    push(0, leafHash(leaf), growth.size);
-    growth.entries.push(leaf);
-    growth.size++;
-    if (growth.entries.length < TILE_WIDTH) continue;
-    growth.entryTiles.push({ index: growth.size / TILE_WIDTH - 1, entries: growth.entries });
-    growth.entries = [];
-  }
-  if (growth.entries.length > 0) {
-    growth.entryTiles.push({ index: Math.floor(growth.size / TILE_WIDTH), entries: growth.entries });
-  }
-  for (const level of touched) {
-    const index = Math.floor(Math.floor(growth.size / TILE_WIDTH ** level) / TILE_WIDTH);
-    growth.hashTiles.push({ level, index, rows: edge[level] ?? [[]] });
-  }
-  growth.hashTiles.sort((a, b) => a.level - b.level || a.index - b.index);
-  return growth;
-}
-
-function batchProofs(from: number, to: number, node: (level: number, index: number) => Uint8Array): Uint8Array[][] {
-  const proofs: Uint8Array[][] = [];
-  const ragged: Ragged = new Map();
-  for (let index = from; index < to; index++) proofs.push(inclusionProof(index, to, node, ragged));
-  return proofs;
 }
 
 async function isThere(path: string): Promise<boolean> {

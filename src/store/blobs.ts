@@ -33,6 +33,10 @@ export interface Blobs {
   /** Bytes on disk, or undefined. */
   size(digest: Digest): Promise<number | undefined>;
   path(digest: Digest): string;
+  /** Every digest that there is a file for, in byte order. */
+  all(): Promise<Digest[]>;
+  /** Removes blobs that nothing mentions any more; those that are gone are gone. */
+  remove(digests: readonly Digest[]): Promise<void>;
 }
 
 export async function openBlobs(folder: string, entropy: Entropy): Promise<Blobs> {
@@ -83,7 +87,17 @@ export async function openBlobs(folder: string, entropy: Entropy): Promise<Blobs
     if (actual !== digest) throw corrupted(digest, actual, path(digest));
   }
 
-  return { put, get, stream, path, size: (digest) => sizeOf(path(digest)) };
+  async function all(): Promise<Digest[]> {
+    const names = (await namesIn(home)).filter((name) => /^[0-9a-f]{64}$/.test(name));
+    return names.map((name): Digest => `sha256:${name}`).sort();
+  }
+
+  async function remove(digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) await rm(path(digest), { force: true });
+    await syncFolder(home);
+  }
+
+  return { put, get, stream, path, size: (digest) => sizeOf(path(digest)), all, remove };
 }
 
 /** Removes what dead processes left half-written in the folder of a store. */

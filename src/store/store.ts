@@ -109,6 +109,14 @@ export interface Store {
   attach(artifact: Digest, bundle: Uint8Array, predicateType: string, options?: { created?: number }): Promise<Digest>;
   /** Stores many as `attach` does, in one change: after a crash all of them are there, or none. */
   attachAll(attestations: readonly NewAttestation[]): Promise<Digest[]>;
+  /**
+   * Takes these bundles away from every artifact, and deletes them: first the
+   * mentions, then the bytes. Says nothing of those that are gone already.
+   * Whether they may go is asked before: flow/prune.ts.
+   */
+  dropBundles(bundles: readonly Digest[]): Promise<void>;
+  /** Digests of everything that is stored, mentioned or not. */
+  blobs(): Promise<Digest[]>;
   /** Attestations of an artifact, in order of their manifests' digests; none when the artifact is not stored. */
   referrers(artifact: Digest): Promise<Referrer[]>;
   /** The artifact with these bytes, or undefined. */
@@ -234,6 +242,41 @@ class LayoutStore implements Store {
       return changed.size > 0;
     });
     return attached;
+  }
+
+  async dropBundles(bundles: readonly Digest[]): Promise<void> {
+    const going = new Set(bundles);
+    const unmentioned = new Set<Digest>(bundles);
+    await this.#update(async (index) => {
+      const kept: Descriptor[] = [];
+      for (const item of index.manifests) {
+        const tag = annotation(item, REF_NAME) ?? "";
+        const list = /^sha256-[0-9a-f]{64}$/.test(tag) ? await this.#referrersIndex(tagsOf(index), tag) : emptyIndex;
+        const staying: Descriptor[] = [];
+        for (const referrer of list.manifests) {
+          const layers = referrer["artifactType"] === BUNDLE_TYPE ? (await this.#manifest(referrer.digest)).layers : [];
+          if (layers.some(({ digest }) => going.has(digest))) unmentioned.add(referrer.digest);
+          else staying.push(referrer);
+        }
+        if (staying.length === list.manifests.length) {
+          kept.push(item);
+          continue;
+        }
+        unmentioned.add(item.digest);
+        if (staying.length === 0) continue;
+        const blob = await this.#blobs.put(indexBytes({ ...list, manifests: staying }));
+        kept.push(tagged({ mediaType: INDEX_TYPE, ...blob }, tag));
+      }
+      const changed = kept.length !== index.manifests.length || kept.some((item, at) => item !== index.manifests[at]);
+      for (const { digest } of kept) unmentioned.delete(digest);
+      index.manifests = kept;
+      return changed;
+    });
+    await this.#blobs.remove([...unmentioned]);
+  }
+
+  async blobs(): Promise<Digest[]> {
+    return await this.#blobs.all();
   }
 
   async referrers(artifact: Digest): Promise<Referrer[]> {

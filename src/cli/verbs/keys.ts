@@ -24,6 +24,8 @@ interface Context {
   home: Home;
   /** What follows the action: a key id or a file. */
   named: string | undefined;
+  /** All that follows it. */
+  files: readonly string[];
   options: Options;
   terminal: Terminal;
 }
@@ -43,6 +45,28 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   },
   resign: signAnew,
   trust,
+  propose: async (context) => {
+    const { proposeChange } = await import("../key-drafts.ts");
+    const { options } = context;
+    const [key, lifetime] = [text(options, "revoke"), days(options)];
+    const { role, ...where } = newKey(options);
+    if (options["rotate"] === true && role !== "artifact") {
+      throw new BitforbitError("usage", `propose --rotate makes an artifact key, not one for ${role}`, {
+        hint: "root keys come in with --add-root; the log's key is its name",
+      });
+    }
+    return await proposeChange(
+      { ...context, holder: holder(context) },
+      {
+        ...(lifetime === undefined ? {} : { days: lifetime }),
+        ...(key === undefined ? {} : { revoke: { key, ...revocation(options) } }),
+        ...(options["rotate"] === true ? { rotate: where } : {}),
+      },
+    );
+  },
+  sign: async (context) => await (await import("../key-drafts.ts")).signChange({ ...context, holder: holder(context) }),
+  collect: async (context) =>
+    await (await import("../key-drafts.ts")).collectChange({ ...context, holder: holder(context) }),
   export: exportKeys,
   "trusted-root": async ({ home, options, terminal }) => {
     const { checkpoint } = await publicKeys(home.root);
@@ -54,9 +78,10 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 /** `bitforbit keys list | create | rotate | retire | …`. Private keys are never shown. */
 export async function keys(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
   const home = await nearestHome(".", options);
-  const [name = "", named] = args;
+  const [name = "", ...files] = args;
+  const [named] = files;
   const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
-  if (action !== undefined) return await action({ home, named, options, terminal });
+  if (action !== undefined) return await action({ home, named, files, options, terminal });
   throw new BitforbitError("usage", `keys has no action ${JSON.stringify(name)}`, {
     hint: `one of: ${Object.keys(ACTIONS).join(", ")}`,
   });
@@ -98,17 +123,18 @@ function newKey(options: Options): Parameters<typeof addKey>[1] {
 async function revoke(context: Context): Promise<ExitCode> {
   const { options, home, terminal } = context;
   const named = needed(context, "revoke takes the id of a key");
-  const [since, reason] = [text(options, "since"), text(options, "reason")];
-  if (since === undefined || reason === undefined) {
-    throw new BitforbitError(
-      "usage",
-      "revoke needs --since, from when the key may have been in other hands, and --reason",
-    );
-  }
   const logSize = wholeNumber(options, "logSize", "--log-size");
-  const at = instant(since);
-  await revokeKey(holder(context), named, { since: at, reason, ...(logSize === undefined ? {} : { logSize }) });
+  await revokeKey(holder(context), named, { ...revocation(options), ...(logSize === undefined ? {} : { logSize }) });
   return await list(home, terminal);
+}
+
+function revocation(options: Options): { since: number; reason: string } {
+  const [since, reason] = [text(options, "since"), text(options, "reason")];
+  if (since !== undefined && reason !== undefined) return { since: instant(since), reason };
+  throw new BitforbitError(
+    "usage",
+    "revoke needs --since, from when the key may have been in other hands, and --reason",
+  );
 }
 
 /** `resign`: what keys that were ended provably signed is signed by the present one; exit 1 when something cannot be saved. */
@@ -155,9 +181,24 @@ async function exportKeys({ home, options, terminal }: Context): Promise<ExitCod
     return await give((await homeRingFile(home.root)) ?? "", options, terminal);
   }
   const role = text(options, "role") ?? "artifact";
-  if (role !== "artifact" && role !== "checkpoint") throw noRole(role, "artifact or checkpoint");
+  if (role === "root") return await exportRoot(home, options, terminal);
+  if (role !== "artifact" && role !== "checkpoint") throw noRole(role, "artifact, checkpoint or root");
   if (terminal.json && text(options, "output") === undefined) return await list(home, terminal);
   return await give(await exportPublic(home.root, role), options, terminal);
+}
+
+/** The root key that is this home's own: what another's key-ring takes in. */
+async function exportRoot(home: Home, options: Options, terminal: Terminal): Promise<ExitCode> {
+  const { ring } = (await readHomeRing(home.root)) ?? {};
+  if (ring === undefined) throw new BitforbitError("input", `${home.root} has no key-ring`);
+  if (terminal.json && text(options, "output") === undefined) return await list(home, terminal);
+  const places = await readPlaces(home.root);
+  for (const key of ring.keys.filter(({ role, status }) => role === "root" && status === "active")) {
+    // Those of other people are in the ring, too, and their private halves elsewhere.
+    const place = await placeOf(home.root, key, places).catch(() => undefined);
+    if (place !== undefined) return await give(key.publicKey, options, terminal);
+  }
+  throw new BitforbitError("refused", `${home.root} has no root key of its own`);
 }
 
 interface Row {

@@ -10,11 +10,12 @@ import type { Options } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
 import { counted, grouped, type Terminal } from "../terminal.ts";
 
-/** `bitforbit store list | show DIGEST | get DIGEST -o FILE | check`. */
+/** `bitforbit store list | show DIGEST | get DIGEST -o FILE | check | retention`. */
 export async function store(args: readonly string[], options: Options, terminal: Terminal): Promise<ExitCode> {
   const home = await nearestHome(".", options);
-  const opened = await openStore(home.store);
   const [action, digest] = args;
+  if (action === "retention") return await (await import("../store-retention.ts")).retention(home, options, terminal);
+  const opened = await openStore(home.store);
   switch (action) {
     case "list":
       return await list(opened, terminal);
@@ -26,7 +27,7 @@ export async function store(args: readonly string[], options: Options, terminal:
       return await fsck(opened, terminal);
     default:
       throw new BitforbitError("usage", `store has no action ${JSON.stringify(action ?? "")}`, {
-        hint: "one of: list, show, get, check",
+        hint: "one of: list, show, get, check, retention",
       });
   }
 }
