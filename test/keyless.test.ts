@@ -178,6 +178,70 @@ test("a build is signed by its job, stored, and says how to verify it", async (t
   assert.equal((await bitforbit(folder, ["verify", "dist/out"])).code, 2);
 });
 
+const by = (name: string): string[] => ["--policy", `trust/${name}.toml`];
+
+test("a policy names the job: verify, policy test and policy explain go by it, and say who was found", async (t) => {
+  const parts = await keylessParts(t);
+  const folder = project(t, {
+    "bitforbit.toml": 'name = "thing"\ncommand = "echo x > out"\noutputs = ["out"]\n[environment]\ntype = "host"\n',
+  });
+  const built = await bitforbit(folder, ["build", "--once", ...parts.args], { ...NO_TOKENS, ...token(parts) });
+  assert.equal(built.code, 0, built.stderr);
+  const policy = (subject: string): string => `version = 1
+builders = ["https://bitforbit.dev/builder/local/v1"]
+sources = ["*"]
+requireCanonical = false
+requireReproduced = false
+trustedRoot = "trusted_root.json"
+[[identities]]
+name = "release"
+issuer = "${parts.url}"
+subject = "${subject}"
+repository = "https://github.com/example/tool"
+`;
+  writeFiles(folder, {
+    "trust/trusted_root.json": readFileSync(parts.trustedRoot, "utf8"),
+    "trust/policy.toml": policy(JOB),
+    "trust/other.toml": policy(JOB.replace("release.yml", "other.yml")),
+    "trust/loose.toml": policy("https://github.com/*"),
+    "trust/rootless.toml": policy(JOB).replace("trusted_root.json", "none.json"),
+    "cases.toml": '[[case]]\nname = "the job"\nartifact = "dist/out"\nbundles = []\nallow = true\n',
+    "denied.toml": '[[case]]\nname = "another"\nartifact = "dist/out"\nallow = false\ndecidedBy = "identity"\n',
+  });
+  const run = async (code: number, ...args: string[]): Promise<Ran> => {
+    const ran = await bitforbit(folder, args, NO_TOKENS);
+    assert.equal(ran.code, code, `${args.join(" ")}: ${ran.stdout}${ran.stderr}`);
+    return ran;
+  };
+  assert.match(
+    (await run(0, "verify", "dist/out", ...by("policy"))).stdout,
+    new RegExp(`vouched for by\\s+${parts.url}`),
+  );
+  document("verify", await run(0, "verify", "dist/out", "--json", ...by("policy")));
+  document("policy", await run(0, "policy", "show", "--json", ...by("policy")));
+  const denied = await run(1, "verify", "dist/out", ...by("other"));
+  assert.match(
+    denied.stdout,
+    /release\.yml@refs\/heads\/main, vouched for by .* is not accepted: release: the subject/,
+  );
+  const explained = await run(1, "policy", "explain", "dist/out", ...by("other"));
+  assert.match(explained.stdout, /decided by: identity; to be allowed, at least:/);
+  assert.match(explained.stdout, /add it to the policy's identities/);
+  await run(0, "policy", "test", "cases.toml", ...by("policy"));
+  // The home that signed keeps no keys and no log: its evidence goes out all the same, and comes back whole.
+  const digest = digestOf(readFileSync(join(folder, "dist/out")));
+  await run(0, "evidence", "export", digest, "-o", "all.evidence");
+  await run(0, "evidence", "verify", "dist/out", "--evidence", "all.evidence", ...by("policy"));
+  await run(1, "evidence", "verify", "dist/out", "--evidence", "all.evidence", ...by("other"));
+  await run(0, "policy", "test", "denied.toml", ...by("other"));
+  await run(1, "policy", "test", "cases.toml", ...by("other"));
+  assert.match(
+    (await run(2, "verify", "dist/out", ...by("loose"))).stderr,
+    /identities\.0\.subject: a \* may only stand/,
+  );
+  assert.match((await run(2, "verify", "dist/out", ...by("rootless"))).stderr, /cannot read .*none\.json/);
+});
+
 /** The library, with waits that take no time; the error that it must throw, or undefined. */
 async function failureOf(
   parts: KeylessParts,

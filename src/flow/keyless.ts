@@ -17,8 +17,7 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
 import { hashedRekordOfCertificate } from "../format/hashedrekord.ts";
 import { transparencyLogEntry } from "../format/tlog-entry.ts";
-import { parseSpki } from "../format/spki.ts";
-import { verifyingKey } from "../format/verifying-key.ts";
+import { noteVerifier } from "../format/note.ts";
 import type { Certificate } from "../format/x509.ts";
 import type { JsonObject } from "../json.ts";
 import type { ServiceOptions } from "../keys/bounded-request.ts";
@@ -27,6 +26,7 @@ import { fetchToken, findToken, type TokenPlace, tokenWords, USUAL_AUDIENCE } fr
 import type { LogIdentity } from "../log/reader.ts";
 import { CertificatePaths, covers } from "../policy/certificate-path.ts";
 import type { SignerIdentity } from "../policy/identity.ts";
+import { rootLog } from "../policy/identity-judge.ts";
 import { verifySigstore } from "../policy/sigstore.ts";
 import { timestampedAt } from "../policy/trusted-time.ts";
 import { askForEntry, askForTimestamp } from "./keyless-services.ts";
@@ -214,16 +214,8 @@ async function logged(
   });
 }
 
-/** A log of one's own as a trusted root would name it. */
-function ownLog({ origin, keyHash, publicKeyPem }: LogIdentity): RootLog {
-  const { der } = parseSpki(publicKeyPem, `the key of ${origin}`);
-  return {
-    url: new URL(`https://${origin}`),
-    id: keyHash,
-    valid: { from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY },
-    key: () => verifyingKey(der, `the key of ${origin}`),
-  };
-}
+const ownLog = ({ origin, publicKeyPem }: LogIdentity): RootLog =>
+  rootLog({ origin, verifier: noteVerifier(origin, publicKeyPem) });
 
 /** Where it is logged. Throws `outside` for a bundle that no verifier would take. */
 function verified(
