@@ -238,6 +238,7 @@ const VERBS: readonly VerbEntry[] = [
       ["--issuer <url>", "who must have vouched for that name"],
       ["--advisories <file...>", "OSV advisories (JSON), for a policy that denies vulnerable components"],
       ["--list <file>", "verify these as well: files or digests, one a line"],
+      ["--no-cache", "of several, verify each anew: believe no decision of an earlier run"],
       HOME_OPTION,
     ],
     examples: [

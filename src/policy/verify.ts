@@ -530,7 +530,7 @@ class Verification {
 const digests = new WeakMap<Policy, Map<string, Digest>>();
 
 /** Digest of all that decides besides evidence and time: the key under which a decision may be cached. */
-function rulesDigest(policy: Policy, trust: Trust, advisories = ""): Digest {
+export function rulesDigest(policy: Policy, trust: Trust, advisories = ""): Digest {
   const known = digests.get(policy) ?? new Map<string, Digest>();
   const name = `${trust.digest} ${advisories}`;
   const found = known.get(name);
