@@ -6,17 +6,20 @@
  *
  *     node bench/differential.ts --count 100000               from the beginning
  *     node bench/differential.ts --count 100000 --from 100000 goes on: every input is made of its number and the seed
+ *     node bench/differential.ts --count 100000 --cosign 500   and the real cosign on 500 of them, evenly spread
  *
  * Inputs come from the published vectors where they are, and from a Sigstore of
  * the test's own; those of the latter differ in keys from run to run. Prints a
  * table; the exit code is 1 when there was a defect, whose input is kept below
  * the temporary folder.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ARTIFACT, Authority, bytesOf, DIGEST, IDENTITY, ISSUER } from "../test/authority.ts";
+import { cosign } from "../test/cosign.ts";
 import { ours, type SigstoreCase, sigstoreJs } from "../test/sigstore-oracle.ts";
 import { sigstoreVectors } from "../test/sigstore-vectors.ts";
 
@@ -25,20 +28,32 @@ interface Sample {
   json: Json;
   ours: ReturnType<typeof ours>;
   theirs: ReturnType<typeof sigstoreJs>;
+  /** The real cosign's reason of a refusal, or undefined; nothing where it was not asked for, or refuses the original. */
+  cosign: ((bundle: Uint8Array) => string | undefined) | undefined;
 }
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 const { values } = parseArgs({
-  options: { count: { type: "string" }, from: { type: "string" }, seed: { type: "string" } },
+  options: {
+    count: { type: "string" },
+    from: { type: "string" },
+    seed: { type: "string" },
+    cosign: { type: "string" },
+  },
 });
 const [from, count, seed] = [Number(values.from ?? 0), Number(values.count ?? 10_000), Number(values.seed ?? 1)];
-const samples = goodOnes();
 const classes = new Map<string, number>();
 let defects = 0;
+const asked = Number(values.cosign ?? 0);
+const folder = mkdtempSync(join(tmpdir(), "bitforbit-cosign-"));
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+const samples = goodOnes();
+let run = 0;
 for (let number = from; number < from + count; number++) {
   judge(number);
   if ((number + 1) % 10_000 === 0) console.error(`${number + 1}: ${defects} defects`);
 }
+if (asked > 0) console.log(`the real cosign judged ${run} of them`);
 console.log(`${count} inputs from ${from}, seed ${seed}, ${samples.length} originals: ${defects} defects`);
 for (const [name, times] of [...classes].toSorted(([, a], [, b]) => b - a))
   console.log(`${String(times).padStart(8)}  ${name}`);
@@ -60,7 +75,67 @@ function goodOnes(): Sample[] {
     json: JSON.parse(new TextDecoder().decode(one.bundle)) as Json,
     ours: ours(one),
     theirs: sigstoreJs(one),
+    cosign: asked === 0 ? undefined : cosignOn(one),
   }));
+}
+
+/** The real cosign on bundles of one case, offline. */
+function cosignOn(one: SigstoreCase & { name: string; bundle: Uint8Array }): Sample["cosign"] {
+  const program = cosign();
+  if ("skip" in program) throw new Error(program.skip);
+  const at = (name: string): string => join(folder, `${one.name.replaceAll(/[^a-z0-9]/gi, "-")}-${name}`);
+  writeFileSync(at("root.json"), one.trustedRoot);
+  writeFileSync(at("artifact"), one.artifact);
+  if (one.key !== undefined) writeFileSync(at("key.pub"), one.key);
+  const identity = ["--certificate-identity", one.identity, "--certificate-oidc-issuer", one.issuer];
+  const who = one.key === undefined ? identity : ["--key", at("key.pub")];
+  const original = JSON.parse(new TextDecoder().decode(one.bundle)) as { dsseEnvelope?: { payload: string } };
+  const payload = original.dsseEnvelope?.payload;
+  const type = payload === undefined ? undefined : predicateType(payload);
+  const verb = type === undefined ? ["verify-blob"] : ["verify-blob-attestation", "--type", type];
+  const args = [...verb, ...who, "--trusted-root", at("root.json"), "--bundle", at("bundle"), at("artifact")];
+  const judged = (bundle: Uint8Array): string | undefined => {
+    writeFileSync(at("bundle"), bundle);
+    const env = { HOME: folder, HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" };
+    // Demanded of a bundle that has one; without, the log's time counts, for cosign as for ours.
+    const stamped = Buffer.from(bundle).includes("signedTimestamp") ? ["--use-signed-timestamps"] : [];
+    const { status, stderr } = spawnSync(program.path, [...args, ...stamped], {
+      encoding: "utf8",
+      timeout: 60_000,
+      env,
+    });
+    return status === 0 ? undefined : (stderr.split("\n")[0] ?? "");
+  };
+  const refusal = judged(one.bundle);
+  if (refusal === undefined) return judged;
+  add(`cosign refuses an original: ${refusal.slice(0, 100)}`);
+  return undefined;
+}
+
+function predicateType(payload: string): string {
+  const { predicateType: type } = JSON.parse(Buffer.from(payload, "base64").toString()) as { predicateType: string };
+  return type;
+}
+
+function withoutKeyId(bytes: Uint8Array): Uint8Array {
+  const bundle = JSON.parse(Buffer.from(bytes).toString()) as { dsseEnvelope?: { signatures?: { keyid?: string }[] } };
+  for (const signature of bundle.dsseEnvelope?.signatures ?? []) delete signature.keyid;
+  return new TextEncoder().encode(JSON.stringify(bundle));
+}
+
+function judgeByCosign(number: number, sample: Sample, bytes: Uint8Array, accepted: boolean): void {
+  if (sample.cosign === undefined) return;
+  run++;
+  const refusal = sample.cosign(bytes);
+  if (run % 50 === 0) console.error(`cosign: ${run} judged, ${defects} defects`);
+  if (!accepted || refusal === undefined) {
+    add(`cosign: ${accepted ? "both accept" : refusal === undefined ? "ours is stricter" : "both refuse"}`);
+    return;
+  }
+  // cosign refuses any keyid of a signature, which is a hint that nobody signed; ours passes it over.
+  const hinted = sample.cosign(withoutKeyId(bytes)) === undefined;
+  if (!hinted) keep(number, bytes, `cosign: ${refusal}`);
+  add(`cosign: ours accepts, cosign ${hinted ? "refuses its keyid only" : "REFUSES"}: ${refusal.slice(0, 120)}`);
 }
 
 function judge(number: number): void {
@@ -71,6 +146,9 @@ function judge(number: number): void {
   const text = JSON.stringify(copy);
   const bytes = new TextEncoder().encode(random() < 0.05 ? mangled(text, random) : text);
   const decision = sample.ours(bytes);
+  if (asked > 0 && (number - from) % Math.max(1, Math.floor(count / asked)) === 0) {
+    judgeByCosign(number, sample, bytes, decision.ok);
+  }
   const refusal = sample.theirs(bytes);
   const last = decision.reasons.at(-1);
   // A refusal with a cause is one of its own errors; others are programs that fell over.
@@ -90,11 +168,11 @@ function add(name: string): void {
 
 function keep(number: number, bytes: Uint8Array, refusal: string): void {
   defects++;
-  const folder = join(tmpdir(), "bitforbit-differential");
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, `${seed}-${number}.json`);
+  const kept = join(tmpdir(), "bitforbit-differential");
+  mkdirSync(kept, { recursive: true });
+  const path = join(kept, `${seed}-${number}.json`);
   writeFileSync(path, bytes);
-  console.error(`input ${number}: ours accepts, @sigstore/verify: ${refusal}\n  kept as ${path}`);
+  console.error(`input ${number}: ours accepts, another refuses: ${refusal}\n  kept as ${path}`);
 }
 
 type Place = { parent: Json[] | { [key: string]: Json }; key: string | number };

@@ -40,9 +40,12 @@ export function tlv(tag: number, content: Uint8Array): Uint8Array {
 }
 
 const bits = (bytes: Uint8Array): Uint8Array => tlv(0x03, concat([Uint8Array.of(0), bytes]));
-const utf8String = (text: string): Uint8Array => tlv(0x0c, utf8(text));
+export const utf8String = (text: string): Uint8Array => tlv(0x0c, utf8(text));
 const time = (at: number): Uint8Array =>
   tlv(0x18, utf8(`${new Date(at).toISOString().replaceAll(/[-:T]|\.\d{3}/g, "")}`));
+/** Of certificates: UTCTime up to 2049 (RFC 5280, section 4.1.2.5). */
+const validity = (at: number): Uint8Array =>
+  new Date(at).getUTCFullYear() < 2050 ? tlv(0x17, time(at).subarray(4)) : time(at);
 const TRUE = Uint8Array.of(1, 1, 0xff);
 const ECDSA_SHA256 = derSequence(derOid("1.2.840.10045.4.3.2"));
 const SHA256 = derSequence(derOid("2.16.840.1.101.3.4.2.1"));
@@ -82,7 +85,7 @@ function body({ version = 2, serial, issuer, subject, spki, from, until, extensi
     derInteger(serial),
     ECDSA_SHA256,
     issuer,
-    derSequence(time(from), time(until)),
+    derSequence(validity(from), validity(until)),
     subject,
     spki,
     tlv(0xa3, derSequence(...extensions)),
@@ -106,7 +109,7 @@ export const ISSUER = "https://token.actions.githubusercontent.com";
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const HOUR = 3_600_000;
 const YEAR = 8760 * HOUR;
-const FULCIO = "1.3.6.1.4.1.57264.1";
+export const FULCIO = "1.3.6.1.4.1.57264.1";
 const SCT_LIST = "1.3.6.1.4.1.11129.2.4.2";
 
 /** What may go wrong where; nothing does by default. */
@@ -122,6 +125,8 @@ export interface Twist {
   sctTwice?: boolean;
   noSct?: boolean;
   signer?: Pair;
+  /** Instead of a provenance of the test's. */
+  statement?: object;
   /** The signer's certificate, made before. */
   certificate?: Uint8Array;
   /** What the timestamp is on, when it was made, by what. */
@@ -298,8 +303,13 @@ export class Authority {
 
   /** A TimeStampResp on `signature`. */
   stamp(signature: Uint8Array, twist: Twist = {}): Uint8Array {
+    return this.stampDigest(sha256(twist.stamped ?? signature), twist);
+  }
+
+  /** The same, of a SHA-256 digest. */
+  stampDigest(digest: Uint8Array, twist: Twist = {}): Uint8Array {
     const [signer] = this.stampChain();
-    const imprint = derSequence(SHA256, derOctets(sha256(twist.stamped ?? signature)));
+    const imprint = derSequence(SHA256, derOctets(digest));
     const at = time(twist.stampedAt ?? SIGNED_AT);
     const info = derSequence(derInteger(1), derOid("1.3.6.1.4.1.57264.2"), imprint, derInteger(this.#serial++), at);
     const attribute = (oid: string, value: Uint8Array): Uint8Array => derSequence(derOid(oid), tlv(0x31, value));
@@ -326,12 +336,14 @@ export class Authority {
   bundle(digest: Digest, twist: Twist = {}): BundleJson {
     const signer = twist.signer ?? ecPair();
     const payload = utf8(
-      JSON.stringify({
-        _type: "https://in-toto.io/Statement/v1",
-        subject: [{ name: "tool", digest: { sha256: digest.slice(7) } }],
-        predicateType: "https://slsa.dev/provenance/v1",
-        predicate: { of: "a test" },
-      }),
+      JSON.stringify(
+        twist.statement ?? {
+          _type: "https://in-toto.io/Statement/v1",
+          subject: [{ name: "tool", digest: { sha256: digest.slice(7) } }],
+          predicateType: "https://slsa.dev/provenance/v1",
+          predicate: { of: "a test" },
+        },
+      ),
     );
     const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, payload);
     const signature = ecdsa(signer, encoding);

@@ -8,7 +8,7 @@
 import { BitforbitError } from "../errors.ts";
 import { IN_TOTO_PAYLOAD } from "../format/dsse.ts";
 import { HASHEDREKORD_KIND, HASHEDREKORD_VERSION } from "../format/hashedrekord.ts";
-import { type Json, parseJson } from "../json.ts";
+import { isObject, type Json, parseJson } from "../json.ts";
 import { fields, number, octets, only, string } from "./protobuf-json.ts";
 
 export const BUNDLE_V03 = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -49,7 +49,13 @@ export function parseBundle(bytes: Uint8Array): Bundle {
   if (mediaType !== BUNDLE_V03) {
     throw new BitforbitError("input", `mediaType is ${JSON.stringify(mediaType)}, not ${BUNDLE_V03}`);
   }
-  const material = fields(bundle["verificationMaterial"], "verificationMaterial", ["publicKey", "tlogEntries"]);
+  const held = bundle["verificationMaterial"];
+  if (isObject(held) && Object.hasOwn(held, "certificate") && !Object.hasOwn(held, "publicKey")) {
+    throw new BitforbitError("input", "signed with a certificate, where only keys are trusted", {
+      hint: "name who may sign by a policy's identities and trustedRoot, or by --trusted-root, --identity and --issuer",
+    });
+  }
+  const material = fields(held, "verificationMaterial", ["publicKey", "tlogEntries"]);
   const key = fields(material["publicKey"], "publicKey", ["hint"]);
   return { hint: string(key, "hint"), ...envelope(bundle["dsseEnvelope"]), entry: logEntry(material["tlogEntries"]) };
 }

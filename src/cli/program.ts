@@ -33,6 +33,17 @@ const POLICY_OPTIONS = [
   ["--offline", "use no network; this is always so, the option only says it"],
 ] as const;
 
+const KEYLESS_OPTIONS = [
+  ["--keyless", "sign with a certificate for this CI job's identity (OIDC, Fulcio) instead of the project's key"],
+  ["--trusted-root <file>", "keyless: the trusted_root.json by which every answer is checked"],
+  ["--signing-config <file>", "keyless: the services to ask, as Sigstore's signing config (v0.2) names them"],
+  ["--fulcio <url>", "keyless: this certificate authority"],
+  ["--timestamp-authority <url>", "keyless: this timestamp authority (RFC 3161)"],
+  ["--rekor <url>", "keyless: this log (Rekor v2), instead of the signing config's or the project's own"],
+  ["--identity-token <file>", "keyless: the token in this file, instead of the one that the job offers"],
+  ["--audience <name>", "keyless: whom the token must be for (default: sigstore)"],
+] as const;
+
 const EXPLAIN_OPTIONS = [
   ["--html <file>", "write a report as one HTML file that needs no network"],
   ["--quick", "two builds and no more: what their bytes do not name stays unknown"],
@@ -82,9 +93,15 @@ const VERBS: readonly VerbEntry[] = [
       ...EXPLAIN_OPTIONS,
       ["-o, --output <dir>", "where the outputs go (default: dist in the project)"],
       ["--keep", "keep the build trees and say where they are"],
+      ...KEYLESS_OPTIONS,
       HOME_OPTION,
     ],
-    examples: ["bitforbit build", "bitforbit build --once", "bitforbit build examples/hello --json"],
+    examples: [
+      "bitforbit build",
+      "bitforbit build --once",
+      "bitforbit build examples/hello --json",
+      "bitforbit build --keyless --signing-config signing_config.json --trusted-root trusted_root.json",
+    ],
     load: async () => (await import("./verbs/build.ts")).build,
   },
   {
@@ -180,6 +197,7 @@ const VERBS: readonly VerbEntry[] = [
       ["--policy <file>", "of a vsa: the rules to verify under, instead of the project's own trust"],
       ["--bundle <file...>", "of a vsa: evidence in files, besides what the store holds"],
       ["-o, --output <file>", "write the bundle here, too"],
+      ...KEYLESS_OPTIONS,
       HOME_OPTION,
     ],
     examples: [
@@ -220,6 +238,7 @@ const VERBS: readonly VerbEntry[] = [
       ["--issuer <url>", "who must have vouched for that name"],
       ["--advisories <file...>", "OSV advisories (JSON), for a policy that denies vulnerable components"],
       ["--list <file>", "verify these as well: files or digests, one a line"],
+      ["--no-cache", "of several, verify each anew: believe no decision of an earlier run"],
       HOME_OPTION,
     ],
     examples: [
@@ -251,6 +270,7 @@ const VERBS: readonly VerbEntry[] = [
       ["--reason <text>", "revoke: why"],
       ["--log-size <n>", "revoke: entries that the log had by then, which stay good"],
       ["--days <n>", "refresh, propose: how long the key-ring is good for"],
+      ["--trusted-root <file>", "trusted-root: add the project's log to this one, for what was signed keyless"],
       ["--ring", "export: the whole key-ring, for 'keys trust' elsewhere"],
       ["--add-root <file...>", "propose: root keys (PEM) of other people"],
       ["--remove-root <key...>", "propose: root keys that shall sign no more"],

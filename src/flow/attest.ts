@@ -1,8 +1,6 @@
 /** Signs a statement of any known type about an artifact, logs it, and attaches it to what the store has. */
-import { join } from "node:path";
 import { readReproduction } from "../attest/read.ts";
 import { BUNDLE_V03 } from "../attest/bundle.ts";
-import { attest } from "../attest/sign.ts";
 import {
   CYCLONEDX_BOM,
   PROVENANCE_V1,
@@ -25,14 +23,12 @@ import { type Clock, systemClock } from "../clock.ts";
 import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
-import { openLog } from "../log/writer.ts";
 import { readCycloneDx } from "../sbom/cyclonedx-read.ts";
 import { readSpdx } from "../sbom/spdx-read.ts";
 import { openStore } from "../store/store.ts";
-import { logOptions } from "./witnesses.ts";
+import { openAttester, type SigningOptions } from "./attester.ts";
 import type { Artifact } from "./evidence.ts";
 import type { Home } from "./home.ts";
-import { keysOf } from "./keys.ts";
 import { withLedger } from "./record.ts";
 
 interface PredicateType {
@@ -98,6 +94,8 @@ export interface Attested {
   bundle: Uint8Array;
   digest: Digest;
   keyId: string;
+  /** Of a keyless signer. */
+  identity?: { subject: string; issuer: string };
   log: { origin: string; index: number };
   /** The referrer's manifest, where the artifact is in the store. */
   referrer?: Digest;
@@ -108,12 +106,15 @@ export async function signAndAttach(
   home: Home,
   artifact: Artifact,
   made: Statement,
-  options: { passphrase?: string; clock?: Clock },
+  options: SigningOptions & { clock?: Clock },
 ): Promise<Attested> {
   const clock = options.clock ?? systemClock;
-  const keys = await keysOf(home, options.passphrase, clock);
-  const log = await openLog(join(home.root, "log"), keys.checkpoint, await logOptions(home));
-  const bundle = await attest(made, keys.artifact, log);
+  const attest = await openAttester(home, options, clock);
+  const { bundles, keyId, identity: whole, log } = await attest([made]);
+  const [bundle] = bundles;
+  const [index] = log.indexes;
+  if (bundle === undefined || index === undefined) throw new BitforbitError("outside", "the log gave no proof");
+  const identity = whole === undefined ? {} : { identity: { subject: whole.subject, issuer: whole.issuer } };
   const store = await openStore(home.store);
   const stored = await store.artifact(artifact.digest);
   // About something that is not here it is kept all the same: whoever audits the log asks for it.
@@ -122,25 +123,22 @@ export async function signAndAttach(
     stored === undefined
       ? undefined
       : await store.attach(artifact.digest, bundle, made.predicateType, { created: clock.now() });
-  const parsed = JSON.parse(Buffer.from(bundle).toString()) as {
-    verificationMaterial: { tlogEntries: { logIndex: string }[] };
-  };
-  const index = Number(parsed.verificationMaterial.tlogEntries[0]?.logIndex);
   await withLedger(home, async (ledger) => {
     await ledger.record({
       kind: "attest",
       at: clock.now(),
       artifact: artifact.digest,
       ok: true,
-      data: { predicateType: made.predicateType, keyId: keys.artifact.keyId, digest: digestOf(bundle), index },
+      data: { predicateType: made.predicateType, keyId, digest: digestOf(bundle), index, ...identity },
     });
   });
   return {
     predicateType: made.predicateType,
     bundle,
     digest: digestOf(bundle),
-    keyId: keys.artifact.keyId,
-    log: { origin: log.identity.origin, index },
+    keyId,
+    ...identity,
+    log: { origin: log.origin, index },
     ...(referrer === undefined ? {} : { referrer }),
   };
 }

@@ -70,7 +70,7 @@ export function releaseEvents(
   released: Released,
   about: { canonical: boolean; at: number; signedIn: number },
 ): LedgerEvent[] {
-  const { build, artifacts, bundles, sbom, log, keyId } = released;
+  const { build, artifacts, bundles, sbom, log, keyId, identity } = released;
   const common = { build, project: prepared.recipe.name, at: about.at, ok: true };
   const subjects = artifacts.map(({ digest }) => digest);
   const [first] = artifacts;
@@ -94,7 +94,7 @@ export function releaseEvents(
       ...artifact,
       kind: "attest",
       milliseconds: about.signedIn,
-      data: { predicateType, digest, keyId, subjects },
+      data: { predicateType, digest, keyId, subjects, ...(identity === undefined ? {} : { identity }) },
     })),
     { ...common, kind: "log", data: { origin: log.origin, index: log.first, last: log.last, subjects } },
     ...artifacts.map(({ digest, path, size, manifest }): LedgerEvent => ({

@@ -6,9 +6,10 @@ import type { SignedDocument } from "../attest/evidence.ts";
 import { equalBytes } from "../bytes.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { publicKeys } from "../keys/keys.ts";
-import { openLogReader } from "../log/reader.ts";
+import { type LogReader, openLogReader } from "../log/reader.ts";
 import { type Artifact, gatherBundles, readBundles } from "./evidence.ts";
 import type { Home } from "./home.ts";
+import { haveKeys } from "./keys.ts";
 
 export interface ExportOptions {
   /** Bundles in files, besides what the store holds: rebuild votes of others. */
@@ -26,16 +27,21 @@ export async function exportEvidence(home: Home, artifact: Artifact, options: Ex
       hint: "'bitforbit store list' shows what the store has; --bundle adds files",
     });
   }
-  const { checkpoint: key } = await publicKeys(home.root);
-  const log = await openLogReader(join(home.root, "log"), key.pem);
+  // A home whose jobs sign keyless may have neither keys nor a log: what is there goes out with the proofs that it has.
+  const log = (await haveKeys(home)) ? await ownLog(home) : undefined;
   return await packEvidence({
     artifact: { name: artifact.name, digest: artifact.digest },
     bundles,
     documents: [...(await keyRing(home)), ...options.documents],
     sbomLimit: options.sbomLimit,
     prove: async (logKeyHash, index) =>
-      equalBytes(logKeyHash, log.identity.keyHash) ? await log.prove(index) : undefined,
+      log !== undefined && equalBytes(logKeyHash, log.identity.keyHash) ? await log.prove(index) : undefined,
   });
+}
+
+async function ownLog(home: Home): Promise<LogReader> {
+  const { checkpoint: key } = await publicKeys(home.root);
+  return await openLogReader(join(home.root, "log"), key.pem);
 }
 
 /** As keys/ signs it. */

@@ -1,5 +1,5 @@
 /** What a build was seen to read, as its provenance in the store tells it. */
-import { parseBundle } from "../attest/bundle.ts";
+import { payloadOf } from "../attest/payload.ts";
 import { readStatement } from "../attest/read.ts";
 import { PROVENANCE_V1 } from "../attest/statement.ts";
 import { type Digest, isDigest } from "../digest.ts";
@@ -27,7 +27,7 @@ export async function observedReads(home: Home, artifact: Digest): Promise<Obser
   const referrers = await (await openStore(home.store)).referrers(artifact);
   for (const { predicateType, bundle } of referrers) {
     if (predicateType !== PROVENANCE_V1) continue;
-    const { predicate } = readStatement(parseBundle(await bundle()).payload);
+    const { predicate } = readStatement(payloadOf(await bundle()).payload);
     const dependencies = dependenciesOf(predicate);
     if (dependencies !== undefined) return { artifact, dependencies };
   }

@@ -1,6 +1,5 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { attestAll } from "../attest/sign.ts";
 import {
   CYCLONEDX_BOM,
   provenance,
@@ -16,13 +15,12 @@ import { digestOf, type Digest } from "../digest.ts";
 import { copyDurable, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy, uniqueName } from "../entropy.ts";
 import { type JsonObject, parseJson } from "../json.ts";
-import { keyOptions, keysOf, settleKeyRing } from "./keys.ts";
-import { openLog } from "../log/writer.ts";
 import { readCycloneDx } from "../sbom/cyclonedx-read.ts";
 import { cycloneDx, sbomBytes } from "../sbom/cyclonedx.ts";
 import { scoreBom } from "../sbom/score.ts";
 import { openStore } from "../store/store.ts";
 import { VERSION } from "../version.ts";
+import { openAttester, type SigningOptions } from "./attester.ts";
 import { BUILDER_ID } from "./builder.ts";
 import type { Verdict } from "./check.ts";
 import type { Prepared } from "./prepare.ts";
@@ -33,14 +31,12 @@ import { releaseEvents } from "./events.ts";
 import { facts as factsFrom } from "../sbom/package-facts.ts";
 import { factsOf, sha512Of, sourceFacts } from "./package-facts.ts";
 import { withLedger } from "./record.ts";
-import { logOptions } from "./witnesses.ts";
 
-export interface ReleaseOptions {
+export interface ReleaseOptions extends SigningOptions {
   /** Built by the rules; false for a local build, which is never promoted. */
   canonical: boolean;
   /** Folder that takes the artifacts and the evidence. */
   output: string;
-  passphrase?: string;
   clock?: Clock;
   entropy?: Entropy;
 }
@@ -53,6 +49,8 @@ export interface Released {
   sbom: { components: number; completeness: number };
   log: { origin: string; first: number; last: number };
   keyId: string;
+  /** Of a keyless signer. */
+  identity?: { subject: string; issuer: string };
 }
 
 /**
@@ -104,14 +102,12 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
   const { home } = prepared;
   const files = publishedNames(verdict.outputs, prepared.recipe.name);
   await requirePlainPlaces(prepared.folder, options.output, files);
-  const keys = await keysOf(home, options.passphrase, clock);
-  const log = await openLog(join(home.root, "log"), keys.checkpoint, await logOptions(home));
-  await settleKeyRing(home, keyOptions(home, options.passphrase), clock); // which names the log, now that there is one
+  const attest = await openAttester(home, options, clock);
   const made = { outputs: verdict.outputs, folder: verdict.outputsFolder ?? "" };
   const bom = await sbomOf(prepared, made, verdict.read);
   const statements = statementsOf(prepared, verdict, { build, canonical: options.canonical, bom });
   const before = clock.now();
-  const bundles = await attestAll(statements, keys.artifact, log);
+  const { bundles, keyId, identity, log } = await attest(statements);
   const signedIn = clock.now() - before;
 
   const store = await openStore(home.store);
@@ -132,14 +128,14 @@ export async function release(prepared: Prepared, verdict: Verdict, options: Rel
   }
   const written = await writeEvidence(prepared.recipe.name, options.output, statements, bundles, bom);
   const components = (bom["components"] as JsonObject[]).length;
-  const indexes = bundles.map(logIndexOf);
   const released: Released = {
     build,
     artifacts,
     bundles: written,
     sbom: { components, completeness: scoreBom(readCycloneDx(bom)).standards.ntia ?? 0 },
-    log: { origin: log.identity.origin, first: Math.min(...indexes), last: Math.max(...indexes) },
-    keyId: keys.artifact.keyId,
+    log: { origin: log.origin, first: Math.min(...log.indexes), last: Math.max(...log.indexes) },
+    keyId,
+    ...(identity === undefined ? {} : { identity: { subject: identity.subject, issuer: identity.issuer } }),
   };
   const about = { canonical: options.canonical, at: clock.now(), signedIn };
   await withLedger(home, async (ledger) => ledger.recordAll(releaseEvents(prepared, verdict, released, about)));
@@ -240,11 +236,4 @@ async function writeEvidence(
   }
   await writeDurable(join(folder, `${name}.cdx.json`), sbomBytes(bom));
   return written;
-}
-
-function logIndexOf(bundle: Uint8Array): number {
-  const parsed = JSON.parse(Buffer.from(bundle).toString()) as {
-    verificationMaterial: { tlogEntries: { logIndex: string }[] };
-  };
-  return Number(parsed.verificationMaterial.tlogEntries[0]?.logIndex);
 }

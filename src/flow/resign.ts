@@ -5,7 +5,7 @@
  * digests, in batches; a run that is killed goes on where it was.
  */
 import { join } from "node:path";
-import { parseBundle } from "../attest/bundle.ts";
+import { payloadOf } from "../attest/payload.ts";
 import { readStatement } from "../attest/read.ts";
 import { signedBundle, type SignedPayload, signPayloads, withEntry } from "../attest/sign.ts";
 import { base64, fromBase64, hex } from "../bytes.ts";
@@ -185,7 +185,7 @@ class Resigning {
     const current = new Set<string>();
     for (const referrer of await store.referrers(artifact.digest)) {
       const bytes = await referrer.bundle();
-      const { hint, payload } = parseBundle(bytes);
+      const { hint, payload } = payloadOf(bytes);
       if (from.has(hint)) old.push({ referrer, bytes, payload });
       else if (hint === keys.artifact.keyId) current.add(sha256Hex(payload));
     }
@@ -262,7 +262,7 @@ class Resigning {
 
   async #payload(store: Store, { artifact, from }: ResignItem): Promise<Uint8Array> {
     const referrer = (await store.referrers(parseDigest(artifact))).find(({ digest }) => digest === from);
-    if (referrer !== undefined) return parseBundle(await referrer.bundle()).payload;
+    if (referrer !== undefined) return payloadOf(await referrer.bundle()).payload;
     throw new BitforbitError("input", `the store has lost the attestation ${from} of ${artifact}`, {
       hint: "'bitforbit store check' says what else is missing",
     });
@@ -270,7 +270,7 @@ class Resigning {
 
   async #has(store: Store, artifact: Digest, payload: string): Promise<boolean> {
     for (const referrer of await store.referrers(artifact)) {
-      const bundle = parseBundle(await referrer.bundle());
+      const bundle = payloadOf(await referrer.bundle());
       if (bundle.hint === this.#parts.keys.artifact.keyId && sha256Hex(bundle.payload) === payload) return true;
     }
     return false;

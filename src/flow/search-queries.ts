@@ -4,7 +4,7 @@
  * envelope's encoding. Which artifact a statement is about is told by the
  * statement itself, so those are found that are at hand: in the store, or given.
  */
-import { parseBundle } from "../attest/bundle.ts";
+import { payloadOf } from "../attest/payload.ts";
 import { readStatement } from "../attest/read.ts";
 import { type Digest, digestOf, hexOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
@@ -76,7 +76,7 @@ async function storedAbout(store: Store | undefined, digest: Digest): Promise<Gi
 }
 
 function statementOf(bytes: Uint8Array): Given {
-  const { payload } = parseBundle(bytes);
+  const { payload } = payloadOf(bytes);
   const { subjects, predicateType } = readStatement(payload);
   return { payload, subjects, predicateType };
 }

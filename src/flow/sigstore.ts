@@ -4,6 +4,7 @@ import { BitforbitError, systemCode } from "../errors.ts";
 import { parseVerifyingKey } from "../format/verifying-key.ts";
 import { CertificatePaths } from "../policy/certificate-path.ts";
 import type { Decision } from "../policy/decision.ts";
+import { looseness } from "../policy/identity.ts";
 import { type Accepted, rulesDigest, verifySigstore } from "../policy/sigstore.ts";
 import type { Artifact } from "./evidence.ts";
 import { readText } from "./trust.ts";
@@ -57,6 +58,8 @@ async function accepted({ key, identity, issuer }: SigstoreTrust): Promise<Accep
     });
   }
   if (identity.replaceAll("*", "") === "") throw new BitforbitError("usage", `--identity ${identity} accepts anybody`);
+  const loose = looseness(identity);
+  if (loose !== undefined) throw new BitforbitError("usage", `--identity ${identity} is too loose: ${loose}`);
   return { kind: "identities", identities: [{ subject: identity, issuer }] };
 }
 

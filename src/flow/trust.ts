@@ -7,7 +7,15 @@ import { publicKeys } from "../keys/keys.ts";
 import { parsePublicKey, type PublicKey } from "../keys/verifier.ts";
 import { verifierKeyText } from "../format/note.ts";
 import { openLogReader } from "../log/reader.ts";
-import { defaultPolicy, parsePolicy, type Policy, policyToml, readPolicy, wholePolicy } from "../policy/policy.ts";
+import {
+  defaultPolicy,
+  type NamedIdentities,
+  parsePolicy,
+  type Policy,
+  policyToml,
+  readPolicy,
+  wholePolicy,
+} from "../policy/policy.ts";
 import { makeTrust, type Trust, type TrustInput } from "../policy/trust.ts";
 import { BUILDER_ID } from "./builder.ts";
 import type { Home } from "./home.ts";
@@ -53,7 +61,18 @@ async function rulesOfFile(home: Home, file: string): Promise<Rules> {
     const content = await readText(place, MAX_RING_BYTES);
     rings.push(await notBefore(home, openPinnedRing(content, place, pin), content, place));
   }
-  return { ...parsePolicy(text, file, rings), rings, from: file };
+  const { policy, trust } = parsePolicy(text, file, rings);
+  return { policy, trust: await withNamed(trust, readPolicy(text, file).identities, file), rings, from: file };
+}
+
+/** Loaded for policies that name identities. */
+async function withNamed(trust: Trust, named: NamedIdentities | undefined, file: string): Promise<Trust> {
+  if (named === undefined) return trust;
+  const { readTrustedRoot } = await import("../attest/read-trusted-root.ts");
+  const { withIdentities } = await import("../policy/identity-judge.ts");
+  const place = resolve(dirname(file), named.trustedRoot);
+  const bytes = new TextEncoder().encode(await readText(place, MAX_RING_BYTES));
+  return withIdentities(trust, readTrustedRoot(bytes, place), named.list);
 }
 
 /** Neither an older version than the one that this home has of the same key-ring, nor another of the same number. */

@@ -21,7 +21,7 @@ export interface ServiceRequest {
   method: "GET" | "POST";
   url: string;
   headers: Readonly<Record<string, string>>;
-  body?: string;
+  body?: string | Uint8Array<ArrayBuffer>;
   /** What must never be seen in a message: a token, a secret. */
   secrets: readonly string[];
   /** Whether an answer that looks like a refusal means "not now": some services throttle with status 400. */
@@ -34,30 +34,43 @@ const MAX_PAUSE = 10_000;
 
 /** The JSON object that the service answers. Throws `outside` when it fails, refuses, or answers what is not JSON. */
 export async function askService(request: ServiceRequest, options: ServiceOptions): Promise<JsonObject> {
+  const { status, bytes } = await askForBytes(request, options);
+  const body = bodyOf(bytes);
+  if (body !== undefined) return body;
+  throw new BitforbitError("outside", `${request.what}: answered ${status} with what is no JSON object`, {
+    hint: REFUSED_HINT,
+  });
+}
+
+/** As `askService`, with the answer as it came. */
+export async function askForBytes(
+  request: ServiceRequest,
+  options: ServiceOptions,
+): Promise<{ status: number; bytes: Uint8Array }> {
   const pause =
     options.pause ?? (async (milliseconds) => await new Promise((resolve) => setTimeout(resolve, milliseconds)));
   for (let attempt = 1; ; attempt++) {
     const answer = await attemptOnce(request, options.timeoutMilliseconds ?? 10_000);
-    if (answer.ok) return answer.body;
+    if (answer.ok) return answer;
     if (!answer.again || attempt === ATTEMPTS) {
       const tries = answer.again ? ` after ${attempt} attempts` : "";
       throw new BitforbitError("outside", `${request.what}: ${answer.message}${tries}`, {
-        hint: answer.again
-          ? "nothing was signed: try again later"
-          : "nothing was signed: see the service's own log for why",
+        hint: answer.again ? "nothing was signed: try again later" : REFUSED_HINT,
       });
     }
     await pause(Math.min(MAX_PAUSE, answer.after ?? 250 * 2 ** attempt));
   }
 }
 
+const REFUSED_HINT = "nothing was signed: see the service's own log for why";
+
 type Answer =
-  | { ok: true; body: JsonObject }
+  | { ok: true; status: number; bytes: Uint8Array }
   | { ok: false; message: string; again: boolean; after?: number | undefined };
 
 async function attemptOnce(request: ServiceRequest, timeoutMilliseconds: number): Promise<Answer> {
   let response: Response;
-  let text: string;
+  let bytes: Uint8Array;
   try {
     response = await fetch(request.url, {
       method: request.method,
@@ -67,23 +80,20 @@ async function attemptOnce(request: ServiceRequest, timeoutMilliseconds: number)
       signal: AbortSignal.timeout(timeoutMilliseconds),
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    text = await boundedText(response);
+    bytes = await boundedBytes(response);
   } catch (error) {
     if (error instanceof BitforbitError) return { ok: false, message: error.message, again: false };
     return { ok: false, message: reasonOf(error), again: true };
   }
-  const body = bodyOf(text);
-  if (response.ok) {
-    if (body !== undefined) return { ok: true, body };
-    return { ok: false, message: `answered ${response.status} with what is no JSON object`, again: false };
-  }
+  if (response.ok) return { ok: true, status: response.status, bytes };
+  const body = bodyOf(bytes);
   const again = response.status === 429 || response.status >= 500 || (request.busy?.(body ?? {}) ?? false);
   const told = toldBy(body, request.secrets);
   const message = `answered ${response.status}${told === "" ? "" : `: ${told}`}`;
   return { ok: false, message, again, after: retryAfter(response.headers.get("retry-after")) };
 }
 
-async function boundedText(response: Response): Promise<string> {
+async function boundedBytes(response: Response): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const part of response.body ?? []) {
@@ -91,12 +101,12 @@ async function boundedText(response: Response): Promise<string> {
     if (size > MAX_ANSWER) throw new BitforbitError("limit", `answered with more than ${MAX_ANSWER} bytes`);
     parts.push(part);
   }
-  return Buffer.concat(parts).toString("utf8");
+  return new Uint8Array(Buffer.concat(parts));
 }
 
-function bodyOf(text: string): JsonObject | undefined {
+function bodyOf(bytes: Uint8Array): JsonObject | undefined {
   try {
-    const body = parseJson(text, "the answer");
+    const body = parseJson(bytes, "the answer");
     return isObject(body) ? body : undefined;
   } catch {
     return undefined;

@@ -22,6 +22,8 @@ export interface ProvenEntry {
   /** Milliseconds since 1970, where the log signed a time. */
   integrated: number | undefined;
   log: RootLog;
+  /** The whole note, where the log proved the entry. */
+  checkpoint: string | undefined;
 }
 
 /** Throws `input` or `refused`. */
@@ -38,6 +40,7 @@ export function proveEntry(entry: LoggedEntry, signed: SignedContent, root: Trus
     treeSize: proven?.treeSize,
     integrated,
     log,
+    checkpoint: entry.proof?.checkpoint,
   };
 }
 
@@ -94,7 +97,8 @@ function isSecond(log: RootLog): boolean {
 
 const verifiers = new WeakMap<RootLog, NoteVerifier>();
 
-function noteVerifierOf(log: RootLog): NoteVerifier {
+/** What verifies a log's notes: Rekor v2 signs under its host name, v1 under host and port. */
+export function noteVerifierOf(log: RootLog): NoteVerifier {
   const known = verifiers.get(log);
   if (known !== undefined) return known;
   const key = log.key();

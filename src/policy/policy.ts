@@ -6,6 +6,7 @@ import { type JsonObject, parseJson } from "../json.ts";
 import type { OpenedRing, RingPin } from "../keys/key-ring.ts";
 import type { PublicKey } from "../keys/verifier.ts";
 import type { Demands } from "./demands.ts";
+import { type AcceptedIdentity, looseness } from "./identity.ts";
 import { type Trust, type TrustInput, makeTrust } from "./trust.ts";
 
 export interface Policy extends Demands {
@@ -33,6 +34,14 @@ const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 const some = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
 const level = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(4));
 const pattern = v.pipe(text, v.regex(/^[^*]*\*?$/, "a * may only stand at the end"));
+/** In English, of `identity.ts`: what is too loose is refused where it is written. */
+const bounded = v.pipe(
+  text,
+  v.rawCheck(({ dataset, addIssue }) => {
+    const why = dataset.typed ? looseness(dataset.value) : undefined;
+    if (why !== undefined) addIssue({ message: why });
+  }),
+);
 
 /** Further demands: what is not said is not demanded. */
 const DEMANDS = {
@@ -95,6 +104,24 @@ const Shape = v.strictObject({
       v.maxLength(64),
     ),
   ),
+  /** From the policy's folder: Sigstore's, whose authorities vouch for the identities. */
+  trustedRoot: v.optional(text),
+  identities: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          name: text,
+          issuer: v.pipe(text, v.regex(/^[^*]+$/, "an issuer is named exactly, without *")),
+          subject: v.optional(bounded),
+          repository: v.optional(v.pipe(text, v.regex(/^[^*]+$/, "a repository is named exactly, without *"))),
+          workflow: v.optional(bounded),
+          ref: v.optional(bounded),
+        }),
+      ),
+      v.minLength(1),
+      v.maxLength(64),
+    ),
+  ),
   /** Verifier keys, as `witness key` prints them. */
   witnesses: v.optional(v.pipe(v.array(text), v.minLength(1), v.maxLength(64))),
 });
@@ -119,14 +146,28 @@ export function parsePolicy(
   return { policy, trust: makeTrust({ ...input, keyRings: opened }) };
 }
 
-/** What a policy demands, whom it lists, and the key-rings that it names. Throws as `parsePolicy`. */
-export function readPolicy(source: string, path: string): { policy: Policy; input: TrustInput; rings: NamedRing[] } {
-  const { version: _version, keys, logs, keyRings = [], witnesses, expires, ...demands } = read(source, path);
+/** Whom a policy names besides keys. */
+export interface NamedIdentities {
+  /** From the policy's folder. */
+  trustedRoot: string;
+  list: AcceptedIdentity[];
+}
+
+/** What a policy demands, whom it lists, and the key-rings and identities that it names. Throws as `parsePolicy`. */
+export function readPolicy(
+  source: string,
+  path: string,
+): { policy: Policy; input: TrustInput; rings: NamedRing[]; identities?: NamedIdentities } {
+  const { version: _version, keys, logs, keyRings = [], witnesses, expires, ...rest } = read(source, path);
+  const { trustedRoot, identities = [], ...demands } = rest;
   for (const [field, list] of Object.entries({ keys, logs })) {
-    if (list.length > 0 || keyRings.length > 0) continue;
-    throw new BitforbitError("input", `${path}: ${field}: none are listed, and no keyRings`, { hint: PARTS });
+    if (list.length > 0 || keyRings.length > 0 || (identities.length > 0 && keys.length === 0)) continue;
+    throw new BitforbitError("input", `${path}: ${field}: none are listed, and no keyRings or identities`, {
+      hint: PARTS,
+    });
   }
-  checkRebuilders(demands, [...keys, ...keyRings], path);
+  checkIdentities(identities, trustedRoot, path);
+  checkRebuilders(demands, [...keys, ...keyRings, ...identities], path);
   checkWitnesses(witnesses ?? [], demands.quorum?.witnesses, path);
   const input: TrustInput = {
     keys: keys.map(({ name, publicKey, validUntil, revoked }) => ({
@@ -140,11 +181,31 @@ export function readPolicy(source: string, path: string): { policy: Policy; inpu
     ...(expires === undefined ? {} : { expires: instant(expires, path, "expires") }),
   };
   const rings = JSON.parse(JSON.stringify(keyRings)) as NamedRing[];
-  const twice = [...keys, ...rings].find(
+  const twice = [...keys, ...rings, ...identities].find(
     ({ name }, at, all) => at >= keys.length && all.findIndex((one) => one.name === name) !== at,
   );
-  if (twice !== undefined) throw new BitforbitError("input", `${path}: keyRings: the name ${twice.name} is taken`);
-  return { policy: plain(demands), input, rings };
+  if (twice !== undefined) {
+    const field = identities.some(({ name }) => name === twice.name) ? "identities" : "keyRings";
+    throw new BitforbitError("input", `${path}: ${field}: the name ${twice.name} is taken`);
+  }
+  const named = trustedRoot === undefined ? {} : { identities: { trustedRoot, list: identities } };
+  return { policy: plain(demands), input, rings, ...named };
+}
+
+/** An identity is worth what vouches for it, and a name that is not said would be anybody's of that issuer. */
+function checkIdentities(identities: readonly AcceptedIdentity[], trustedRoot: string | undefined, path: string): void {
+  if (identities.length > 0 !== (trustedRoot !== undefined)) {
+    throw new BitforbitError("input", `${path}: identities and trustedRoot go together`, {
+      hint: "trustedRoot is the trusted_root.json whose authorities vouch for the identities, from the policy's folder",
+    });
+  }
+  const anybody = identities.find(
+    ({ subject, repository, workflow }) => (subject ?? repository ?? workflow) === undefined,
+  );
+  if (anybody === undefined) return;
+  throw new BitforbitError("input", `${path}: identities: ${anybody.name} would be anybody of ${anybody.issuer}`, {
+    hint: "give it a subject, a repository or a workflow",
+  });
 }
 
 /** Witnesses of whom none must sign prove no time; more than there are cannot sign. */
@@ -230,7 +291,7 @@ function read(source: string, path: string): Demanded {
 }
 
 const PARTS =
-  "a policy has version, builders, sources, keys and logs or keyRings; 'bitforbit policy show' prints one to start from";
+  "a policy has version, builders, sources, and keys and logs, keyRings, or identities and a trustedRoot; 'bitforbit policy show' prints one to start from";
 
 /** The policy of a home that trusts itself only: its key, its log, its builder; everything is demanded. */
 export function defaultPolicy(home: {

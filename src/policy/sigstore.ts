@@ -16,10 +16,10 @@ import { verifyDigest } from "../format/ecdsa-digest.ts";
 import type { SignedContent } from "../format/rekor-entry.ts";
 import type { VerifyingKey } from "../format/verifying-key.ts";
 import { parseCertificate } from "../format/x509.ts";
-import { canonicalJson } from "../json.ts";
+import { canonicalJson, type Json } from "../json.ts";
 import { CertificatePaths, covers } from "./certificate-path.ts";
 import type { Check, Decision, Facts, Reason, SetAside } from "./decision.ts";
-import { type AcceptedIdentity, isAccepted, type SignerIdentity } from "./identity.ts";
+import { type AcceptedIdentity, acceptedAs, identityWords, mismatch, type SignerIdentity } from "./identity.ts";
 import { checkLogTime, proveEntry, type ProvenEntry } from "./log-entry.ts";
 import { timestampedAt, type TrustedTime } from "./trusted-time.ts";
 
@@ -85,12 +85,22 @@ export function verifySigstore(request: SigstoreRequest): Decision {
   return { ok: false, reasons: first ?? [], setAside, facts };
 }
 
+/** One bundle: what it proves, or with its last reason why it does not. */
+export function examineBundle(
+  request: Omit<SigstoreRequest, "bundles">,
+  digest: Digest,
+  bundle: Uint8Array,
+): { attested: Attested | undefined; reasons: readonly Reason[] } {
+  const examination = new Examination({ ...request, bundles: [bundle] }, digest);
+  return { attested: examination.run(bundle), reasons: examination.reasons };
+}
+
 /** Digest of whom and what is believed: with an artifact's digest, the key under which a decision may be cached. */
 export function rulesDigest(root: TrustedRoot, accept: Accepted): Digest {
   const accepted =
     accept.kind === "key"
       ? hex(sha256(accept.key.spki))
-      : accept.identities.map(({ subject, issuer }) => [subject, issuer]);
+      : accept.identities.map((identity) => JSON.parse(JSON.stringify(identity)) as Json);
   return digestOf(canonicalJson({ root: root.digest, accepted }));
 }
 
@@ -343,8 +353,14 @@ function checkSubject(
 
 function checkIdentity(identity: SignerIdentity | undefined, accept: Accepted): string {
   if (accept.kind === "key") return `the key is ${accept.name}, which is trusted`;
-  if (identity === undefined || !isAccepted(identity, accept.identities)) {
-    throw refused(`${identity?.subject ?? "nobody"}, vouched for by ${identity?.issuer ?? "nobody"}, is not accepted`);
+  if (identity === undefined) throw refused("nobody is named");
+  const as = acceptedAs(identity, accept.identities);
+  if (as === undefined) {
+    const why = accept.identities.map((one) => {
+      const name = one.name === undefined ? "" : `${one.name}: `;
+      return `${name}${mismatch(identity, one)}`;
+    });
+    throw refused(`${identityWords(identity)}, is not accepted: ${why.slice(0, 4).join("; ")}`);
   }
   return `${identity.subject} is accepted, vouched for by ${identity.issuer}`;
 }

@@ -1,7 +1,8 @@
 /** Whom a verifier believes: keys that sign artifacts, and logs. Handed in, never fetched. */
 import { hex } from "../bytes.ts";
 import { canonicalJson } from "../json.ts";
-import { digestOf } from "../digest.ts";
+import type { ReadStatement } from "../attest/read.ts";
+import { type Digest, digestOf } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
 import { cosignatureVerifier } from "../format/cosignature.ts";
 import {
@@ -14,6 +15,7 @@ import {
 import { instantOf, type LogPosition, type OpenedRing, requireFresh, type RingKey } from "../keys/key-ring.ts";
 import { type PublicKey, parsePublicKey } from "../keys/verifier.ts";
 import { sortedBy } from "../order.ts";
+import type { Reason } from "./decision.ts";
 
 export interface TrustedKey {
   name: string;
@@ -32,6 +34,34 @@ export interface TrustedKey {
   revoked?: { since: number; reason?: string; log?: LogPosition };
 }
 
+/** Who signed a statement that counts. */
+export interface AcceptedSigner {
+  name: string;
+  listed: string;
+  key: { keyId: string };
+}
+
+/** What a bundle that is signed with a certificate proves. */
+export interface CertifiedStatement {
+  statement: ReadStatement;
+  key: AcceptedSigner;
+  identity: { subject: string; issuer: string };
+  /** Milliseconds since 1970: by when it was signed, as somebody trusted says. */
+  signedAt: number;
+  logged: { origin: string; index: number; treeSize: number; log: TrustedLog; checkpoint: string };
+}
+
+/** Judges bundles that are signed with a certificate, by the identities that a policy names. */
+export interface IdentityJudge {
+  /** Digest of the identities and of the root that vouches for them. */
+  digest: string;
+  /** Undefined for what is signed with a key; without a statement, the last reason says why. Never throws for evidence. */
+  judge(
+    bundle: Uint8Array,
+    digest: Digest,
+  ): { statement: CertifiedStatement | undefined; reasons: readonly Reason[] } | undefined;
+}
+
 export interface TrustedLog {
   origin: string;
   verifier: NoteVerifier;
@@ -40,6 +70,8 @@ export interface TrustedLog {
 export interface Trust {
   keys: readonly TrustedKey[];
   logs: readonly TrustedLog[];
+  /** Whose certificates are believed; without it, bundles that are signed with one do not count. */
+  identities?: IdentityJudge;
   /** Who is believed to have seen a log's checkpoint, and when; each key once. How many must is the policy's word. */
   witnesses?: readonly VerifierKey[];
   /** Milliseconds since 1970 from when on this list is stale, and everything is denied. */

@@ -35,7 +35,7 @@ import { DIGEST_HINT, HINTS } from "./hints.ts";
 import type { Policy } from "./policy.ts";
 import type { CompiledRule, RuleFacts } from "./rules.ts";
 import { checkInclusion, checkSignature, type Inclusion } from "./signature.ts";
-import type { Trust, TrustedKey } from "./trust.ts";
+import type { AcceptedSigner, CertifiedStatement, Trust } from "./trust.ts";
 import {
   checkBuilder,
   checkCanonical,
@@ -70,7 +70,7 @@ export interface VerifyRequest {
 
 /** A statement that was accepted, with who signed it and where it is logged. */
 interface Accepted extends ReadStatement {
-  key: TrustedKey;
+  key: AcceptedSigner;
   origin: string;
   logged: Inclusion;
 }
@@ -114,7 +114,7 @@ class Verification {
 
   /** Digest, bundle, signature, subject, log: what is left is about this artifact and signed by someone trusted. */
   #authenticate(): Evidence<Accepted>[] | undefined {
-    const { artifact, bundles, trust, now } = this.#request;
+    const { artifact, bundles, trust } = this.#request;
     if (!isDigest(artifact.digest)) {
       return this.#deny("digest", `not a digest: ${JSON.stringify(artifact.digest.slice(0, 100))}`, DIGEST_HINT);
     }
@@ -127,39 +127,103 @@ class Verification {
         "hand in those of this artifact only",
       );
     }
-    const parsed = this.#keep(
-      "bundle",
-      bundles.map((value, bundle) => ({ bundle, value })),
-      parseBundle,
-    );
-    if (parsed === undefined) return undefined;
-    this.#allow("bundle", `${count(parsed.length, "bundle")} read`);
-
-    if (trust.expires !== undefined && trust.expires <= now) {
-      return this.#deny("signature", "the list of trusted keys and logs has expired", "fetch the current list");
+    const all = bundles.map((value, bundle) => ({ bundle, value }));
+    if (trust.identities === undefined) return this.#signedWithKeys(all, true);
+    if (this.#expired()) return undefined;
+    const { certified, others, reason } = this.#certified(all, trust.identities);
+    if (certified.length === 0 && others.length === 0) {
+      return this.#deny(reason?.check ?? "bundle", reason?.message ?? "", reason?.hint ?? HINTS.bundle);
     }
-    const signed = this.#keep("signature", parsed, (bundle) => ({
-      bundle,
-      ...checkSignature(bundle, trust, now, this.#witnessing),
-    }));
+    const keyed = others.length === 0 ? [] : this.#signedWithKeys(others, certified.length === 0);
+    return certified.length === 0 ? keyed : [...certified, ...(keyed ?? [])];
+  }
+
+  /** Bundles that are signed with a certificate, each judged by itself; what nobody may have signed is set aside. */
+  #certified(
+    all: readonly Evidence<Uint8Array>[],
+    identities: NonNullable<Trust["identities"]>,
+  ): { certified: Evidence<Accepted>[]; others: Evidence<Uint8Array>[]; reason: Reason | undefined } {
+    const digest = this.#request.artifact.digest as Digest;
+    const certified: Evidence<Accepted>[] = [];
+    const others: Evidence<Uint8Array>[] = [];
+    let reason: Reason | undefined;
+    for (const item of all) {
+      const judged = identities.judge(item.value, digest);
+      const last = judged?.reasons.at(-1);
+      if (judged === undefined) others.push(item);
+      else if (judged.statement !== undefined) {
+        if (certified.length === 0) this.#reasons.push(...judged.reasons.filter(({ check }) => check !== "digest"));
+        this.#factsOf(judged.statement);
+        const { statement, key, logged } = judged.statement;
+        certified.push({ bundle: item.bundle, value: { ...statement, key, origin: logged.origin, logged } });
+      } else if (last !== undefined) {
+        this.#setAside.push({ bundle: item.bundle, check: last.check, message: last.message });
+        reason ??= { ...last, hint: HINTS[last.check] };
+      }
+    }
+    return { certified, others, reason };
+  }
+
+  #factsOf({ key, identity, signedAt, logged }: CertifiedStatement): void {
+    const { signedBy } = this.#facts;
+    this.#facts.identity ??= identity;
+    this.#facts.signedAt ??= rfc3339(signedAt);
+    const { origin, index, treeSize } = logged;
+    this.#facts.log ??= { origin, index, ...(treeSize === 0 ? {} : { treeSize }) };
+    if (!signedBy.some(({ name }) => name === key.name)) signedBy.push({ keyId: key.key.keyId, name: key.name });
+  }
+
+  #expired(): boolean {
+    const { trust, now } = this.#request;
+    if (trust.expires === undefined || trust.expires > now) return false;
+    this.#deny("signature", "the list of trusted keys and logs has expired", "fetch the current list");
+    return true;
+  }
+
+  /** Of several kinds of evidence one may be enough: then nothing is denied for want of this. */
+  #signedWithKeys(bundles: Evidence<Uint8Array>[], needed: boolean): Evidence<Accepted>[] | undefined {
+    const { artifact, trust, now } = this.#request;
+    const parsed = this.#keep("bundle", bundles, parseBundle, needed);
+    if (parsed === undefined) return undefined;
+    if (needed) this.#allow("bundle", `${count(parsed.length, "bundle")} read`);
+    if (this.#expired()) return undefined;
+    const signed = this.#keep(
+      "signature",
+      parsed,
+      (bundle) => ({
+        bundle,
+        ...checkSignature(bundle, trust, now, this.#witnessing),
+      }),
+      needed,
+    );
     if (signed === undefined) return undefined;
     const names = [...new Set(signed.map(({ value }) => value.key.name))];
-    this.#allow("signature", `signed by ${names.join(", ")}`);
+    if (needed) this.#allow("signature", `signed by ${names.join(", ")}`);
 
-    const about = this.#keep("subject", signed, (item) => ({
-      ...item,
-      statement: checkSubject(item.bundle, hexOf(artifact.digest as `sha256:${string}`)),
-    }));
+    const about = this.#keep(
+      "subject",
+      signed,
+      (item) => ({
+        ...item,
+        statement: checkSubject(item.bundle, hexOf(artifact.digest as `sha256:${string}`)),
+      }),
+      needed,
+    );
     if (about === undefined) return undefined;
-    this.#allow("subject", `${count(about.length, "statement")} about this digest`);
+    if (needed) this.#allow("subject", `${count(about.length, "statement")} about this digest`);
 
-    const logged = this.#keep("log", about, (item) => ({
-      ...item,
-      logged: checkInclusion(item.bundle, item.key, item.encoding, trust),
-    }));
+    const logged = this.#keep(
+      "log",
+      about,
+      (item) => ({
+        ...item,
+        logged: checkInclusion(item.bundle, item.key, item.encoding, trust),
+      }),
+      needed,
+    );
     if (logged === undefined) return undefined;
     const [first] = logged;
-    if (first !== undefined) {
+    if (needed && first !== undefined) {
       const { origin, index, treeSize } = first.value.logged;
       this.#facts.log = { origin, index, treeSize };
       this.#allow("log", `in the log ${origin} at index ${index} of ${treeSize}`);
@@ -466,7 +530,7 @@ class Verification {
 const digests = new WeakMap<Policy, Map<string, Digest>>();
 
 /** Digest of all that decides besides evidence and time: the key under which a decision may be cached. */
-function rulesDigest(policy: Policy, trust: Trust, advisories = ""): Digest {
+export function rulesDigest(policy: Policy, trust: Trust, advisories = ""): Digest {
   const known = digests.get(policy) ?? new Map<string, Digest>();
   const name = `${trust.digest} ${advisories}`;
   const found = known.get(name);

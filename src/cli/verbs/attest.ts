@@ -11,6 +11,7 @@ import { summaryOf } from "../../flow/summary.ts";
 import { rulesFor } from "../../flow/trust.ts";
 import { isObject, type JsonObject, parseJson } from "../../json.ts";
 import { type Options, texts } from "../program.ts";
+import { keylessSigner } from "../keyless.ts";
 import { nearestHome, passphrase, text } from "../project.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -25,6 +26,7 @@ export async function attest(args: readonly string[], options: Options, terminal
   }
   const artifact = await resolveArtifact(named);
   const home = await nearestHome(".", options);
+  const keyless = await keylessSigner(options, terminal);
   const predicate = text(options, "predicate");
   let made: Statement;
   if (predicate === undefined && type === "vsa") made = await summary(home, artifact, options, terminal);
@@ -33,20 +35,25 @@ export async function attest(args: readonly string[], options: Options, terminal
     made = statementOf(artifact, type, await readPredicate(predicate));
   }
   const word = passphrase();
-  const attested = await signAndAttach(home, artifact, made, word === undefined ? {} : { passphrase: word });
+  const attested = await signAndAttach(home, artifact, made, {
+    ...(keyless === undefined ? {} : { keyless }),
+    ...(word === undefined ? {} : { passphrase: word }),
+  });
   const output = text(options, "output");
   if (output !== undefined) await writeDurable(resolve(output), attested.bundle);
-  const { predicateType, digest, keyId, log, referrer } = attested;
+  const { predicateType, digest, keyId, identity, log, referrer } = attested;
   terminal.document({
     artifact: { digest: artifact.digest, name: artifact.name },
     predicateType,
     digest,
     keyId,
+    ...(identity === undefined ? {} : { identity }),
     log,
     ...(referrer === undefined ? {} : { referrer }),
     ...(output === undefined ? {} : { written: resolve(output) }),
   });
   terminal.line(`attested ${artifact.name}: ${predicateType}`);
+  if (identity !== undefined) terminal.line(`  signed by ${identity.subject}, vouched for by ${identity.issuer}`);
   terminal.line(`  in the log ${log.origin} at index ${log.index}`);
   if (referrer !== undefined) terminal.line(`  attached in the store as ${referrer}`);
   else if (output === undefined)

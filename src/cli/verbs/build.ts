@@ -14,6 +14,7 @@ import { withScratch } from "../../flow/scratch.ts";
 import { writeLock } from "../../lock/lock-file.ts";
 import { canonicalObstacles } from "../../source/source.ts";
 import type { Options } from "../program.ts";
+import { keylessSigner } from "../keyless.ts";
 import { homeFor, nearestHome, passphrase, projectFolder, text } from "../project.ts";
 import { counted, short, type Terminal } from "../terminal.ts";
 import { showArtifacts, showVerdict } from "../verdict.ts";
@@ -26,6 +27,7 @@ export async function build(args: readonly string[], options: Options, terminal:
   const once = options["once"] === true;
   const output = resolve(text(options, "output") ?? join(folder, "dist"));
   const report = await reportPlace(options);
+  const keyless = await keylessSigner(options, terminal);
   return await withScratch(
     home,
     { keep: options["keep"] === true, say: (line) => terminal.say(line) },
@@ -54,6 +56,7 @@ export async function build(args: readonly string[], options: Options, terminal:
       const released = await release(prepared, verdict, {
         canonical,
         output,
+        ...(keyless === undefined ? {} : { keyless }),
         ...(secret === undefined ? {} : { passphrase: secret }),
       });
       const nearest = await nearestHome(".", options);
@@ -61,7 +64,7 @@ export async function build(args: readonly string[], options: Options, terminal:
         terminal,
         released,
         verdict.outcome,
-        nearest.root === home.root ? "" : ` --home ${shownPath(home.root)}`,
+        verifyOptions(released, options, nearest.root === home.root ? "" : ` --home ${shownPath(home.root)}`),
       );
       terminal.document({ ...document, canonical, ...releasedDocument(released) });
       return EXIT_OF[verdict.outcome];
@@ -80,12 +83,20 @@ function requireCanonical({ source }: Prepared): void {
   });
 }
 
-function showReleased(terminal: Terminal, released: Released, outcome: Outcome, homeOption: string): void {
-  const { sbom, log } = released;
+/** What `verify` needs besides the artifact: a keyless signature is nobody's whom this home knows. */
+function verifyOptions({ identity }: Released, options: Options, homeOption: string): string {
+  if (identity === undefined) return homeOption;
+  const root = text(options, "trustedRoot") ?? "";
+  return ` --trusted-root ${root} --identity '${identity.subject}' --issuer ${identity.issuer}`;
+}
+
+function showReleased(terminal: Terminal, released: Released, outcome: Outcome, verifying: string): void {
+  const { sbom, log, identity } = released;
+  const signer = identity === undefined ? `key ${released.keyId.slice(0, 12)}…` : identity.subject;
   const rest = sbom.completeness < 1 ? "; 'bitforbit sbom --score' says what is missing" : "";
   const complete = `${Math.floor(sbom.completeness * 100)} % of the minimum elements${rest}`;
   terminal.step("sbom", `CycloneDX 1.6, ${counted(sbom.components, "component")}, ${complete}`);
-  terminal.step("evidence", `${released.bundles.length} statements signed by key ${released.keyId.slice(0, 12)}…`);
+  terminal.step("evidence", `${released.bundles.length} statements signed by ${signer}`);
   terminal.step("log", `${log.origin}, entries ${log.first} to ${log.last}, inclusion proven`);
   terminal.step("build id", released.build);
   terminal.line();
@@ -101,7 +112,7 @@ function showReleased(terminal: Terminal, released: Released, outcome: Outcome, 
   const [first] = released.artifacts;
   if (first !== undefined)
     terminal.line(
-      `  verify:  bitforbit verify ${shownPath(first.file)}${homeOption}   ${terminal.dim(`or ${short(first.digest)}`)}`,
+      `  verify:  bitforbit verify ${shownPath(first.file)}${verifying}   ${terminal.dim(`or ${short(first.digest)}`)}`,
     );
 }
 
@@ -113,6 +124,7 @@ function releasedDocument(released: Released): Record<string, unknown> {
     sbom: released.sbom,
     log: released.log,
     keyId: released.keyId,
+    ...(released.identity === undefined ? {} : { identity: released.identity }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
-import { trustedRoot } from "../../attest/trusted-root.ts";
+import { trustedRoot, withLog } from "../../attest/trusted-root.ts";
+import { utf8 } from "../../bytes.ts";
 import { systemClock } from "../../clock.ts";
 import { writeDurable } from "../../durable.ts";
 import { BitforbitError, type ExitCode } from "../../errors.ts";
@@ -71,7 +72,12 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   "trusted-root": async ({ home, options, terminal }) => {
     const { checkpoint } = await publicKeys(home.root);
     const reader = await openLogReader(join(home.root, "log"), checkpoint.pem);
-    return await give(`${trustedRoot([reader.identity])}\n`, options, terminal);
+    const file = text(options, "trustedRoot");
+    const root =
+      file === undefined
+        ? `${trustedRoot([reader.identity])}\n`
+        : withLog(utf8(await readText(file, 4 << 20)), file, reader.identity);
+    return await give(root, options, terminal);
   },
 };
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
-import { systemClock } from "../../clock.ts";
-import { BitforbitError, type ExitCode } from "../../errors.ts";
+import { join } from "node:path";
+import { rfc3339, systemClock } from "../../clock.ts";
+import { BitforbitError, type ExitCode, messageOf } from "../../errors.ts";
 import {
   type Artifact,
   bundlesOf,
@@ -11,10 +12,13 @@ import {
 } from "../../flow/evidence.ts";
 import { decideBy, readAdvisories } from "../../flow/decide.ts";
 import type { Home } from "../../flow/home.ts";
-import { readText, rulesFor, rulesForKeys } from "../../flow/trust.ts";
+import type { KeptDecisions } from "../../flow/kept-decisions.ts";
+import { readText, type Rules, rulesFor, rulesForKeys } from "../../flow/trust.ts";
 import { spool } from "../../ledger/spool.ts";
 import { DecisionCache } from "../../policy/decision-cache.ts";
 import type { Decision } from "../../policy/decision.ts";
+import { lastsUntil } from "../../policy/lasting.ts";
+import { rulesDigest } from "../../policy/verify.ts";
 import { type Options, texts } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
 import type { Terminal } from "../terminal.ts";
@@ -27,6 +31,8 @@ interface DecidedBy {
 /** Decides on one artifact after another. */
 interface Judge {
   from: string;
+  /** Digest of the rules, where they are the same for all artifacts, and until when a decision by them cannot change. */
+  lasting?: { rules: string; until: (decision: Decision, now: number) => number };
   decide(artifact: Artifact): Promise<Decision>;
 }
 
@@ -47,18 +53,24 @@ export async function verify(args: readonly string[], options: Options, terminal
   const first = await resolveArtifact(name);
   const home = await nearestHome(".", options);
   const judge = await chosenJudge(home, options, named.length > 1);
+  const kept = named.length > 1 && options["cache"] !== false ? await keptDecisions(home, judge, terminal) : undefined;
   const documents: object[] = [];
   let denied = 0;
   for (const each of [first, ...others]) {
     const started = systemClock.elapsed();
     const artifact = typeof each === "string" ? await resolveArtifact(each) : each;
-    const decision = await judge.decide(artifact);
+    const remembered = kept?.find(artifact.digest, systemClock.now());
+    const decision = remembered === undefined ? await judge.decide(artifact) : about(remembered.decision, artifact);
+    if (remembered === undefined) kept?.keep(decision, systemClock.now(), untilOf(judge, decision));
     if (!decision.ok) denied++;
     await recordVerification(home, artifact, decision, systemClock.elapsed() - started, terminal);
     if (named.length === 1) showDecision(terminal, artifact, decision, judge);
     else showLine(terminal, artifact, decision);
-    if (terminal.json) documents.push(decisionDocument(artifact, decision, judge));
+    const decidedAt = remembered === undefined ? {} : { decidedAt: rfc3339(remembered.at) };
+    if (terminal.json) documents.push({ ...decisionDocument(artifact, decision, judge), ...decidedAt });
   }
+  // Without what was not kept, the next run verifies again.
+  await kept?.save().catch((error: unknown) => terminal.warn(`decisions could not be kept: ${messageOf(error)}`));
   const [only] = documents;
   if (named.length > 1) {
     terminal.line();
@@ -71,6 +83,28 @@ export async function verify(args: readonly string[], options: Options, terminal
     });
   } else if (only !== undefined) terminal.document(only);
   return denied === 0 ? 0 : 1;
+}
+
+/** For batches: one artifact is verified in the time that reading what was kept would take. */
+async function keptDecisions(home: Home, judge: Judge, terminal: Terminal): Promise<KeptDecisions | undefined> {
+  if (judge.lasting === undefined) return undefined;
+  const { openKeptDecisions } = await import("../../flow/kept-decisions.ts");
+  const folder = join(home.shared, "decisions");
+  const kept = await openKeptDecisions(folder, judge.lasting.rules, systemClock.now());
+  if (kept.refusal !== undefined) terminal.warn(`decisions of before are not believed: ${kept.refusal}`);
+  return kept;
+}
+
+function untilOf({ lasting }: Judge, decision: Decision): number {
+  const now = systemClock.now();
+  return lasting === undefined ? now : lasting.until(decision, now);
+}
+
+/** A remembered decision, with this artifact's name: what was decided is about its bytes. */
+function about(decision: Decision, { name, digest }: Artifact): Decision {
+  const [first, ...rest] = decision.reasons;
+  const reasons = first === undefined ? [] : [{ ...first, message: `${name} is ${digest}` }, ...rest];
+  return { ...decision, reasons, facts: { ...decision.facts, name } };
 }
 
 /** One artifact by an evidence file: as `evidence verify`, which is loaded when it is asked for. */
@@ -118,6 +152,8 @@ async function rootJudge(trustedRoot: string, options: Options, several: boolean
   const cache = new DecisionCache();
   return {
     from,
+    // Its times were trusted ones, in the past: it does not end.
+    lasting: { rules: digest, until: () => Number.POSITIVE_INFINITY },
     decide: async (artifact) => {
       const found = cache.find(artifact.digest, digest, systemClock.now());
       if (found !== undefined) return found;
@@ -150,11 +186,19 @@ async function policyJudge(home: Home, options: Options): Promise<Judge> {
   const rules = key === undefined || logKey === undefined ? await rulesFor(home, policy) : undefined;
   return {
     from: rules?.from ?? `${key} and ${logKey}`,
+    ...(rules === undefined ? {} : { lasting: lastingBy(rules, advisories?.digest) }),
     decide: async (artifact) => {
       const bundles = await gatherBundles(home, artifact, given);
       const chosen = rules ?? (await rulesForKeys(key ?? "", logKey ?? "", firstOrigin(bundles)));
       return await decideBy(chosen, artifact, bundles, systemClock.now(), advisories);
     },
+  };
+}
+
+function lastingBy({ policy, trust }: Rules, advisories: string | undefined): NonNullable<Judge["lasting"]> {
+  return {
+    rules: rulesDigest(policy, trust, advisories),
+    until: (decision, now) => lastsUntil(decision, policy, trust, now),
   };
 }
 
