@@ -12,7 +12,6 @@ import {
 import { decideBy, readAdvisories } from "../../flow/decide.ts";
 import type { Home } from "../../flow/home.ts";
 import { readText, rulesFor, rulesForKeys } from "../../flow/trust.ts";
-import { spool } from "../../ledger/spool.ts";
 import { DecisionCache } from "../../policy/decision-cache.ts";
 import type { Decision } from "../../policy/decision.ts";
 import { type Options, texts } from "../program.ts";
@@ -173,6 +172,7 @@ async function recordVerification(
 ): Promise<void> {
   if (!existsSync(home.root)) return; // a stranger's verification leaves nothing behind
   try {
+    const { spool } = await import("../../ledger/spool.ts");
     await spool(home.ledger, {
       kind: "verify",
       at: systemClock.now(),
