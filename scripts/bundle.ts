@@ -94,6 +94,7 @@ await program.write({
         priority: 0.5,
       },
       { name: "deciding", test: /src\/cli\/verbs\/verify\.ts$/, priority: 2 },
+      { name: "evidence", test: /src\/cli\/verbs\/evidence\.ts$/, priority: 1.5 },
     ],
   },
 });
