@@ -28,7 +28,7 @@ export function checkedSigner(
     publicKeyPem: key.pem,
     sign: async (bytes) => {
       const signature = await sign(bytes);
-      if (key.verify(bytes, signature)) return signature;
+      if (await key.verifyAside(bytes, signature)) return signature;
       throw new BitforbitError("outside", `${where} gave a signature that its public key does not verify`, {
         hint: "nothing was signed: see whether the key there is still the one that the key-ring names",
       });
