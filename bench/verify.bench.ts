@@ -45,7 +45,7 @@ function wholeProcess(home: Home): Row {
   // No network is needed, and none is found: any connection is refused.
   const env = { HOME: home.folder, HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" };
   const ours: Command = [process.execPath, "dist/bitforbit.cjs", "verify", "--policy", at("policy.toml"), at("hello")];
-  const row = { what: "verify, whole process", unit: "ms", goal: "at most 1.0" };
+  const row = { what: "verify, whole process", unit: "ms", goal: "at most 0.8" };
   const program = cosign();
   if ("skip" in program) {
     const times = Array.from({ length: 15 }, () => ({ a: time(ours, { env }), b: 1 }));
@@ -54,7 +54,7 @@ function wholeProcess(home: Home): Row {
   const args = ["--key", at("key.pub"), "--bundle", at("0.sigstore.json"), "--trusted-root", at("root.json")];
   const theirs: Command = [program.path, "verify-blob-attestation", ...args, "--type", "slsaprovenance1", at("hello")];
   const { a, b, ratio } = paired(ours, theirs, 25, { env });
-  return { ...row, ours: a, peer: b, peerName: "cosign", met: ratio <= 1 };
+  return { ...row, ours: a, peer: b, peerName: "cosign", met: ratio <= 0.8 };
 }
 
 const ROUNDS = 9;

@@ -1,6 +1,7 @@
 /** Bundles the package into dist/: start-up time counts, and users need none of our development tools. */
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
+import * as promises from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Plugin, rolldown } from "rolldown";
 import { reportAssets } from "../src/diff/report/assets.ts";
@@ -32,6 +33,21 @@ const reportPage: Plugin = {
   },
 };
 
+/**
+ * node:fs/promises takes milliseconds to load, and what verifies or compares small
+ * files calls nothing of it: it is loaded with the first call.
+ */
+const promisesWhenCalled: Plugin = {
+  name: "fs-promises-when-called",
+  resolveId: (id) => (id === "node:fs/promises" ? "\0fs-promises" : undefined),
+  load: (id) => {
+    if (id !== "\0fs-promises") return undefined;
+    const calls = Object.entries(promises).filter(([, value]) => typeof value === "function");
+    const lines = calls.map(([name]) => `export const ${name} = (...given) => promises.${name}(...given);`);
+    return ['import { constants, promises } from "node:fs";', "export { constants };", ...lines].join("\n");
+  },
+};
+
 const library = await rolldown({
   input: { index: "src/index.ts", verify: "src/policy/verify.ts", "diff-worker": "src/diff/worker.ts" },
   platform: "node",
@@ -47,7 +63,7 @@ const program = await rolldown({
   input: { bitforbit: "src/cli/main.ts", "diff-worker": "src/diff/worker.ts" },
   platform: "node",
   external,
-  plugins: [withoutPrograms, reportPage],
+  plugins: [withoutPrograms, promisesWhenCalled, reportPage],
   logLevel: "warn",
 });
 await program.write({
@@ -78,6 +94,7 @@ await program.write({
         priority: 0.5,
       },
       { name: "deciding", test: /src\/cli\/verbs\/verify\.ts$/, priority: 2 },
+      { name: "evidence", test: /src\/cli\/verbs\/evidence\.ts$/, priority: 1.5 },
     ],
   },
 });

@@ -11,7 +11,7 @@ export function sha256Hex(bytes: Uint8Array | string): string {
 }
 
 export function sha256(bytes: Uint8Array | string): Uint8Array {
-  return new Uint8Array(createHash("sha256").update(bytes).digest());
+  return new Uint8Array(hash("sha256", bytes, "buffer"));
 }
 
 export function digestOf(bytes: Uint8Array | string): Digest {

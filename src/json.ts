@@ -28,25 +28,30 @@ export function parseJson(source: Uint8Array | string, what: string): Json {
   return value;
 }
 
+const OPEN = { object: 0x7b, array: 0x5b };
+const CLOSE = { object: 0x7d, array: 0x5d };
+const QUOTE = 0x22;
+
 /** Scans text that `JSON.parse` accepted: only structure, strings and depth matter here. */
 function checkKeysAndDepth(text: string, what: string): void {
   const stack: (Set<string> | undefined)[] = [];
   for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (character === "{" || character === "[") {
-      stack.push(character === "{" ? new Set() : undefined);
+    const code = text.charCodeAt(at);
+    if (code === OPEN.object || code === OPEN.array) {
+      stack.push(code === OPEN.object ? new Set() : undefined);
       if (stack.length > MAX_DEPTH)
         throw new BitforbitError("limit", `${what}: nested deeper than ${MAX_DEPTH} levels`);
-    } else if (character === "}" || character === "]") {
+    } else if (code === CLOSE.object || code === CLOSE.array) {
       stack.pop();
-    } else if (character === '"') {
+    } else if (code === QUOTE) {
       const start = at;
       at = endOfString(text, start);
       let next = at + 1;
       while (text[next] === " " || text[next] === "\n" || text[next] === "\r" || text[next] === "\t") next++;
       const keys = stack.at(-1);
       if (text[next] === ":" && keys !== undefined) {
-        const key = JSON.parse(text.slice(start, at + 1)) as string;
+        const written = text.slice(start + 1, at);
+        const key = written.includes("\\") ? (JSON.parse(`"${written}"`) as string) : written;
         if (keys.has(key)) throw new BitforbitError("input", `${what}: duplicate key ${JSON.stringify(key)}`);
         keys.add(key);
       }

@@ -58,10 +58,13 @@ export async function signPayloads(payloads: readonly Uint8Array[], signer: Stat
   if (signer.algorithm !== "ecdsa-p256") {
     throw new BitforbitError("input", `statements are signed with P-256, not with ${signer.algorithm}`);
   }
+  const { der: spki } = parseSpki(signer.publicKeyPem, "the signer's public key");
   return await Promise.all(
-    payloads.map(async (payload) =>
-      withEntry(payload, await signer.sign(preAuthEncoding(IN_TOTO_PAYLOAD, payload)), signer.publicKeyPem),
-    ),
+    payloads.map(async (payload) => {
+      const encoding = preAuthEncoding(IN_TOTO_PAYLOAD, payload);
+      const signature = await signer.sign(encoding);
+      return { payload, signature, entry: hashedRekord(sha256(encoding), signature, spki) };
+    }),
   );
 }
 

@@ -48,6 +48,15 @@ test("what is read without the parser is what the parser reads", async () => {
   assert.ok(plain > 300, `only ${plain} calls were plain`);
 });
 
+test("a verb whose last word may stand several times needs no parser", () => {
+  const entry = verbEntries().find(({ usage }) => usage === "verify [artifacts...]");
+  assert.ok(entry !== undefined);
+  for (const args of [[], ["a"], ["a", "b", "c"]]) {
+    assert.deepEqual(plainWords(entry, [...args, "--policy", "p"]), { args, options: { policy: "p" } });
+  }
+  assert.equal(plainWords(entry, ["a", "--help"]), undefined);
+});
+
 test("plain calls need no parser", () => {
   const entry = verbEntries().find(({ usage }) => usage.startsWith("diff "));
   assert.ok(entry !== undefined);

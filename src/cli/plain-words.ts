@@ -12,7 +12,7 @@ export interface PlainWords {
 
 /** What of a verb's entry says how its words are read. */
 export interface Reads {
-  /** "diff <a> <b>": the verb, then what must be there, then what may be (`[dir]`). */
+  /** "diff <a> <b>": the verb, then what must be there, then what may be (`[dir]`), once or several times (`[files...]`). */
   usage: string;
   /** "-o, --output <file>", "--exclude <glob...>", "--force". */
   options: readonly (readonly [flags: string, description: string])[];
@@ -49,9 +49,10 @@ export function plainWords({ usage, options: described }: Reads, words: readonly
     at = end - 1;
   }
   const places = usage.split(" ").slice(1);
-  if (places.some((place) => place.includes("..."))) return undefined;
   const needed = places.filter((place) => place.startsWith("<")).length;
-  return args.length < needed || args.length > places.length ? undefined : { args, options };
+  // The last place may take several: `[artifacts...]`.
+  const most = places.at(-1)?.includes("...") === true ? Number.POSITIVE_INFINITY : places.length;
+  return args.length < needed || args.length > most ? undefined : { args, options };
 }
 
 function isOption(word: string): boolean {

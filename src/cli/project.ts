@@ -1,4 +1,4 @@
-import { lstatSync } from "node:fs";
+import { lstatSync, statSync } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { BitforbitError, systemCode } from "../errors.ts";
@@ -56,18 +56,13 @@ function requireOwn(home: Home): void {
 export async function nearestHome(start: string, options: Options): Promise<Home> {
   for (let folder = resolve(start); ; folder = dirname(folder)) {
     const home = homeFor(folder, options);
-    if (await isFolder(home.root)) return home;
+    if (isFolder(home.root)) return home;
     if (dirname(folder) === folder) return homeFor(resolve("."), options);
   }
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return false;
-    throw error;
-  }
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 export function text(options: Options, name: string): string | undefined {

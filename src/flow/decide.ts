@@ -1,11 +1,10 @@
-import { readFile, stat } from "node:fs/promises";
 import { digestOf } from "../digest.ts";
-import { BitforbitError, systemCode } from "../errors.ts";
 import { concat } from "../bytes.ts";
 import { type Advisory, parseAdvisories } from "../policy/advisories.ts";
 import type { Decision } from "../policy/decision.ts";
 import { verify } from "../policy/verify.ts";
 import type { Artifact } from "./evidence.ts";
+import { smallFile } from "../small-file.ts";
 import type { Rules } from "./trust.ts";
 
 /** Vulnerabilities from files, with the digest of all of them. */
@@ -41,25 +40,9 @@ export async function decideBy(
 /** OSV advisories, JSON: one or a list in each file. Undefined without files. */
 export async function readAdvisories(files: readonly string[]): Promise<Advisories | undefined> {
   if (files.length === 0) return undefined;
-  const all: Uint8Array[] = [];
-  for (const file of files) all.push(await bytesOf(file));
+  const all = files.map((file) => smallFile(file, MAX_ADVISORY_FILE));
   return {
     list: all.flatMap((bytes, at) => parseAdvisories(bytes, files[at] ?? "the advisories")),
     digest: digestOf(concat(all)),
   };
-}
-
-async function bytesOf(path: string): Promise<Uint8Array> {
-  try {
-    const stats = await stat(path);
-    if (!stats.isFile()) throw new BitforbitError("input", `${path} is not a regular file`);
-    if (stats.size > MAX_ADVISORY_FILE) {
-      throw new BitforbitError("limit", `${path} is larger than ${MAX_ADVISORY_FILE} bytes`);
-    }
-    return new Uint8Array(await readFile(path));
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    throw new BitforbitError("input", `cannot read ${path}: ${code}`, { cause: error });
-  }
 }

@@ -1,10 +1,11 @@
-import { readFile, stat } from "node:fs/promises";
+import { statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Digest, digestOfFile, isDigest, parseDigest } from "../digest.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { isObject, type Json, parseJson } from "../json.ts";
-import { openStore, type Store } from "../store/store.ts";
-import { namesIn } from "../tree.ts";
+import type { Store } from "../store/store.ts";
+import { smallFile } from "../small-file.ts";
+import { namesInNow } from "../tree.ts";
 import type { Home } from "./home.ts";
 
 export interface Artifact {
@@ -23,7 +24,7 @@ export async function resolveArtifact(named: string): Promise<Artifact> {
   if (named.startsWith("sha256:")) return { digest: parseDigest(named), name: named, path: undefined };
   const path = resolve(named);
   try {
-    const stats = await stat(path);
+    const stats = statSync(path);
     if (stats.isDirectory()) throw new BitforbitError("input", `${named} is a folder; name a file or a digest`);
     if (!stats.isFile()) throw new BitforbitError("input", `${named} is not a regular file`);
     return { digest: await digestOfFile(path), name: basename(path), path };
@@ -43,16 +44,14 @@ export async function gatherBundles(
   const bundles = [...given];
   const store = await readStore(home.store);
   for (const referrer of (await store?.referrers(artifact.digest)) ?? []) bundles.push(await referrer.bundle());
-  if (artifact.path !== undefined && bundles.length === 0) bundles.push(...(await besideFile(artifact.path)));
+  if (artifact.path !== undefined && bundles.length === 0) bundles.push(...besideFile(artifact.path));
   const distinct = new Map(bundles.map((bytes) => [Buffer.from(bytes).toString("latin1"), bytes]));
   return [...distinct.values()];
 }
 
 /** Bundles in files. */
 export async function readBundles(files: readonly string[]): Promise<Uint8Array[]> {
-  const bundles: Uint8Array[] = [];
-  for (const file of files) bundles.push(await readBundle(file));
-  return bundles;
+  return files.map((file) => smallFile(file, MAX_BUNDLE_BYTES));
 }
 
 /**
@@ -62,42 +61,28 @@ export async function readBundles(files: readonly string[]): Promise<Uint8Array[
 export async function bundlesOf({ path }: Artifact, several: boolean): Promise<Uint8Array[]> {
   if (path === undefined) return [];
   for (const suffix of [".sigstore.json", ".sigstore"]) {
-    const own = await stat(`${path}${suffix}`).catch(() => undefined);
-    if (own?.isFile() === true) return [await readBundle(`${path}${suffix}`)];
+    const own = statSync(`${path}${suffix}`, { throwIfNoEntry: false });
+    if (own?.isFile() === true) return [smallFile(`${path}${suffix}`, MAX_BUNDLE_BYTES)];
   }
-  return several ? [] : await besideFile(path);
+  return several ? [] : besideFile(path);
 }
 
 /** The store, if there is one: verifying makes nothing. */
 export async function readStore(folder: string): Promise<Store | undefined> {
-  try {
-    await stat(join(folder, "oci-layout"));
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
-  return await openStore(folder);
+  if (statSync(join(folder, "oci-layout"), { throwIfNoEntry: false }) === undefined) return undefined;
+  return await (await import("../store/store.ts")).openStore(folder);
 }
 
-async function besideFile(path: string): Promise<Uint8Array[]> {
+function besideFile(path: string): Uint8Array[] {
   const folder = dirname(path);
-  const names = (await namesIn(folder)).filter((name) => name.endsWith(".sigstore.json")).slice(0, MAX_BESIDE);
-  return await Promise.all(names.map(async (name) => await readBundle(join(folder, name))));
+  const names = namesInNow(folder)
+    .filter((name) => name.endsWith(".sigstore.json"))
+    .slice(0, MAX_BESIDE);
+  return names.map((name) => smallFile(join(folder, name), MAX_BUNDLE_BYTES));
 }
 
 export async function readBundle(path: string): Promise<Uint8Array> {
-  try {
-    const stats = await stat(path);
-    // A pipe or a terminal would keep us waiting for ever.
-    if (!stats.isFile()) throw new BitforbitError("input", `${path} is not a regular file`);
-    const { size } = stats;
-    if (size > MAX_BUNDLE_BYTES) throw new BitforbitError("limit", `${path} is larger than ${MAX_BUNDLE_BYTES} bytes`);
-    return new Uint8Array(await readFile(path));
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    throw new BitforbitError("input", `cannot read ${path}: ${code}`, { cause: error });
-  }
+  return smallFile(path, MAX_BUNDLE_BYTES);
 }
 
 const at = (value: Json | undefined, key: string): Json | undefined => (isObject(value) ? value[key] : undefined);

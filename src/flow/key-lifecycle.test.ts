@@ -12,7 +12,7 @@ import { fixedClock, systemClock } from "../clock.ts";
 import { BitforbitError, exitCodeOf } from "../errors.ts";
 import { IN_TOTO_PAYLOAD, preAuthEncoding } from "../format/dsse.ts";
 import { homeRingFile, readHomeRing, trustRing } from "../keys/home-ring.ts";
-import { instantOf } from "../keys/key-ring.ts";
+import { instantOf } from "../keys/ring-freshness.ts";
 import { openKeys } from "../keys/keys.ts";
 import { recordedService } from "../keys/recorded-for-tests.ts";
 import type { RecordedEvent } from "../ledger/event.ts";

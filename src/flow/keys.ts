@@ -7,7 +7,6 @@ import type { JsonObject } from "../json.ts";
 import { changeHomeRing, readHomeRing } from "../keys/home-ring.ts";
 import { type KeyOptions, openOrMakeKey, readPublic, USUAL, writtenAt } from "../keys/key-files.ts";
 import {
-  instantOf,
   KEY_RING_TYPE,
   type KeyRing,
   type LogPosition,
@@ -15,6 +14,7 @@ import {
   type RingKey,
   type Role,
 } from "../keys/key-ring.ts";
+import { instantOf } from "../keys/ring-freshness.ts";
 import { activeKey, type Keys, openKeys, openRingKey, publicKeys } from "../keys/keys.ts";
 import type { Signer } from "../keys/signer.ts";
 import type { LedgerEvent } from "../ledger/event.ts";

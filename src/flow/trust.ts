@@ -1,12 +1,9 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { BitforbitError, systemCode } from "../errors.ts";
-import { readHomeRing, trustedRings } from "../keys/home-ring.ts";
-import { type OpenedRing, openKeyRing, openPinnedRing } from "../keys/key-ring.ts";
-import { publicKeys } from "../keys/keys.ts";
+import { BitforbitError } from "../errors.ts";
+import type { OpenedRing } from "../keys/key-ring.ts";
 import { parsePublicKey, type PublicKey } from "../keys/verifier.ts";
 import { verifierKeyText } from "../format/note.ts";
-import { openLogReader } from "../log/reader.ts";
 import {
   defaultPolicy,
   type NamedIdentities,
@@ -19,7 +16,7 @@ import {
 import { makeTrust, type Trust, type TrustInput } from "../policy/trust.ts";
 import { BUILDER_ID } from "./builder.ts";
 import type { Home } from "./home.ts";
-import { witnessesOf } from "./witness-list.ts";
+import { smallText } from "../small-file.ts";
 
 export interface Rules {
   policy: Policy;
@@ -29,6 +26,9 @@ export interface Rules {
   /** Where they came from, for people. */
   from: string;
 }
+
+/** Loaded for those who trust themselves, or a key-ring: a policy file that lists its keys needs none of it. */
+const homeRings = (): Promise<typeof import("../keys/home-ring.ts")> => import("../keys/home-ring.ts");
 
 /** The rules by which to decide: a policy file, or the home's own trust in itself. */
 export async function rulesFor(home: Home, policyFile: string | undefined): Promise<Rules> {
@@ -59,6 +59,7 @@ async function rulesOfFile(home: Home, file: string): Promise<Rules> {
   for (const { path, ...pin } of readPolicy(text, file).rings) {
     const place = resolve(dirname(file), path);
     const content = await readText(place, MAX_RING_BYTES);
+    const { openPinnedRing } = await import("../keys/key-ring.ts");
     rings.push(await notBefore(home, openPinnedRing(content, place, pin), content, place));
   }
   const { policy, trust } = parsePolicy(text, file, rings);
@@ -78,16 +79,17 @@ async function withNamed(trust: Trust, named: NamedIdentities | undefined, file:
 /** Neither an older version than the one that this home has of the same key-ring, nor another of the same number. */
 async function notBefore(home: Home, opened: OpenedRing, file: string, what: string): Promise<OpenedRing> {
   const { ring } = opened.ring;
+  const { readHomeRing, trustedRings } = await homeRings();
   const all = [await readHomeRing(home.root), ...(await trustedRings(home.root))];
   const known = all.find((one) => one?.ring.ring === ring);
-  return known === undefined ? opened : openKeyRing(file, what, known);
+  return known === undefined ? opened : (await import("../keys/key-ring.ts")).openKeyRing(file, what, known);
 }
 
 /** A home whose log has witnesses believes nothing that they did not see. */
 async function witnessed(
   home: Home,
 ): Promise<{ demands: Pick<Policy, "quorum">; witnesses: Pick<TrustInput, "witnesses"> }> {
-  const named = await witnessesOf(home);
+  const named = await (await import("./witness-list.ts")).witnessesOf(home);
   if (named === undefined) return { demands: {}, witnesses: {} };
   return {
     demands: { quorum: { witnesses: named.quorum } },
@@ -115,7 +117,7 @@ const OWN_NAME = "this home's key";
 /** Key-rings of others, taken with 'keys trust'; not those that came with a repository. */
 async function ringsOf(home: Home): Promise<OpenedRing[]> {
   await requireOwnHome(home);
-  return await trustedRings(home.root);
+  return await (await homeRings()).trustedRings(home.root);
 }
 
 /**
@@ -144,8 +146,9 @@ interface OwnTrust {
 
 async function ownTrust(home: Home): Promise<OwnTrust> {
   await requireOwnHome(home);
-  const ring = await readHomeRing(home.root);
+  const ring = await (await homeRings()).readHomeRing(home.root);
   if (ring === undefined) {
+    const { publicKeys } = await import("../keys/keys.ts");
     const { artifact, checkpoint } = await publicKeys(home.root);
     return { keys: [artifact], logs: [await ownLog(home, checkpoint.pem)], ring };
   }
@@ -158,6 +161,7 @@ async function ownTrust(home: Home): Promise<OwnTrust> {
 }
 
 async function ownLog(home: Home, publicKeyPem: string): Promise<{ origin: string; publicKeyPem: string }> {
+  const { openLogReader } = await import("../log/reader.ts");
   const { identity } = await openLogReader(join(home.root, "log"), publicKeyPem);
   return { origin: identity.origin, publicKeyPem };
 }
@@ -191,14 +195,5 @@ const MAX_RING_BYTES = 4 << 20;
 const MAX_TEXT_BYTES = 1 << 20;
 
 export async function readText(path: string, most: number = MAX_TEXT_BYTES): Promise<string> {
-  try {
-    const stats = await stat(path);
-    if (!stats.isFile()) throw new BitforbitError("input", `${path} is not a regular file`);
-    if (stats.size > most) throw new BitforbitError("limit", `${path} is larger than ${most} bytes`);
-    return await readFile(path, "utf8");
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    throw new BitforbitError("input", `cannot read ${path}: ${code}`, { cause: error });
-  }
+  return smallText(path, most);
 }

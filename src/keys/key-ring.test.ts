@@ -14,10 +14,10 @@ import {
   type KeyRing,
   KeyRingShape,
   openKeyRing,
-  requireFresh,
   rotationCompliance,
   signKeyRing,
 } from "./key-ring.ts";
+import { requireFresh } from "./ring-freshness.ts";
 import { openedRing, type TestKey, testKey, testRing } from "./ring-for-tests.ts";
 
 const NOW = Date.UTC(2026, 10, 23);

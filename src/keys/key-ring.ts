@@ -20,6 +20,7 @@ import { BitforbitError } from "../errors.ts";
 import { preAuthEncoding } from "../format/dsse.ts";
 import type { KeyAlgorithm } from "../format/spki.ts";
 import { type Json, canonicalJson, parseJson } from "../json.ts";
+import { instantOf } from "./ring-freshness.ts";
 import { type PublicKey, parsePublicKey } from "./verifier.ts";
 
 export const KEY_RING_PAYLOAD = "application/vnd.bitforbit.key-ring+json";
@@ -29,8 +30,6 @@ const MAX_FILE = 4 << 20;
 const MAX_LINES = 128;
 const MAX_KEYS = 1024;
 const MAX_SIGNATURES = 32;
-/** How far a key-ring may be ahead of the verifier's clock. */
-const MAX_SKEW = 86_400_000;
 
 const ROLES = ["root", "artifact", "checkpoint"] as const;
 export type Role = (typeof ROLES)[number];
@@ -126,8 +125,6 @@ export interface RingSigner {
   sign(bytes: Uint8Array): Promise<Uint8Array>;
 }
 
-export const instantOf = (time: string): number => Date.parse(time);
-
 function isTime(time: string): boolean {
   const at = Date.parse(time);
   return !Number.isNaN(at) && rfc3339(at) === time;
@@ -219,25 +216,6 @@ function requireNotBefore(lines: readonly string[], newest: OpenedRing, what: st
     `${what} has version ${version}, older than version ${pinned.ring.version} that is trusted`,
     "somebody hands out an old key-ring: fetch the newest from its owner",
   );
-}
-
-/**
- * Fails closed: throws `refused` for a key-ring, named by `what`, that has
- * expired, or that was issued in the verifier's future. Milliseconds since 1970.
- */
-export function requireFresh(ring: { what: string; issued: number; expires: number }, now: number): void {
-  if (ring.expires <= now) {
-    throw refused(
-      `${ring.what} expired at ${rfc3339(ring.expires)}`,
-      "its owner renews it with 'bitforbit keys refresh'; who verifies takes the new one with 'bitforbit keys trust FILE'",
-    );
-  }
-  if (ring.issued > now + MAX_SKEW) {
-    throw refused(
-      `${ring.what} was issued at ${rfc3339(ring.issued)}, which is in this machine's future`,
-      "set this machine's clock",
-    );
-  }
 }
 
 /** The lines that a file must have after `next` follows `previous`: old versions stay only where the root changed after them. */

@@ -28,7 +28,7 @@ export function checkedSigner(
     publicKeyPem: key.pem,
     sign: async (bytes) => {
       const signature = await sign(bytes);
-      if (key.verify(bytes, signature)) return signature;
+      if (await key.verifyAside(bytes, signature)) return signature;
       throw new BitforbitError("outside", `${where} gave a signature that its public key does not verify`, {
         hint: "nothing was signed: see whether the key there is still the one that the key-ring names",
       });
@@ -39,7 +39,6 @@ export function checkedSigner(
 /** Signs with a private key in this process. */
 export function signerOf(key: KeyObject, where: string): Signer {
   const publicKey = parsePublicKey(createPublicKey(key).export({ format: "pem", type: "spki" }).toString(), where);
-  const input = publicKey.algorithm === "ecdsa-p256" ? { key, dsaEncoding: "der" as const } : key;
   const hash = publicKey.algorithm === "ecdsa-p256" ? "sha256" : null;
   // With a callback another thread signs, so that many signatures take more than one core.
   return checkedSigner(
@@ -47,7 +46,7 @@ export function signerOf(key: KeyObject, where: string): Signer {
     where,
     async (bytes) =>
       await new Promise<Uint8Array>((resolve, reject) => {
-        sign(hash, bytes, input, (error, signature) => {
+        sign(hash, bytes, key, (error, signature) => {
           if (error === null) resolve(new Uint8Array(signature));
           // No cause: OpenSSL's error may quote its input.
           else reject(new BitforbitError("outside", `${where} cannot sign`));

@@ -97,6 +97,16 @@ export function examineBundle(
 
 /** Digest of whom and what is believed: with an artifact's digest, the key under which a decision may be cached. */
 export function rulesDigest(root: TrustedRoot, accept: Accepted): Digest {
+  const known = digests.get(root) ?? new WeakMap<Accepted, Digest>();
+  const found = known.get(accept) ?? rulesDigestOf(root, accept);
+  digests.set(root, known.set(accept, found));
+  return found;
+}
+
+/** Worked out once for whom and what decides on many artifacts. */
+const digests = new WeakMap<TrustedRoot, WeakMap<Accepted, Digest>>();
+
+function rulesDigestOf(root: TrustedRoot, accept: Accepted): Digest {
   const accepted =
     accept.kind === "key"
       ? hex(sha256(accept.key.spki))

@@ -12,7 +12,8 @@ import {
   type VerifierKey,
   verifierKeyText,
 } from "../format/note.ts";
-import { instantOf, type LogPosition, type OpenedRing, requireFresh, type RingKey } from "../keys/key-ring.ts";
+import type { LogPosition, OpenedRing, RingKey } from "../keys/key-ring.ts";
+import { instantOf, requireFresh } from "../keys/ring-freshness.ts";
 import { type PublicKey, parsePublicKey } from "../keys/verifier.ts";
 import { sortedBy } from "../order.ts";
 import type { Reason } from "./decision.ts";

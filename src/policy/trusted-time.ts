@@ -1,5 +1,5 @@
 /** When something was signed, as a timestamp authority of the trusted root says (RFC 3161, section 2.4.2). */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { equalBytes } from "../bytes.ts";
 import { sha256Hex } from "../digest.ts";
 import { BitforbitError } from "../errors.ts";
@@ -64,8 +64,8 @@ function signerOf({ signer }: Timestamp, paths: CertificatePaths): TimestampSign
   throw failure ?? refused("the timestamp is by an authority that is not trusted");
 }
 
-function digest(hash: string, bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash(hash).update(bytes).digest());
+function digest(name: string, bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(hash(name, bytes, "buffer"));
 }
 
 function refused(message: string): BitforbitError {

@@ -1,13 +1,13 @@
-import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { utf8Text } from "../../bytes.ts";
 import { systemClock } from "../../clock.ts";
 import { digestOf } from "../../digest.ts";
-import { BitforbitError, type ExitCode, systemCode } from "../../errors.ts";
+import { BitforbitError, type ExitCode } from "../../errors.ts";
 import { documentCheckers } from "../../flow/document-checkers.ts";
 import { resolveArtifact } from "../../flow/evidence.ts";
 import { rulesFor } from "../../flow/trust.ts";
 import { verifyEvidence } from "../../policy/evidence.ts";
+import { smallFile } from "../../small-file.ts";
 import { type Options, texts } from "../program.ts";
 import { nearestHome, text } from "../project.ts";
 import { grouped, type Terminal } from "../terminal.ts";
@@ -35,9 +35,9 @@ async function verifying(named: string, options: Options, terminal: Terminal): P
   const sbom = text(options, "sbom");
   const now = systemClock.now();
   const { decision, missing, checked, unchecked } = verifyEvidence({
-    evidence: await bounded(file),
+    evidence: smallFile(file, MOST_BYTES),
     artifact,
-    bills: sbom === undefined ? [] : [await bounded(sbom)],
+    bills: sbom === undefined ? [] : [smallFile(sbom, MOST_BYTES)],
     policy: rules.policy,
     trust: rules.trust,
     now,
@@ -99,20 +99,7 @@ async function documentOf(word: string): Promise<{ type: string; text: string }>
   const at = word.lastIndexOf("=");
   if (at < 1) throw new BitforbitError("usage", `--document ${JSON.stringify(word)} is not TYPE=FILE`);
   const path = word.slice(at + 1);
-  const content = utf8Text(await bounded(path));
+  const content = utf8Text(smallFile(path, MOST_BYTES));
   if (content === undefined) throw new BitforbitError("input", `${path} is not UTF-8`);
   return { type: word.slice(0, at), text: content };
-}
-
-async function bounded(path: string): Promise<Uint8Array> {
-  try {
-    const stats = await stat(path);
-    if (!stats.isFile()) throw new BitforbitError("input", `${path} is not a regular file`);
-    if (stats.size > MOST_BYTES) throw new BitforbitError("limit", `${path} is larger than ${MOST_BYTES} bytes`);
-    return new Uint8Array(await readFile(path));
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    throw new BitforbitError("input", `cannot read ${path}: ${code}`, { cause: error });
-  }
 }

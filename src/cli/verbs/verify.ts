@@ -14,7 +14,6 @@ import { decideBy, readAdvisories } from "../../flow/decide.ts";
 import type { Home } from "../../flow/home.ts";
 import type { KeptDecisions } from "../../flow/kept-decisions.ts";
 import { readText, type Rules, rulesFor, rulesForKeys } from "../../flow/trust.ts";
-import { spool } from "../../ledger/spool.ts";
 import { DecisionCache } from "../../policy/decision-cache.ts";
 import type { Decision } from "../../policy/decision.ts";
 import { lastsUntil } from "../../policy/lasting.ts";
@@ -217,6 +216,7 @@ async function recordVerification(
 ): Promise<void> {
   if (!existsSync(home.root)) return; // a stranger's verification leaves nothing behind
   try {
+    const { spool } = await import("../../ledger/spool.ts");
     await spool(home.ledger, {
       kind: "verify",
       at: systemClock.now(),
