@@ -52,7 +52,7 @@ test("a verb whose last word may stand several times needs no parser", () => {
   const entry = verbEntries().find(({ usage }) => usage === "verify [artifacts...]");
   assert.ok(entry !== undefined);
   for (const args of [[], ["a"], ["a", "b", "c"]]) {
-    assert.deepEqual(plainWords(entry, [...args, "--policy", "p"]), { args, options: { policy: "p" } });
+    assert.deepEqual(plainWords(entry, [...args, "--policy", "p"]), { args, options: { policy: "p", cache: true } });
   }
   assert.equal(plainWords(entry, ["a", "--help"]), undefined);
 });

@@ -21,6 +21,8 @@ export interface Reads {
 interface Flag {
   key: string;
   takes: "nothing" | "a word" | "words";
+  /** `--no-cache`: without it, `cache` is true. */
+  denies: boolean;
 }
 
 /** Undefined when the words, without the verb, are not plain. */
@@ -28,6 +30,7 @@ export function plainWords({ usage, options: described }: Reads, words: readonly
   const known = new Map(described.flatMap(([flags]) => flagsOf(flags)));
   const args: string[] = [];
   const options: Record<string, unknown> = {};
+  for (const { key, denies } of known.values()) if (denies) options[key] = true;
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? "";
     if (!isOption(word)) {
@@ -37,7 +40,7 @@ export function plainWords({ usage, options: described }: Reads, words: readonly
     const flag = known.get(word);
     if (flag === undefined) return undefined;
     if (flag.takes === "nothing") {
-      options[flag.key] = true;
+      options[flag.key] = !flag.denies;
       continue;
     }
     const end = flag.takes === "words" ? endOfValues(words, at + 1) : Math.min(at + 2, words.length);
@@ -67,9 +70,12 @@ function endOfValues(words: readonly string[], from: number): number {
 /** `-o, --output <file>`: both of its names, and the name of the option in camel case. */
 function flagsOf(text: string): [name: string, flag: Flag][] {
   const found = /^(?:(-\w), )?--([a-z][a-z-]*)(?: <[^>]*?(\.\.\.)?>)?$/.exec(text);
-  const [, short, long = "", several] = found ?? [];
-  if (found === null || (long.startsWith("no-") && !text.endsWith(">"))) return [];
-  const key = long.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-  const flag: Flag = { key, takes: several !== undefined ? "words" : text.endsWith(">") ? "a word" : "nothing" };
+  if (found === null) return [];
+  const [, short, long = "", several] = found;
+  const takes = several !== undefined ? "words" : text.endsWith(">") ? "a word" : "nothing";
+  const denies = takes === "nothing" && long.startsWith("no-");
+  const name = denies ? long.slice("no-".length) : long;
+  const key = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const flag: Flag = { key, takes, denies };
   return [[`--${long}`, flag], ...(short === undefined ? [] : [[short, flag] satisfies [string, Flag]])];
 }
