@@ -1,10 +1,19 @@
 import { strict as assert } from "node:assert";
-import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, beforeEach } from "node:test";
-import { loadCompiled } from "./compiled-code.ts";
+import { loadCompiled, MAX_FILES } from "./compiled-code.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bitforbit-code-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -69,6 +78,23 @@ test("a folder that others may write to is neither read nor written", async () =
   chmodSync(join(path, ".."), 0o777);
   assert.equal(await run(), 42);
   assert.deepEqual(readdirSync(join(path, "..")), []);
+});
+
+test("of many files the older half goes, and code is kept as before", async () => {
+  await run();
+  const place = join(kept(), "..");
+  rmSync(kept());
+  for (let n = 0; n < MAX_FILES; n++) {
+    const path = join(place, `old-${n}.code`);
+    writeFileSync(path, "");
+    utimesSync(path, n + 1, n + 1);
+  }
+  await run();
+  const names = readdirSync(place);
+  assert.equal(names.length, MAX_FILES / 2 + 1);
+  assert.ok(
+    names.includes("chunk.cjs.code") && names.includes(`old-${MAX_FILES - 1}.code`) && !names.includes("old-0.code"),
+  );
 });
 
 test("without a place for it all is as ever", async () => {

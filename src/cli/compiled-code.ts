@@ -7,7 +7,7 @@
  * folder of the user's own that nobody else may write to, and only under the
  * SHA-256 of source and code together.
  */
-import { existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Script } from "node:vm";
 
@@ -18,8 +18,8 @@ interface Ran {
 }
 
 const DIGEST_BYTES = 32;
-/** Files of older bundles stay; so many are no loss of time or space, and more are never made. */
-const MAX_FILES = 256;
+/** Files of older bundles stay, up to so many: then the older half of them goes. */
+export const MAX_FILES = 256;
 
 /**
  * From now on chunks (`*.cjs` beside or below `entry`) are loaded from kept
@@ -80,13 +80,20 @@ function digestOfBoth(source: Buffer, code: Buffer): Buffer {
   return createHash("sha256").update(`${source.length}\n`).update(source).update(code).digest();
 }
 
+function removeOlderHalf(paths: readonly string[]): void {
+  const written = new Map(paths.map((path) => [path, lstatSync(path).mtimeMs]));
+  const byAge = paths.toSorted((a, b) => (written.get(a) ?? 0) - (written.get(b) ?? 0));
+  for (const path of byAge.slice(0, byAge.length >> 1)) rmSync(path, { recursive: true, force: true });
+}
+
 /** To keep code is no part of the answer: where it cannot be, the next run compiles again. */
 async function keep(folder: string, ran: readonly Ran[]): Promise<void> {
   try {
     if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (!isOurs(folder)) return;
     const { namesInNow } = await import("../tree.ts");
-    if (namesInNow(folder).length + ran.length > MAX_FILES) return;
+    const paths = namesInNow(folder).map((name) => join(folder, name));
+    if (paths.length + ran.length > MAX_FILES) removeOlderHalf(paths);
     const { writeDurable } = await import("../durable.ts");
     for (const { path, source, script } of ran) {
       const code = script.createCachedData();
