@@ -18,6 +18,7 @@ export { openStore, type Store } from "./store/store.ts";
 export { openLedger, type Ledger } from "./ledger/ledger.ts";
 export { parsePolicy, type Policy } from "./policy/policy.ts";
 export { verify } from "./policy/verify.ts";
+export type { VerifyRequest } from "./policy/hearing.ts";
 export type { Decision, Reason } from "./policy/decision.ts";
 export { metrics } from "./observe/metrics.ts";
 export { BitforbitError, type ErrorCode } from "./errors.ts";

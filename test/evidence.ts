@@ -9,7 +9,7 @@ import { type Digest, digestOf } from "../src/digest.ts";
 import { type Keys, openKeys, publicKeys } from "../src/keys/keys.ts";
 import { type Log, type LogOptions, openLog } from "../src/log/writer.ts";
 import { defaultPolicy } from "../src/policy/policy.ts";
-import type { VerifyRequest } from "../src/policy/verify.ts";
+import type { VerifyRequest } from "../src/policy/hearing.ts";
 import type { World } from "../src/world.ts";
 
 export const ARTIFACT: Uint8Array = utf8("the artifact's bytes\n");

@@ -9,7 +9,8 @@ import { base64, fromBase64, utf8 } from "../bytes.ts";
 import { BitforbitError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
 import type { Check, Decision } from "./decision.ts";
-import { verify, type VerifyRequest } from "./verify.ts";
+import type { VerifyRequest } from "./hearing.ts";
+import { verify } from "./verify.ts";
 
 const home: Home = await makeHome();
 const stranger: Home = await makeHome(3);

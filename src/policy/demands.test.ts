@@ -15,7 +15,8 @@ import { leastChange } from "./least-change.ts";
 import { parsePolicy, policyDocument, policyToml } from "./policy.ts";
 import { compileRules } from "./rules.ts";
 import { makeTrust } from "./trust.ts";
-import { verify, type VerifyRequest } from "./verify.ts";
+import type { VerifyRequest } from "./hearing.ts";
+import { verify } from "./verify.ts";
 
 const home: Home = await makeHome();
 const second: Home = await makeHome(5);

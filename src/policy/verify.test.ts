@@ -16,7 +16,8 @@ import { digestOf } from "../digest.ts";
 import type { JsonObject } from "../json.ts";
 import type { Check, Decision } from "./decision.ts";
 import { makeTrust } from "./trust.ts";
-import { type VerifyRequest, verify } from "./verify.ts";
+import type { VerifyRequest } from "./hearing.ts";
+import { verify } from "./verify.ts";
 
 const home: Home = await makeHome();
 const stranger: Home = await makeHome(3);
