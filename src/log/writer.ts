@@ -24,33 +24,21 @@
  */
 import { rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { equalBytes, hex } from "../bytes.ts";
+import { hex } from "../bytes.ts";
 import { createDurable, syncFolder, writeDurable } from "../durable.ts";
 import { type Entropy, systemEntropy } from "../entropy.ts";
 import { BitforbitError, systemCode } from "../errors.ts";
 import { exclusively } from "../exclusive.ts";
 import { type NoteVerifier, noteVerifier, signNote } from "../format/note.ts";
 import { type Checkpoint, checkpointText, openCheckpoint } from "./checkpoint.ts";
-import { type Edge, type Growth, batchProofs, entryFile, grow, hashFile } from "./growth.ts";
+import { MAX_BATCH, type Tree, edgeOf, sweep } from "./edge.ts";
+import { type Growth, batchProofs, entryFile, grow, hashFile } from "./growth.ts";
 import { LogFolder, damaged, namesIfThere, readIfThere } from "./folder.ts";
-import { type Step, kindsOf, removeOutgrown, removePartials, writeTiles } from "./tile-file.ts";
+import { type Step, removeOutgrown, writeTiles } from "./tile-file.ts";
 import { type LeafProof, type LogReader, checkAgainstLast, logReader, originOf } from "./reader.ts";
-import {
-  TILE_WIDTH,
-  type TileRows,
-  consistencyProof,
-  edgeTiles,
-  emptyRoot,
-  leafHash,
-  sameRoot,
-  tilePath,
-  tileRows,
-  treeRoot,
-} from "./tile.ts";
+import { type TileRows, consistencyProof, emptyRoot, sameRoot, treeRoot } from "./tile.ts";
 import { type Held, type TreeHead, type WriterLock, lockPlaceOf, removeStaged, stage, staged } from "./writer-lock.ts";
 
-/** Leaves written together at most: 32 full entry tiles, and the bound on what a crash can leave behind. */
-const MAX_BATCH = 32 * TILE_WIDTH;
 const MAX_ENTRY = 0xffff;
 
 /** Signs checkpoints: `keys.checkpoint`, an Ed25519 key. */
@@ -91,14 +79,6 @@ export interface Log extends LogReader {
   refresh(): Promise<void>;
   /** Resolves when nothing is being written any more, the tidying after an acknowledgement included. */
   settled(): Promise<void>;
-}
-
-/** The tree as it is on the disk. */
-interface Tree extends Edge {
-  root: Uint8Array;
-  note: string;
-  /** Of the lock that it was read under. */
-  epoch?: string;
 }
 
 interface Request {
@@ -163,41 +143,6 @@ async function startLog(folder: string, signer: CheckpointSigner, options: LogOp
   await createDurable(join(folder, "checkpoint"), note);
   await syncFolder(dirname(folder));
   await syncFolder(dirname(dirname(folder)));
-}
-
-/** Reads the right edge of a tree that was signed, and holds the stored tiles and entries against it. */
-async function edgeOf(files: LogFolder, { size, root }: Omit<Checkpoint, "origin">, note: string): Promise<Tree> {
-  const edge: TileRows[] = [];
-  for (const { level, index, width } of edgeTiles(size)) {
-    edge[level] = tileRows(await files.hashes(level, index, width));
-  }
-  const computed = await files.compute(size, (node) => treeRoot(size, node));
-  if (!sameRoot(computed, root)) throw damaged("checkpoint", "is not the root of the stored tiles");
-  const width = size % TILE_WIDTH;
-  const entries = width === 0 ? [] : await files.entries((size - width) / TILE_WIDTH, width);
-  const hashes = edge[0]?.[0] ?? [];
-  if (width > 0 && !entries.every((entry, at) => equalBytes(leafHash(entry), hashes[at] ?? new Uint8Array()))) {
-    throw damaged(tilePath("entries", (size - width) / TILE_WIDTH, width), "does not match its hash tile");
-  }
-  for (let level = 0; level < 8; level++) edge[level] ??= [[]];
-  return { size, root, note, edge, entries };
-}
-
-/** Removes tiles beyond the checkpoint, and partial tiles of which the full one is there. */
-async function sweep(folder: string, size: number): Promise<void> {
-  for (let level = 0; level <= 7; level++) {
-    const nodes = Math.floor(size / TILE_WIDTH ** level);
-    const first = Math.floor(nodes / TILE_WIDTH);
-    const beyond = level === 0 ? MAX_BATCH / TILE_WIDTH + 1 : 2;
-    for (const kind of kindsOf(level)) {
-      if (first > 0) await removePartials(folder, kind, first - 1, 0);
-      for (let index = first; index <= first + beyond; index++) {
-        await removePartials(folder, kind, index, index === first ? nodes % TILE_WIDTH : 0);
-        await rm(join(folder, tilePath(kind, index, TILE_WIDTH)), { force: true });
-      }
-    }
-  }
-  await rm(join(folder, ".writing"), { force: true });
 }
 
 class LogWriter {
