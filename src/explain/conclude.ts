@@ -113,22 +113,21 @@ function originOf(one: Explained, causes: readonly Cause[], primary: readonly To
 const ORDERS: ReadonlySet<CauseName> = new Set(["hash-order", "readdir-order", "locale", "race"]);
 
 /**
- * Lines that stand on one side alone, and on the other side of differences beside it that an order made: they moved from
- * there, and have the causes of those. Which of the two halves of a move an experiment shows is chance.
+ * Lines that moved: on the other side of differences beside it, of which an order made some. They have the causes of
+ * those: which parts of another order an experiment shows is chance, since some lines stay where they were.
  */
 function otherHalf(one: Explained, told: readonly Told[]): Cause[] {
-  const lines = [linesOf(one.leaf, "a"), linesOf(one.leaf, "b")] as const;
-  const gone = lines[1].length === 0;
-  const moved = gone ? lines[0] : lines[1];
-  if (moved.length === 0 || (lines[0].length > 0 && !gone)) return [];
-  const beside = told.filter(({ one: { place, leaf }, causes }) => {
-    if (place !== one.place || !causes.some(({ name, with: others }) => ORDERS.has(name) && others === undefined))
-      return false;
-    const there = linesOf(leaf, gone ? "b" : "a");
-    return moved.every((line) => there.includes(line));
+  const beside = told.filter((other) => other.one !== one && other.one.place === one.place);
+  const moved = (["a", "b"] as const).map((side) => {
+    const there = new Set(beside.flatMap(({ one: { leaf } }) => linesOf(leaf, side === "a" ? "b" : "a")));
+    const lines = linesOf(one.leaf, side);
+    return { any: lines.length > 0, all: lines.every((line) => there.has(line)) };
   });
-  const found = beside.flatMap(({ causes }) => causes.filter(({ name }) => ORDERS.has(name)));
-  return distinct(found.map((cause) => ({ ...cause, ...atLeaf(one.leaf) })));
+  if (!moved.some(({ any }) => any) || !moved.every(({ all }) => all)) return [];
+  const orders = beside.flatMap(({ causes }) =>
+    causes.filter(({ name, with: others }) => ORDERS.has(name) && others === undefined),
+  );
+  return distinct(orders.map((cause) => ({ ...cause, ...atLeaf(one.leaf) })));
 }
 
 function linesOf(leaf: Leaf, side: "a" | "b"): string[] {

@@ -102,8 +102,9 @@ class Run {
 
   /** It can no longer be told what becomes of it: nothing of it shall live on. */
   fail(error: Error): void {
-    killGroup(this.#pid);
+    // Whoever holds the other end of the lifeline ends all of it, and would be in the group that we could end.
     for (const connection of this.#connections.values()) connection.destroy();
+    if (!this.#connections.has(LIFELINE_FD)) killGroup(this.#pid);
     this.#started.reject(error);
     this.#ended.resolve(error);
   }

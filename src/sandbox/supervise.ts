@@ -134,6 +134,8 @@ export async function supervise(spec: SandboxSpec, resources: Resources, started
     kill(status.child, child.pid);
   });
   const failed = await child.ended;
+  // What started it is gone, and bubblewrap with it: that does not always end its first process.
+  if (failed !== undefined) kill(status.child, undefined);
   const milliseconds = Math.round(systemClock.elapsed() - began);
   clearTimeout(timer);
   spec.signal?.removeEventListener("abort", cancel);

@@ -59,9 +59,10 @@ export function namedIn(document: Document): CauseName[] {
   return [...new Set([...named, ...document.breaks.flat()])].sort();
 }
 
-/** Every leaf with its cause, as repeated runs must say it. */
+/** Every leaf with its cause, as repeated runs must say it; what follows from bytes that are others each time does so, too. */
 export function linesOf(document: Document): string[] {
-  const lines = document.causes.map(
+  const causes = document.causes.filter(({ name }) => name !== "consequence");
+  const lines = causes.map(
     ({ name, artifact, leaf, confidence }) => `${[artifact, ...leaf].join(" > ")}: ${name}, ${confidence}`,
   );
   return [`verdict ${document.verdict}`, ...new Set(lines)].sort();
