@@ -207,18 +207,19 @@ test("that a packer stores what it cannot make shorter follows from the content;
   assert.ok(!told(causes([elsewhere, ...stored])).includes("consequence certain"));
 });
 
+/** At an offset that is the same on both sides. */
+function textAt(offset: number, a: string, b: string): Leaf {
+  return contentLeaf(a, b, { ranges: [{ a: { offset, length: a.length }, b: { offset, length: b.length } }] });
+}
+
 test("what moved has the cause of the parts of the move that experiments showed; other lines stay unknown", () => {
-  const at = (offset: number, a: string, b: string): Leaf => {
-    const ranges = [{ a: { offset, length: a.length }, b: { offset, length: b.length } }];
-    return contentLeaf(a, b, { ranges });
-  };
-  const shown = at(0, "", "green 2\n");
-  const swapped = at(15, "gold 6\ncyan 4\n", "blue 3\n");
+  const shown = textAt(0, "", "green 2\n");
+  const swapped = textAt(15, "gold 6\ncyan 4\n", "blue 3\n");
   const others = [
-    at(28, "green 2\n", ""),
-    at(60, "brown 9\n", ""),
-    at(90, "blue 3\n", "gold 6\n"),
-    at(120, "x 1\n", "0x1f\n"),
+    textAt(28, "green 2\n", ""),
+    textAt(60, "brown 9\n", ""),
+    textAt(90, "blue 3\n", "gold 6\n"),
+    textAt(120, "x 1\n", "0x1f\n"),
   ];
   const difference: Difference = { kind: "node", path: [], format: "directory", children: [shown, swapped, ...others] };
   const told = (name: CauseName): string[] => {
