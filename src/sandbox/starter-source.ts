@@ -18,7 +18,7 @@ export const SAID = { started: 1, ended: 2 } as const;
  *     u32 bytes that follow   u32 number of the run   u32 variables   u32 arguments   u32 files
  *     then byte strings (u32 length, bytes): socket, output, gate, variables, arguments, files
  *
- * The child leads a session and a process group; it has output (a named pipe)
+ * The child leads a process group, without a terminal; it has output (a named pipe)
  * as 1 and 2, gate (likewise) as 5, its files from 6 on, and as 3 and 4 its
  * connections to the socket, which begin with the number of the run and that
  * of the descriptor. Said in return, by run: u8 1, u32 run, i32 process (or
@@ -147,7 +147,7 @@ static void become(int status, int life, int output, uint32_t variables, uint32_
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, 0);
   for (int which = 1; which < NSIG; which++) signal(which, SIG_DFL);
-  setsid();
+  setpgid(0, 0);
   above = 16 + files;
   status = high(status), life = high(life), output = high(output);
   dup2(output, 1), dup2(output, 2);
@@ -184,6 +184,8 @@ static int serve(void) {
   if (life >= 0) child = run_count < MAX_RUNS ? fork() : (errno = EAGAIN, -1);
   if (child == 0) become(status, life, output, variables, arguments, files);
   int why = errno;
+  /* By both: who told us may end the group as soon as it knows of it, and it must be there by then. */
+  if (child > 0) setpgid(child, child);
   if (child > 0) runs[run_count].pid = child, runs[run_count].run = run, run_count++;
   if (status >= 0) close(status);
   if (life >= 0) close(life);

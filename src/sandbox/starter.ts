@@ -22,7 +22,7 @@ export interface ChainSpec {
   files: readonly Buffer[];
 }
 
-/** One that runs, as the leader of its own session and process group. */
+/** One that runs, as the leader of its own process group. */
 export interface Chain {
   pid: number | undefined;
   /** What it writes to `STATUS_FD`. */
